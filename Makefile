@@ -1,0 +1,34 @@
+# Complete on a machine with Python 3 and make: every target makes the virtual environment that it needs.
+PYTHON ?= python3
+# The last `datasets` that runs loading scripts; `make test-all` tries the others.
+DATASETS ?= 3.6.0
+VENV := .venv-$(DATASETS)
+
+.PHONY: demo test test-all benchmark dummy infos clean
+demo: $(VENV)/done
+	$(VENV)/bin/python -m emotiontalk_tools demo
+
+test: $(VENV)/done
+	$(VENV)/bin/python -m pytest
+
+# The script on the oldest and the newest version that is tried.
+test-all:
+	$(MAKE) test DATASETS=2.19.2
+	$(MAKE) test DATASETS=3.6.0
+
+benchmark: $(VENV)/done
+	$(VENV)/bin/python benchmarks/local.py
+
+# What is generated and kept in the repository.
+dummy: $(VENV)/done
+	$(VENV)/bin/python -m emotiontalk_tools dummy dummy_data
+infos: $(VENV)/done
+	$(VENV)/bin/python -m emotiontalk_tools infos
+
+$(VENV)/done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "datasets==$(DATASETS)" -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf .venv-* *.egg-info

@@ -1,0 +1,188 @@
+"""`emotiontalk dummy`: a miniature release with the oddities of the real one, the same bytes at every run.
+
+Sentences, labels, sounds and pictures are made up. Two groups for each split, one dialogue each.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import emotiontalk
+
+GROUPS = ("G00001", "G00002", "G00003", "G00004", "G00012", "G00015")
+EMOTIONS = emotiontalk.EMOTIONS
+RATE = 44_100
+
+# Four turns of a dialogue between two speakers; the marks and slips are of the kinds that the release has.
+SENTENCES = (
+    "你好，今天过得怎么样？",
+    "还可以吧，[over/]就是[/over]有点累[laughing]。",
+    "那就早点休息，[over/别太晚[/over]睡，好[over]不好[/over/]？",
+    "知道了，谢谢你[[/over]。[interrupted]",
+)
+
+
+def utterances():
+    """Yield (id, index) of every made-up utterance, sorted by id."""
+    for number, group in enumerate(GROUPS):
+        dialogue, speakers = f"{number + 11:02d}", (f"{2 * number + 2:02d}", f"{2 * number + 3:02d}")
+        for turn in (1, 3, 2, 4):
+            yield f"{group}_{dialogue}_{speakers[(turn - 1) % 2]}_{turn:03d}", 4 * number + turn - 1
+
+
+def relative(uid: str, suffix: str) -> str:
+    group, dialogue, speaker, _ = uid.split("_")
+    return f"{group}/{group}_{dialogue}/{group}_{dialogue}_{speaker}/{uid}.{suffix}"
+
+
+def wav(index: int) -> bytes:
+    """A tone of 30 to 60 ms, 44.1 kHz, 16 bit, two channels, its pitch by index."""
+    frames = int(RATE * (0.03 + 0.01 * (index % 4)))
+    pitch = 220 * 2 ** (index / 12)
+    samples = [round(12_000 * math.sin(2 * math.pi * pitch * n / RATE)) for n in range(frames)]
+    data = b"".join(struct.pack("<hh", sample, sample // 2) for sample in samples)
+    head = struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVEfmt ", 16, 1, 2, RATE, 4 * RATE, 4, 16, b"data", len(data))
+    return head + data
+
+
+def png(index: int, side: int = 16) -> bytes:
+    """A square of one colour, by index."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + bytes((10 * index % 256, 128, 255 - 10 * index % 256)) * side
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * side, 9)) + chunk(b"IEND", b"")
+
+
+def mp4(index: int, side: int = 16) -> bytes:
+    """A clip of one picture, 0.1 s: a PNG in the boxes of ISO 14496-12 and -14, which FFmpeg plays."""
+    picture = png(index, side)
+
+    def box(kind, *parts):
+        data = b"".join(parts)
+        return struct.pack(">I4s", 8 + len(data), kind) + data
+
+    def full(kind, layout="", *values, tail=b""):
+        return box(kind, bytes(4), struct.pack(">" + layout, *values), tail)
+
+    matrix = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    ftyp = box(b"ftyp", b"isom\0\0\2\0isommp41")
+    entry = box(
+        b"png ",
+        struct.pack(">6xH16xHHIIIH32xHH", 1, side, side, 0x480000, 0x480000, 0, 1, 24, 0xFFFF),
+    )
+    table = box(
+        b"stbl",
+        full(b"stsd", "I", 1, tail=entry),
+        full(b"stts", "III", 1, 1, 100),
+        full(b"stsc", "IIII", 1, 1, 1, 1),
+        full(b"stsz", "III", 0, 1, len(picture)),
+        full(b"stco", "II", 1, len(ftyp) + 8),
+    )
+    minf = box(b"minf", box(b"vmhd", b"\0\0\0\1", bytes(8)), box(b"dinf", full(b"dref", "I", 1, tail=box(b"url ", b"\0\0\0\1"))), table)
+    mdia = box(
+        b"mdia",
+        full(b"mdhd", "IIIIHH", 0, 0, 1000, 100, 0x55C4, 0),
+        full(b"hdlr", "I4s12x", 0, b"vide", tail=b"video\0"),
+        minf,
+    )
+    tkhd = box(b"tkhd", b"\0\0\0\3", struct.pack(">IIIII8xHHHH", 0, 0, 1, 0, 100, 0, 0, 0, 0), matrix, struct.pack(">II", side << 16, side << 16))
+    mvhd = full(b"mvhd", "IIIIIH10x", 0, 0, 1000, 100, 0x10000, 0x100, tail=matrix + struct.pack(">24xI", 2))
+    return ftyp + box(b"mdat", picture) + box(b"moov", mvhd, box(b"trak", tkhd, mdia))
+
+
+def annotation(uid: str, index: int, name: str) -> bytes:
+    """The annotation file of a pass ("audio", …), with an oddity here and there."""
+    shift = {"multimodal": 0, "audio": index % 2, "text": index % 3, "video": 2 * (index % 2)}[name]
+    emotion = EMOTIONS[(index + shift) % 7]
+    score = round(((index % 11) - 5) / 5 * 2, 1)
+    votes = {a: {"emotion": emotion, "Confidence_degree": "97531"[n]} for n, a in enumerate(emotiontalk.ANNOTATORS)}
+    votes["E"]["emotion"] = EMOTIONS[(index + 3) % 7]
+    content = SENTENCES[index % 4]
+    record = {"data": votes, "speaker_id": uid.split("_")[2], "emotion_result": emotion}
+    if name != "video":
+        record["content"] = content
+    if name == "audio":
+        if index % 3 == 1:  # full-width marks
+            record["content"] = content.replace("[", "【").replace("]", "】")
+        captions = {"emo_cap": f"第{index}句的情绪", "spe_cap": f"第{index}句的音色", "style_cap": f"第{index}句的风格"}
+        captions.update({f"caption_{i}": f"第{index}句的描述{i}" for i in range(1, 6)})
+        length = len(wav(index)) // 4 / RATE
+        record["paragraphs"] = {"startTime": 1.5 * index, "endTime": round(1.5 * index + length, 3), "duration": length}
+        if index % 8 == 2:  # captions flat at the top level
+            record.update(captions)
+        else:
+            record["sourceAttr"] = captions
+        if index == 5:  # times missing, a caption null
+            del record["paragraphs"]
+            captions["caption_5"] = None
+        if index == 6:  # numbers as strings
+            record["paragraphs"] = {key: str(value) for key, value in record["paragraphs"].items()}
+        record["file_path"] = relative(uid, "wav")
+    else:
+        record["file_name"] = relative(uid, "txt" if name == "text" else "mp4")
+    if name == "multimodal":
+        record["Continuous label_result"] = str(score) if index == 6 else score
+        total = round(score * 5)
+        ratings = [total // 5 + (n < total % 5) for n in range(5)]
+        for vote, rating in zip(votes.values(), ratings):
+            vote["Continuous_label"] = rating
+    if index == 7:  # a vote null, a confidence missing
+        votes["B"] = None
+        del votes["C"]["Confidence_degree"]
+    if index == 9:  # the noun of the paper
+        record["emotion_result"] = {v: k for k, v in emotiontalk.NOUNS.items()}.get(emotion, emotion)
+    text = json.dumps(record, ensure_ascii=False, indent=1)
+    return text.encode("utf-8-sig" if index == 3 else "utf-8")  # one with a BOM
+
+
+def archives() -> dict[str, dict[str, bytes]]:
+    """Archive -> member name -> bytes, in the order of the release: annotations, then media."""
+    made = {name: {} for name in emotiontalk.ARCHIVES}
+    for name, archive in emotiontalk.PASSES.items():
+        for uid, index in utterances():
+            made[archive][f"{archive}/json/{relative(uid, 'json')}"] = annotation(uid, index, name)
+    for uid, index in utterances():
+        made["Audio"]["Audio/wav/" + relative(uid, "wav")] = wav(index)
+        made["Multimodal"]["Multimodal/mp4/" + relative(uid, "mp4")] = mp4(index)
+    first = relative(next(utterances())[0], "json")
+    folder, name = first.rsplit("/", 1)
+    made["Text"][f"Text/json/{folder}/._{name}"] = b"Mac OS X resource fork"
+    spare = io.BytesIO()
+    with zipfile.ZipFile(spare, "w") as packed:
+        packed.writestr(zipfile.ZipInfo("mp4/" + relative(next(utterances())[0], "mp4")), mp4(0))
+    made["Multimodal"]["Multimodal/mp4/mp4.zip"] = spare.getvalue()
+    return made
+
+
+def pack(members: dict[str, bytes], compressed: bool = False) -> bytes:
+    """A tar archive, gzip-compressed or not, whose bytes depend on its members alone."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 1_748_000_000
+            tar.addfile(info, io.BytesIO(data))
+    if not compressed:
+        return plain.getvalue()
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", filename="", mtime=0) as file:
+        file.write(plain.getvalue())
+    return packed.getvalue()
+
+
+def write(out: Path):
+    """Write the four archives; Text and Video are gzip-compressed in spite of their name, as in the release."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, members in archives().items():
+        (out / f"{name}.tar").write_bytes(pack(members, compressed=name in ("Text", "Video")))
