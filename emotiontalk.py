@@ -46,7 +46,8 @@ LICENSE = "CC BY-NC-SA 4.0"
 CITATION = """\
 @article{sun2025emotiontalk,
   title   = {EmotionTalk: An Interactive Chinese Multimodal Emotion Dataset With Rich Annotations},
-  author  = {Sun, Haoqin and Wang, Xuechen and Zhao, Jinghua and Zhao, Shiwan and Zhou, Jiaming and others},
+  author  = {Sun, Haoqin and Wang, Xuechen and Zhao, Jinghua and Zhao, Shiwan and Zhou, Jiaming and
+             Wang, Hui and He, Jiabei and Kong, Aobo and Yang, Xi and Wang, Yequan and Lin, Yonghua and Qin, Yong},
   journal = {arXiv preprint arXiv:2505.23018},
   year    = {2025}
 }
@@ -173,6 +174,31 @@ def _fill(fd, offset, view):
     return True
 
 
+def parse_header(block):
+    """(name, payload size, type) of a tar header block of 512 bytes, or None where its checksum says it is none.
+
+    Only what plain members have; an extended header shows in its type ("x", "g", "L", "K").
+    """
+    if len(block) < tarfile.BLOCKSIZE or block[257:262] != b"ustar":
+        return None
+    try:
+        checksum = int(block[148:156].strip(b" \0") or b"0", 8)
+        size = int(block[124:136].strip(b" \0") or b"0", 8) if block[124] < 0x80 else int.from_bytes(block[125:136], "big")
+    except ValueError:
+        return None
+    if checksum != sum(block[:148]) + 256 + sum(block[156:512]):
+        return None
+    name, prefix = block[:100].rstrip(b"\0"), block[345:500].rstrip(b"\0")
+    if prefix and block[257:263] == b"ustar\0":  # GNU's header has other things there
+        name = prefix + b"/" + name
+    return name.decode("utf-8", "surrogateescape"), size, chr(block[156]).replace("\0", "0")
+
+
+def padded(size):
+    """Bytes that a payload takes in a tar."""
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
 class Tar:
     """A local tar file, plain or compressed. Headers are scanned once; payload is read where it is asked for."""
 
@@ -213,20 +239,29 @@ class Tar:
         position, last = 0, "its beginning"
         while True:
             self.file.seek(position)
-            try:
-                info = tarfile.TarInfo.fromtarfile(tar)
-            except tarfile.EOFHeaderError:
-                return
-            except (tarfile.TarError, ValueError) as error:
-                what = "truncated" if position + tarfile.BLOCKSIZE > end else f"corrupt at byte {position:,}"
-                raise _damaged(self.archive, self.path, f"{what} after {last} ({error}).") from None
-            position, last = tar.offset, info.name
-            if info.isreg() and info.offset_data + info.size > end:
-                raise _damaged(self.archive, self.path, f"truncated within {info.name}: the file ends at byte {end:,}.")
-            if info.issparse() and MEMBER.fullmatch(os.path.basename(info.name)):
-                raise _damaged(self.archive, self.path, f"{info.name} is stored as a sparse file: pack it plainly.")
-            if info.isreg():
-                yield Member(self, info.name, info.offset_data, info.size)
+            plain = parse_header(self.file.read(tarfile.BLOCKSIZE))
+            if plain and plain[2] in "05":
+                name, size, kind = plain
+                start, regular = position + tarfile.BLOCKSIZE, kind == "0"
+                position = start + padded(size)
+            else:  # extended headers, links, the end, or no header: tarfile knows them all
+                self.file.seek(position)
+                try:
+                    info = tarfile.TarInfo.fromtarfile(tar)
+                except tarfile.EOFHeaderError:
+                    return
+                except (tarfile.TarError, ValueError) as error:
+                    what = "truncated" if position + tarfile.BLOCKSIZE > end else f"corrupt at byte {position:,}"
+                    raise _damaged(self.archive, self.path, f"{what} after {last} ({error}).") from None
+                if info.issparse() and MEMBER.fullmatch(os.path.basename(info.name)):
+                    raise _damaged(self.archive, self.path, f"{info.name} is stored as a sparse file: pack it plainly.")
+                name, size, start, regular = info.name, info.size, info.offset_data, info.isreg()
+                position = tar.offset
+            last = name
+            if regular:
+                if start + size > end:
+                    raise _damaged(self.archive, self.path, f"truncated within {name}: the file ends at byte {end:,}.")
+                yield Member(self, name, start, size)
 
     def read_into(self, member, view):
         if not _fill(self.file.fileno(), member.offset, view):
@@ -597,8 +632,8 @@ FIELDS = {
         lambda u: sentiment_id(u.score()),
         "class of `sentiment_score`: ≤ −1, < 0, 0, < 1, ≥ 1",
     ),
-    "start": Field(datasets.Value("float64"), lambda u: u.time("startTime"), "start in the dialogue's recording, seconds; may be null"),
-    "end": Field(datasets.Value("float64"), lambda u: u.time("endTime"), "end in the dialogue's recording, seconds; may be null"),
+    "start": Field(datasets.Value("float64"), lambda u: u.time("startTime"), "start, seconds, as annotated; may be null"),
+    "end": Field(datasets.Value("float64"), lambda u: u.time("endTime"), "end, seconds, as annotated; may be null"),
     "captions": Field(
         {"speaker": _STRING, "style": _STRING, "emotion": _STRING, "overall": [_STRING]},
         lambda u: u.captions(),

@@ -1,0 +1,172 @@
+"""The whole release, rebuilt from the published labels (../shared): the right rows, checked against those labels."""
+
+import collections
+import csv
+import gzip
+import json
+import re
+import tarfile
+
+import pytest
+from conftest import PROJECT, SHARED, rows, undecoded
+
+SIZES = {"train": 15_413, "validation": 1_908, "test": 1_929}
+EMOTIONS = ["neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"]
+SPLIT = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
+
+
+@pytest.fixture(scope="module")
+def labels():
+    if not SHARED.is_dir():
+        pytest.skip("../shared is not here")
+    with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def sentiment(score):
+    if score <= -1:
+        return "negative"
+    if score >= 1:
+        return "positive"
+    return "neutral" if score == 0 else "weakly negative" if score < 0 else "weakly positive"
+
+
+@pytest.mark.parametrize("config", ["text", "audio", "multimodal", "video"])
+def test_every_row_is_the_published_one(load, rebuilt, labels, config):
+    loaded = load(config, data_dir=rebuilt())
+    assert {split: len(dataset) for split, dataset in loaded.items()} == SIZES
+    seen = []
+    for split, dataset in loaded.items():
+        assert dataset["id"][:] == sorted(dataset["id"])
+        dataset = dataset.remove_columns([name for name in ("audio", "video") if name in dataset.column_names])
+        for row in dataset:
+            published = labels[row["id"]]
+            assert SPLIT.get(row["group"], "train") == split
+            assert EMOTIONS[row["emotion"]] == published[f"emotion_{config}"]
+            for name in ("text", "audio", "video", "multimodal"):
+                if f"emotion_{name}" in row:
+                    assert EMOTIONS[row[f"emotion_{name}"]] == published[f"emotion_{name}"]
+            if "sentiment_score" in row:
+                assert row["sentiment_score"] == float(published["sentiment_score"])
+                assert dataset.features["sentiment"].int2str(row["sentiment"]) == sentiment(row["sentiment_score"])
+            transcription = row["transcription"]
+            if config == "audio":
+                transcription = transcription.replace("【", "[").replace("】", "]")
+            assert transcription == published["transcription"]
+            assert not set(row["text"]) & set("[]【】")
+            seen.append(row["id"])
+    assert sorted(seen) == sorted(labels)
+
+
+def test_class_counts_are_the_cards(load, rebuilt):
+    """README's table of classes, its numbers read from the file."""
+    card = (PROJECT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| `(\w+)` \| (\w+) ((?:\| *[\d,]+ *)+)\|$", card, flags=re.M)
+    table = {(config, split): [int(n.replace(",", "")) for n in cells.strip("| ").split("|")] for config, split, cells in lines}
+    assert len(table) == 12
+    for config in ("multimodal", "audio", "text", "video"):
+        for split, dataset in load(config, data_dir=rebuilt()).items():
+            counts = collections.Counter(dataset["emotion"][:])
+            assert table[config, split] == [*(counts[n] for n in range(7)), SIZES[split]]
+
+
+@pytest.mark.parametrize(
+    "config, sizes",
+    [("audio", [13_243, 1_610, 1_560]), ("multimodal", [12_232, 1_555, 1_509]), ("text", [11_458, 1_458, 1_488])],
+)
+def test_the_papers_four(load, rebuilt, config, sizes):
+    loaded = load(config, data_dir=rebuilt(), label_set="four")
+    assert [len(loaded[split]) for split in SIZES] == sizes
+
+
+def test_dialogues(load, rebuilt, labels):
+    loaded = load("dialogues", data_dir=rebuilt())
+    assert sum(len(dataset) for dataset in loaded.values()) == 742
+    seen = set()
+    for dataset in loaded.values():
+        for dialogue in dataset:
+            turns = [turn["turn"] for turn in dialogue["turns"]]
+            assert turns == sorted(turns)
+            for turn in dialogue["turns"]:
+                assert turn["id"].startswith(dialogue["dialogue"] + "_")
+                for name in ("text", "audio", "video", "multimodal"):
+                    assert EMOTIONS[turn[f"emotion_{name}"]] == labels[turn["id"]][f"emotion_{name}"]
+                seen.add(turn["id"])
+    assert seen == set(labels)
+
+
+def test_the_benchmarks_manifest(load, rebuilt):
+    """Independent of the script: the manifest made from the archive's own members."""
+    expected = []
+    with tarfile.open(rebuilt() / "Audio.tar") as tar:
+        for member in sorted(tar.getmembers(), key=lambda m: m.name):
+            if member.name.endswith(".json") and member.name.split("/")[2] in ("G00003", "G00015"):
+                note = json.load(tar.extractfile(member))
+                uid = member.name.split("/")[-1][:-5]
+                expected.append({
+                    "dataset_id": "emotiontalk", "sample_id": uid, "src_audio": f"emotiontalk/audio/zh/{uid}.wav",
+                    "src_ref": note["content"], "tgt_ref": None, "src_lang": "zh", "tgt_lang": "en",
+                    "benchmark_metadata": {"context": "short", "emotion": note["emotion_result"], "dataset_type": "emotion"},
+                })  # fmt: skip
+    found = load("zh-en", data_dir=rebuilt(), split="test").remove_columns("audio")
+    assert len(expected) == 1929
+    assert [json.dumps(r, ensure_ascii=False) for r in found] == [json.dumps(r, ensure_ascii=False) for r in expected]
+
+
+@pytest.mark.parametrize("order", ["annotations-first", "media-first", "shuffled"])
+def test_any_order_gives_the_same_sound(load, rebuilt, order):
+    options = () if order == "annotations-first" else ("--order", order, "--only", "Audio")
+    out = rebuilt(*options)
+    with tarfile.open(rebuilt() / "Audio.tar") as tar:
+        sound = {m.name.split("/")[-1]: tar.extractfile(m).read() for m in tar if m.name.endswith(".wav")}
+    previous = None
+    for kwargs in ({}, {"num_proc": 2}, {"streaming": True}):
+        splits = load("audio", data_dir=out, cache_dir=None if not kwargs else out / str(kwargs), **kwargs)
+        ids = []
+        for dataset in splits.values():
+            for row in undecoded(dataset):
+                assert row["audio"]["bytes"] == sound[row["id"] + ".wav"]
+                ids.append(row["id"])
+        assert len(ids) == 19_250 and ids == (previous or ids)
+        previous = ids
+
+
+def test_a_whole_release_is_checked(load, rebuilt, tmp_path):
+    """One utterance less, in both annotation and sound, is no selection: it is a release with a hole."""
+    out = tmp_path / "release"
+    out.mkdir()
+    with tarfile.open(rebuilt() / "Text.tar") as old, tarfile.open(out / "Text.tar", "w") as new:
+        for member in old:
+            if not member.name.endswith("G00007_10_11_013.json"):
+                new.addfile(member, old.extractfile(member))
+    for options in ({}, {"streaming": True}):
+        with pytest.raises(Exception, match="G00007 has 1,812 utterances .* release has 1,813"):
+            rows(load("text", data_dir=out, **options)["train"])
+    assert len(load("text", data_dir=out, strict=False, split="train")) == 15_412
+    assert len(load("text", data_dir=out, prepare_splits=["test"], split="test")) == 1_929
+
+
+def test_a_truncated_archive_gives_no_short_split(load, rebuilt, tmp_path):
+    whole = (rebuilt() / "Audio.tar").read_bytes()
+    for share in (0.05, 0.5, 0.999):
+        out = tmp_path / str(share)
+        out.mkdir()
+        (out / "Audio.tar").write_bytes(whole[: int(len(whole) * share)])
+        for options in ({}, {"streaming": True}):
+            with pytest.raises(Exception, match="Audio.tar: (truncated|corrupt).*14,811,722,752"):
+                rows(load("audio", data_dir=out, split="test", **options))
+
+
+def test_the_first_streamed_example_reads_its_own_groups_payload_alone(load, rebuilt):
+    """Counted by the kernel for this process: bytes asked of read calls."""
+    out = rebuilt()
+
+    def asked():
+        with open("/proc/self/io") as file:
+            return int(file.readline().split()[1])
+
+    streamed = undecoded(load("audio", data_dir=out, split="test", streaming=True))
+    before = asked()
+    next(iter(streamed))
+    payload = asked() - before
+    assert payload < 0.03 * (out / "Audio.tar").stat().st_size
