@@ -19,6 +19,7 @@ import dataclasses
 import functools
 import glob
 import gzip
+import hashlib
 import json
 import lzma
 import math
@@ -27,11 +28,16 @@ import re
 import shutil
 import tarfile
 import tempfile
+import time
+import urllib.parse
 import zlib
 
 import datasets
 import datasets.builder
+import huggingface_hub
 import pyarrow as pa
+import requests
+import urllib3
 
 logger = datasets.utils.logging.get_logger(__name__)
 
@@ -90,9 +96,18 @@ ANNOTATORS = "ABCDE"
 MEMBER = re.compile(r"(?P<id>(?P<group>G\d{5})_\d{2}_\d{2}_\d{3})\.(?P<suffix>json|wav|mp4)", re.ASCII | re.IGNORECASE)
 
 
+DEFAULT_SOURCE = f"hf://datasets/{REPO_ID}@{REVISION}"
+
+
 def archive_url(name):
     """Where the pinned archive is on the Hub."""
-    return f"hf://datasets/{REPO_ID}@{REVISION}/{name}.tar"
+    return f"{DEFAULT_SOURCE}/{name}.tar"
+
+
+def match_member(name):
+    """The match of `MEMBER` for the path of a member, or None if it is no part of the release (`._*`, zips, …)."""
+    *folders, name = name.replace("\\", "/").split("/")
+    return None if "__MACOSX" in folders else MEMBER.fullmatch(name)
 
 
 def split_of(group):
@@ -204,21 +219,28 @@ class Tar:
 
     OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open, b"]\x00\x00": lzma.open}
 
-    def __init__(self, archive, path):
+    def __init__(self, archive, path, file=None):
         self.archive, self.path = archive, path
-        self.file = open(path, "rb")
+        self.file = file or open(path, "rb")
+        self.file.seek(0)
         start = self.file.read(64)
-        for magic, opener in self.OPENERS.items():
-            if start.startswith(magic):
-                self.file = self._decompressed(opener)
+        opener = self.opener(start)
+        if opener:
+            self.file = self._decompressed(opener)
         if start.startswith(b"version https://git-lfs"):
             raise _damaged(archive, path, "this is a Git LFS pointer, not the file: run `git lfs pull`.")
+
+    @classmethod
+    def opener(cls, start):
+        """The function that opens a file compressed as its first bytes say, or None for a plain one."""
+        return next((opener for magic, opener in cls.OPENERS.items() if start.startswith(magic)), None)
 
     def _decompressed(self, opener):
         """The plain tar in an unnamed temporary file, so that it can be read by position like any other."""
         plain = tempfile.TemporaryFile()
+        self.file.seek(0)
         try:
-            with opener(self.path, "rb") as packed:
+            with opener(self.file, "rb") as packed:
                 shutil.copyfileobj(packed, plain, 1 << 20)
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise _damaged(self.archive, self.path, f"cannot be decompressed, truncated or corrupt ({error}).") from None
@@ -295,11 +317,10 @@ class Archive:
     Raises `EmotionTalkError` for a damaged archive and for an id that is there twice.
     """
 
-    def __init__(self, name, paths):
+    def __init__(self, name, parts):
         self.name = name
         self.groups = {}  # group -> suffix -> id -> Member, ids sorted
-        for path in paths:
-            part = Tree(name, path) if os.path.isdir(path) else Tar(name, path)
+        for part in parts:
             for member in part.members():
                 self._add(member)
         for group in self.groups.values():
@@ -307,10 +328,9 @@ class Archive:
                 group[suffix] = dict(sorted(members.items()))
 
     def _add(self, member):
-        *folders, name = member.name.replace("\\", "/").split("/")
-        match = MEMBER.fullmatch(name)
-        if not match or "__MACOSX" in folders:
-            return  # no part of the release: `._*`, zips, lists, …
+        match = match_member(member.name)
+        if not match:
+            return
         known = self.groups.setdefault(match["group"].upper(), {}).setdefault(match["suffix"].lower(), {})
         first = known.setdefault(match["id"].upper(), member)
         if first is not member:
@@ -322,15 +342,9 @@ class Archive:
         """A dict from utterance id to `Member`, sorted by id, of a group; suffix is "json", "wav" or "mp4"."""
         return self.groups.get(group, {}).get(suffix, {})
 
-
-@functools.lru_cache(maxsize=16)
-def _open_archive(name, paths, state):
-    return Archive(name, paths)
-
-
-def open_archive(name, paths):
-    """The `Archive` at these paths; each worker opens and scans it once, or inherits its parent's."""
-    return _open_archive(name, paths, _state(paths))
+    def media(self, group, suffix, ids):
+        """Yield (id, `Member`) of the sound or video of a group, sorted by id. `ids`: those of the annotations."""
+        yield from self.members(group, suffix).items()
 
 
 def _state(paths):
@@ -353,11 +367,6 @@ def find_archive(name, data_dir):
     itself or in its `data/`, in any case. A tar is preferred to a folder beside it.
     Raises `MissingArchiveError`.
     """
-    if data_dir is None:
-        raise MissingArchiveError(
-            f"Where is the release? Accept the terms at {HOMEPAGE}, run `huggingface-cli download {REPO_ID} {name}.tar "
-            f"--repo-type dataset --revision {REVISION} --local-dir FOLDER`, and pass data_dir=FOLDER."
-        )
     data_dir = os.path.abspath(os.path.expanduser(data_dir))
     roots = [data_dir, os.path.join(data_dir, "data")]
     for root in filter(os.path.isdir, roots):
@@ -382,6 +391,434 @@ def find_archive(name, data_dir):
 
 def _is_shard(name):
     return not name.startswith("._") and TAR_NAME.fullmatch(name)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The archives over the network: a group's ranges are found by bisection, and read in sequence
+# ---------------------------------------------------------------------------------------------------------
+
+# Chosen by measurement at 0, 20 and 100 ms of latency (benchmarks/README.md).
+WHOLE_BYTES = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
+BLOCK_BYTES = 1 << 20  # annotations are read in blocks of this size
+PROBES = 5  # places at which a new archive is looked at, to see whether it is sorted
+WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before a broken request is made again; progress starts anew
+TIMEOUTS = (10, 60)  # seconds to connect, seconds without a byte
+
+
+class NotSortedError(Exception):
+    """An archive is not in the order in which a group is a range."""
+
+
+def is_remote(path):
+    return isinstance(path, str) and path.startswith(("hf://", "http://", "https://"))
+
+
+def split_hf_url(url):
+    """(repository, revision, path) of `hf://datasets/owner/name@revision/path`."""
+    match = re.fullmatch(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/(.+)", url)
+    if not match:
+        raise EmotionTalkError(f"{url}: expected hf://datasets/OWNER/NAME@REVISION/… .")
+    return match[1], urllib.parse.unquote(match[2] or "main"), match[3]
+
+
+def http_url(url):
+    """The address of an `hf://` path at the endpoint that `HF_ENDPOINT` names; others unchanged."""
+    if not url.startswith("hf://"):
+        return url
+    repo, revision, path = split_hf_url(url)
+    return f"{datasets.config.HF_ENDPOINT}/datasets/{repo}/resolve/{urllib.parse.quote(revision, safe='')}/{path}"
+
+
+@functools.lru_cache(maxsize=1)
+def _session(process):
+    return requests.Session()  # connections are kept open, but never shared with a forked worker
+
+
+def offline():
+    """Whether `HF_HUB_OFFLINE` or `HF_DATASETS_OFFLINE` is set."""
+    return any(getattr(datasets.config, name, False) for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"))
+
+
+class RemoteFile:
+    """A file behind HTTP. `size` is its bytes, `ranged` whether the server serves ranges, both after `head()`."""
+
+    def __init__(self, archive, path, token):
+        self.archive, self.path, self.token = archive, path, token
+        self.url = http_url(path)
+        self.size = self.ranged = self.tag = None
+
+    def head(self, length):
+        """The first bytes of the file; what the answer says of it is kept."""
+        return RemoteReader(self, 0, length).read(length, all_of_it=False)
+
+    def connect(self, start, end):
+        """A response whose body is the bytes from `start` to `end` (None: the end of the file).
+
+        Raises `EmotionTalkError` for what will not change, `ConnectionError` for what another try may mend.
+        """
+        if offline():
+            raise EmotionTalkError(
+                f"{self.path} cannot be read: offline mode is on (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE). "
+                "Unset it, or pass data_dir= with a local folder."
+            )
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        if self.url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
+            headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
+        try:
+            response = _session(os.getpid()).get(self.url, headers=headers, stream=True, timeout=TIMEOUTS)
+        except requests.RequestException as error:
+            raise ConnectionError(f"no connection: {_reason(error)}") from None
+        status = response.status_code
+        if status == 429 or status >= 500:
+            response.close()
+            raise ConnectionError(f"HTTP status {status}")
+        if status not in (200, 206):
+            response.close()
+            raise self._refusal(status, response.headers)
+        self.ranged = status == 206
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        length = response.headers.get("Content-Length")
+        size = int(found[2]) if found else int(length) if length and not self.ranged else None
+        tag = response.headers.get("ETag") if found or not self.ranged else None
+        if (self.ranged and not (found and int(found[1]) == start)) or (self.size not in (None, size)):
+            response.close()
+            raise EmotionTalkError(f"{self.path}: the server gives another range or another file than was asked for.")
+        self.size, self.tag = size, tag
+        if not self.ranged:  # the whole file comes: pass over what is there already
+            for _ in range(0, start, 1 << 20):
+                start -= len(response.raw.read(min(start, 1 << 20)))
+        return response
+
+    def _refusal(self, status, headers):
+        code = headers.get("X-Error-Code", "")
+        if status in (401, 403):
+            how = (
+                f"Accept the terms at {HOMEPAGE}, and send your token: `huggingface-cli login`, HF_TOKEN=hf_…, or token=\"hf_…\"."
+            )
+            return EmotionTalkError(
+                f"{self.path}: no access (HTTP status {status}{', ' + code if code else ''}). {how} "
+                "Or pass data_dir= with a local folder that holds the archives."
+            )
+        if status == 404:
+            what = {"RevisionNotFound": "no such revision", "RepoNotFound": "no such repository"}.get(code, "no such file")
+            return MissingArchiveError(
+                f"{self.path}: {what} (HTTP status 404 for {self.url}). data_dir= is the address that holds "
+                f"{self.archive}.tar; the release is hf://datasets/{REPO_ID}@{REVISION}."
+            )
+        return EmotionTalkError(f"{self.path}: HTTP status {status} for {self.url}.")
+
+    def read(self, start, end):
+        return RemoteReader(self, start, end).read(end - start)
+
+    def save(self, file):
+        """Write the whole file to an open one, from its present length on."""
+        file.seek(0, os.SEEK_END)
+        reader = RemoteReader(self, file.tell(), None)
+        label = f"Downloading {os.path.basename(self.path)}"
+        with datasets.utils.tqdm(total=self.size, initial=file.tell(), unit="B", unit_scale=True, desc=label) as bar:
+            while self.size is None or reader.position < self.size:
+                chunk = reader.read(1 << 20 if self.size is None else min(1 << 20, self.size - reader.position), all_of_it=False)
+                if not chunk:
+                    break
+                file.write(chunk)
+                bar.update(len(chunk))
+        file.flush()
+
+
+def _reason(error):
+    """The innermost of an exception's reasons, in one line."""
+    while getattr(error, "reason", None) or (error.args and isinstance(error.args[0], Exception)):
+        error = getattr(error, "reason", None) or error.args[0]
+    return " ".join(str(error).split()).split(": ", 1)[-1] if not isinstance(error, str) else error
+
+
+class RemoteReader:
+    """Bytes `start` to `end` of a `RemoteFile` in sequence, over one connection, or as many as it takes."""
+
+    def __init__(self, file, start, end):
+        self.file, self.position, self.end = file, start, end
+        self.response, self.failures = None, 0
+
+    def read(self, size, all_of_it=True):
+        """The next `size` bytes; fewer where the file ends and that is allowed. Raises `EmotionTalkError`."""
+        data = bytearray()
+        while len(data) < size:
+            try:
+                if self.response is None:
+                    self.response = self.file.connect(self.position, self.end)
+                chunk = self.response.raw.read(min(size - len(data), 1 << 20))
+                if not chunk:
+                    if self.file.size is None or self.position >= self.file.size:
+                        break
+                    raise ConnectionError("the answer was cut short")
+            except (OSError, urllib3.exceptions.HTTPError) as error:
+                if isinstance(error, EmotionTalkError):
+                    raise
+                self._broken(error)
+                continue
+            data += chunk
+            self.position += len(chunk)
+            self.failures = 0
+        if all_of_it and len(data) < size:
+            raise _damaged(self.file.archive, self.file.path, f"truncated: it ends at byte {self.position:,}.")
+        if self.position in (self.end, self.file.size):
+            self.close()
+        return bytes(data)
+
+    def skip(self, size):
+        """Pass over bytes: by a new request where that moves less."""
+        if size <= BLOCK_BYTES:
+            self.read(size)
+        else:
+            self.close()
+            self.position += size
+
+    def _broken(self, error):
+        self.close()
+        if self.failures == len(WAITS):
+            raise EmotionTalkError(
+                f"{self.file.path}: gave up at byte {self.position:,} after {self.failures + 1} tries ({_reason(error)}). "
+                "Check the network and the address, then run again; or pass data_dir= with a local folder."
+            ) from None
+        time.sleep(WAITS[self.failures])
+        self.failures += 1
+
+    def close(self):
+        if self.response is not None:
+            self.response.close()
+            self.response = None
+
+
+class Loaded:
+    """A member whose bytes have been read: as `Member`, without a file behind it."""
+
+    __slots__ = ("label", "data")
+
+    def __init__(self, label, data):
+        self.label, self.data = label, data
+
+    def __len__(self):
+        return len(self.data)
+
+    def __str__(self):
+        return self.label
+
+    def read(self):
+        return self.data
+
+    def read_into(self, view):
+        view[:] = self.data
+
+
+# Where a member of the release was found: looking from byte `probe` on, header at `start`, payload at `offset`,
+# the next header at `end`. `key` sorts as the archive does: annotations, then media, each by id.
+Mark = collections.namedtuple("Mark", "probe start offset size end key label")
+
+
+class RemoteArchive:
+    """An archive behind HTTP, as `Archive`, but a group's bytes alone are moved where the archive is plain and sorted.
+
+    What is believed is checked: the order at every header that is read, the number of utterances of each group, and
+    annotation against media. Where that fails, and for a compressed archive or a server without ranges, the archive
+    is fetched whole into an unnamed temporary file and scanned there, with one warning.
+    """
+
+    def __init__(self, name, path, token):
+        self.name, self.file = name, RemoteFile(name, path, token)
+        self.whole = None  # the `Archive`, once it had to be fetched
+        self.marks = []
+        self.block, self.window = (0, b""), 4096
+        head = self.file.head(tarfile.BLOCKSIZE)
+        if self.file.size is not None and self.file.size <= WHOLE_BYTES:
+            self._fetch(None)
+        elif not self.file.ranged:
+            self._fetch("the server does not serve ranges")
+        elif Tar.opener(head):
+            self._fetch("it is compressed")
+        else:
+            try:
+                for n in range(PROBES):
+                    self._look(n * self.file.size // PROBES)
+                if self.marks[0].key[0] != 0:
+                    raise NotSortedError("its annotations do not come first")
+            except NotSortedError as error:
+                self._fetch(str(error))
+
+    @property
+    def groups(self):
+        """The groups of the archive; those of the release as long as nothing says otherwise."""
+        return self.whole.groups if self.whole else GROUPS
+
+    def members(self, group, suffix):
+        """A dict from utterance id to annotation, sorted by id, of a group. `suffix` is "json"."""
+        if self.whole is None:
+            try:
+                return self._annotations(group)
+            except NotSortedError as error:
+                self._fetch(str(error))
+        return self.whole.members(group, suffix)
+
+    def media(self, group, suffix, ids):
+        """Yield (id, sound or video) of a group, sorted by id. `ids`: those of the annotations, sorted."""
+        done = set()
+        if self.whole is None:
+            try:
+                for uid, loaded in self._sequence(group, suffix, ids):
+                    done.add(uid)
+                    yield uid, loaded
+                return
+            except NotSortedError as error:
+                self._fetch(str(error))
+        for uid, member in self.whole.media(group, suffix, ids):
+            if uid not in done:
+                yield uid, member
+
+    def _fetch(self, reason):
+        """Fetch the archive whole, into a file that has no name."""
+        if reason:
+            logger.warning(
+                f"{self.file.path}: {reason}, so single groups cannot be read: fetching all of it"
+                + (f", {self.file.size:,} bytes" if self.file.size else "")
+                + f", to {tempfile.gettempdir()}. Download it once and pass data_dir= to avoid that."
+            )
+        file = tempfile.TemporaryFile()
+        self.file.save(file)
+        self.whole = Archive(self.name, [Tar(self.name, self.file.path, file)])
+
+    def _read(self, start, end, ahead=0):
+        """Bytes of the file, at least `ahead` of them fetched at once."""
+        at, data = self.block
+        if not at <= start <= end <= at + len(data):
+            at, data = start, self.file.read(start, min(max(end, start + ahead), self.file.size))
+            self.block = at, data
+        return data[start - at : end - at]
+
+    def _look(self, probe, ahead=0):
+        """Find and keep the `Mark` of the first member of the release whose header is at byte `probe` or after it."""
+        probe = position = probe // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        mark = Mark(probe, self.file.size, self.file.size, 0, self.file.size, (2,), "the end")
+        ahead = ahead or self.window
+        while position + tarfile.BLOCKSIZE <= self.file.size:
+            fetched = self.block
+            header = parse_header(self._read(position, position + tarfile.BLOCKSIZE, ahead))
+            if self.block is not fetched:  # nothing in what was fetched: more at once
+                ahead = min(2 * ahead, BLOCK_BYTES // 2)
+            if header is None:
+                position += tarfile.BLOCKSIZE
+                continue
+            name, size, kind = header
+            start, offset = position, position + tarfile.BLOCKSIZE
+            position = offset + padded(size)
+            match = match_member(name) if kind == "0" else None
+            if match:
+                key = (int(match["suffix"].lower() != "json"), match["group"].upper(), match["id"].upper())
+                mark = Mark(probe, start, offset, size, position, key, f"{self.file.path}: {name}")
+                self.window = min(max(4096, size // 3), BLOCK_BYTES // 4)
+                break
+        before = max((m for m in self.marks if m.start < mark.start), key=lambda m: m.start, default=mark)
+        after = min((m for m in self.marks if m.start > mark.start), key=lambda m: m.start, default=mark)
+        if not before.key <= mark.key <= after.key:
+            raise NotSortedError(f"its members are not sorted ({before.label} before {mark.label} before {after.label})")
+        self.marks.append(mark)
+        return mark
+
+    def _boundary(self, target):
+        """Where the members begin whose key is `target` or greater: the offset of a header."""
+        while True:
+            low = max((m.end for m in self.marks if m.key < target), default=0)
+            high = min((m.probe for m in self.marks if m.key >= target), default=self.file.size)
+            if high <= low:
+                return low
+            # near the end of the search there is a header at `low` for certain: go from member to member
+            self._look(low if high - low < 16 * self.window else (low + high) // 2)
+
+    def _annotations(self, group):
+        found, last = {}, None
+        start = position = self._boundary((0, group))
+        while True:
+            # about what is left of the group, from what its annotations took so far, but no more than a block
+            mean = (position - start) / len(found) if found else self.window
+            ahead = min(int(max(8, GROUPS.get(group, 0) - len(found)) * mean), BLOCK_BYTES)
+            mark = self._look(position, ahead)
+            if mark.key[:2] != (0, group):
+                break
+            found[mark.key[2]] = Loaded(mark.label, self._read(mark.offset, mark.offset + mark.size, ahead))
+            self.marks.remove(mark)  # only where the group ends is worth keeping
+            position, last = mark.end, mark
+        if last:
+            self.marks.append(last)
+        if len(found) != GROUPS.get(group):
+            raise NotSortedError(f"it has {len(found)} annotations of {group} in a row, of {GROUPS.get(group)}")
+        return found
+
+    def _sequence(self, group, suffix, ids):
+        end = self.file.size if group == max(GROUPS) else self._boundary((1, group + "~"))
+        reader = RemoteReader(self.file, self._boundary((1, group)), end)
+        ids = iter(ids)
+        try:
+            while reader.position < end:
+                header = parse_header(reader.read(tarfile.BLOCKSIZE))
+                if header is None:  # the end mark
+                    break
+                name, size, kind = header
+                match = match_member(name) if kind == "0" else None
+                if not match:
+                    reader.skip(padded(size))
+                    continue
+                uid, expected = match["id"].upper(), next(ids, None)
+                if uid != expected or match["suffix"].lower() != suffix:
+                    raise NotSortedError(f"after the annotations, {uid} comes where {expected} was expected")
+                data = reader.read(padded(size))
+                yield uid, Loaded(f"{self.file.path}: {name}", data[:size])
+        finally:
+            reader.close()
+        missing = next(ids, None)
+        if missing:
+            raise NotSortedError(f"{missing} does not come with the others of its group")
+
+
+@functools.lru_cache(maxsize=16)
+def _open_archive(name, paths, token, state):
+    if state is None:
+        return RemoteArchive(name, paths, token)
+    return Archive(name, [Tree(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
+
+
+def open_archive(name, paths, token=None):
+    """The archive at an address, or at some local paths; each worker opens it once, or inherits its parent's."""
+    return _open_archive(name, paths, token, None if is_remote(paths) else _state(paths))
+
+
+def cached_file(url):
+    """Where an `hf://` file is in the cache of `huggingface_hub`, or None."""
+    if not url.startswith("hf://"):
+        return None
+    repo, revision, path = split_hf_url(url)
+    found = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
+    return found if isinstance(found, str) else None
+
+
+def download(name, url, token, folder):
+    """Download an archive whole, once, and give its path; what had come of it before is kept.
+
+    `hf://` goes to the cache of `huggingface_hub`, another address to `folder`, the downloads of `datasets`.
+    """
+    remote = RemoteFile(name, url, token)
+    remote.head(1)  # its errors say what to do
+    if url.startswith("hf://"):
+        repo, revision, path = split_hf_url(url)
+        try:
+            return huggingface_hub.hf_hub_download(repo, path, revision=revision, repo_type="dataset", token=token)
+        except Exception as error:
+            raise EmotionTalkError(f"{url}: the download broke off ({_reason(error)}). Run again to go on.") from None
+    key = hashlib.sha256(f"{url} {remote.size} {remote.tag}".encode()).hexdigest()
+    path = os.path.join(folder, key)
+    if not os.path.exists(path):
+        os.makedirs(folder, exist_ok=True)
+        with open(path + ".incomplete", "ab") as file:
+            remote.save(file)
+        os.replace(path + ".incomplete", path)
+    return path
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -565,7 +1002,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         """As in `datasets`, but a changed archive in the same folder is not mistaken for the cached one."""
         self.check()
         kwargs = dict(config_kwargs)
-        if self.data_dir is not None:
+        if self.data_dir is not None and not is_remote(self.data_dir):
             kwargs["archives"] = tuple(_state(find_archive(name, self.data_dir)) for name in archives_of(self.name))
         return super().create_config_id(kwargs, custom_features=custom_features)
 
@@ -783,8 +1220,8 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        paths = {name: find_archive(name, self.config.data_dir) for name in archives_of(self.config.name)}
-        archives = {name: open_archive(name, paths[name]) for name in paths}
+        paths = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
+        archives = {name: open_archive(name, paths[name], self.token) for name in paths}
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         whole = self._is_whole(archives)
         generators = []
@@ -803,17 +1240,38 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         self._expect([generator.name for generator in generators], whole)
         return generators
 
+    def _locate(self, name, dl_manager):
+        """Where an archive is to be read: a tuple of local paths, or an address.
+
+        Sound or video that is wanted whole is downloaded first; of everything else only the groups' ranges move.
+        """
+        source = self.config.data_dir or DEFAULT_SOURCE
+        if not is_remote(source):
+            return find_archive(name, source)
+        url = f"{source.rstrip('/')}/{name}.tar"
+        path = cached_file(url)
+        media = CONFIGS[self.config.name].media
+        everything = self.config.prepare_splits is None and CONFIGS[self.config.name].splits == SPLITS
+        if path is None and not dl_manager.is_streaming and everything and media and media[0] == name:
+            path = download(name, url, self.token, dl_manager.download_config.cache_dir or datasets.config.DOWNLOADED_DATASETS_PATH)
+            if dl_manager.record_checksums and source == DEFAULT_SOURCE:  # verification_mode="all_checks"
+                _check_sha256(name, path)
+        return (path,) if path else url
+
     def _is_whole(self, archives):
         """Whether this is the whole release, whose counts are known, or somebody's selection from it.
 
         A selection lacks whole groups or most of their utterances; a release that lacks a few of its
         19,250 is meant to be whole, and is not.
         """
-        found = {name: sum(len(archive.members(g, "json")) for g in archive.groups) for name, archive in archives.items()}
+        found = {
+            name: sum(GROUPS.values() if archive.groups is GROUPS else (len(archive.members(g, "json")) for g in archive.groups))
+            for name, archive in archives.items()
+        }
         if min(found.values()) > 0.95 * sum(GROUPS.values()):
             return True
         logger.warning(
-            f"{self.config.data_dir} holds a part of the release ("
+            f"{self.config.data_dir or DEFAULT_SOURCE} holds a part of the release ("
             + ", ".join(f"{name} {n:,}" for name, n in found.items())
             + f" of {sum(GROUPS.values()):,} utterances): the sizes of its splits are not checked."
         )
@@ -826,7 +1284,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
                 self.info.splits.pop(name)
         else:
             self.info.splits = None
-        self.info.download_checksums = None  # nothing is downloaded
+        self.info.download_checksums = None  # `_locate` has compared them, where something was downloaded
 
     def _prepare_split_single(self, **kwargs):
         """As in `datasets`, but what is written does not crowd the archive out of the page cache.
@@ -861,7 +1319,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
 
         In an example, sound and video are still a `Member`, which knows where its bytes are.
         """
-        archives = {name: open_archive(name, paths[name]) for name in paths}
+        archives = {name: open_archive(name, paths[name], self.token) for name in paths}
         for group in groups:
             if self.config.name == "dialogues":
                 dialogues = collections.defaultdict(list)
@@ -884,11 +1342,6 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         config = CONFIGS[self.config.name]
         passes = {name: archives[PASSES[name]].members(group, "json") for name in config.passes}
         wanted = {f"annotation in {PASSES[name]}": members for name, members in passes.items()}
-        media = {}
-        if config.media:
-            name, suffix = config.media
-            media = archives[name].members(group, suffix)
-            wanted[f"{suffix} in {name}"] = media
         ids = sorted(set().union(*wanted.values()))
         if whole and len(ids) != GROUPS.get(group):
             self._complain(
@@ -897,15 +1350,18 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
                     f"{GROUPS.get(group, 0):,}. Compare the archives with the release ({HOMEPAGE})."
                 )
             )
-        skipped = []
-        for uid in ids:
+        seen, skipped = 0, []
+        for uid, medium in self._with_media(group, archives, ids):
+            seen += 1
             try:
                 lacking = [what for what, members in wanted.items() if uid not in members]
+                there = [members[uid] for members in wanted.values() if uid in members]
+                if config.media and medium is None:
+                    lacking.append("{1} in {0}".format(*config.media))
                 if lacking:
-                    there = next(members[uid] for members in wanted.values() if uid in members)
-                    raise BadUtteranceError(f"{there} stands alone: {uid} has no {' and no '.join(lacking)}.")
+                    raise BadUtteranceError(f"{[*there, medium][0]} stands alone: {uid} has no {' and no '.join(lacking)}.")
                 members = {name: passes[name][uid] for name in passes}
-                utterance = Utterance(uid, config.own, members, media.get(uid))
+                utterance = Utterance(uid, config.own, members, medium)
                 if self.config.label_set == "four" and EMOTIONS[utterance.emotion(config.own)] not in FOUR:
                     continue
                 example = {name: FIELDS[name].value(utterance) for name in fields}
@@ -916,13 +1372,38 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
                 continue
             yield utterance, example
         if skipped:
-            self._complain(f"{group}: {len(skipped)} of {len(ids)} utterances left out: {'; '.join(skipped)}")
+            self._complain(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
+
+    def _with_media(self, group, archives, ids):
+        """Yield (id, its sound or video) for each of these ids and each medium of the group, sorted; one may be missing."""
+        media = ()
+        if CONFIGS[self.config.name].media:
+            name, suffix = CONFIGS[self.config.name].media
+            media = archives[name].media(group, suffix, ids)
+        ids = collections.deque(ids)
+        for uid, medium in media:
+            while ids and ids[0] < uid:
+                yield ids.popleft(), None
+            if ids and ids[0] == uid:
+                ids.popleft()
+            yield uid, medium
+        for uid in ids:
+            yield uid, None
 
     def _complain(self, problem):
         """Raise an error, or only log it where the user has said `strict=False`."""
         if self.config.strict:
             raise problem
         logger.warning(str(problem))
+
+
+def _check_sha256(name, path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    if digest.hexdigest() != ARCHIVES[name][1]:
+        raise _damaged(name, path, f"its SHA-256 is {digest.hexdigest()}.")
 
 
 def _write_out(pattern):
