@@ -1,0 +1,285 @@
+"""From the Hub or any HTTP address: the rows of the local archives, for the bytes of the groups asked for."""
+
+import gzip
+import logging
+import os
+import re
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from conftest import CONFIGS, PROJECT, rows, undecoded
+from datasets.distributed import split_dataset_by_node
+from hub_server import REVISION, HubServer
+
+TEST_SHARE = 0.1016  # of the rebuilt Audio.tar's bytes: members of G00003 and G00015
+
+
+@pytest.fixture
+def serve():
+    """A function that serves a folder and gives the server; closed after the test."""
+    servers = []
+
+    def serve(folder, **settings):
+        servers.append(HubServer(folder))
+        for name, value in settings.items():
+            setattr(servers[-1], name, value)
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def warnings(caplog):
+    logging.getLogger("datasets").propagate = True
+    with caplog.at_level(logging.WARNING):
+        yield caplog
+
+
+def key(row):
+    return row.get("id") or row["sample_id"]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config, tmp_path):
+    server = serve(PROJECT / "dummy_data")
+    for split, expected in load(config).items():
+        streamed = load(config, data_dir=server.url + "/files", split=split, streaming=True)
+        assert rows(streamed) == rows(expected)
+    prepared = load(config, data_dir=server.url + "/files/", num_proc=2, cache_dir=tmp_path / "remote")
+    assert {s: rows(d) for s, d in prepared.items()} == {s: rows(d) for s, d in load(config).items()}
+
+
+@pytest.mark.parametrize(
+    "config, options",
+    [("zh-en", {"streaming": True}), ("audio", {"streaming": True}), ("audio", {"prepare_splits": ["test"]}), ("zh-en", {"num_proc": 2})],
+)
+def test_the_test_split_moves_its_own_bytes(load, serve, rebuilt, config, options, tmp_path):
+    out = rebuilt()
+    server = serve(out)
+    found = rows(load(config, data_dir=server.url + "/files", split="test", **options))
+    moved = server.bytes["Audio.tar"] / (out / "Audio.tar").stat().st_size
+    assert moved < TEST_SHARE + 0.02 and server.requests["Audio.tar"] < 300
+    assert set(server.bytes) == {"Audio.tar"}
+    expected = rows(load(config, data_dir=out, split="test", prepare_splits=["test"], cache_dir=tmp_path / "local"))
+    assert len(found) == 1_929 and [key(r) for r in found] == [key(r) for r in expected]
+    assert all(a["audio"]["bytes"] == b["audio"]["bytes"] for a, b in zip(found, expected))
+    assert [{**a, "audio": 0} for a in found] == [{**b, "audio": 0} for b in expected]
+
+
+def test_one_streamed_example_moves_little(load, serve, rebuilt):
+    server = serve(rebuilt())
+    next(iter(undecoded(load("audio", data_dir=server.url + "/files", split="test", streaming=True))))
+    # at 353 MB the annotations of the group and one batch of sound are most of it
+    assert server.bytes["Audio.tar"] < 0.035 * (rebuilt() / "Audio.tar").stat().st_size
+
+
+def test_multimodal_moves_no_video(load, serve, rebuilt, tmp_path):
+    out = rebuilt()
+    server = serve(out)
+    found = load("multimodal", data_dir=server.url + "/files")
+    assert {split: len(dataset) for split, dataset in found.items()} == {"train": 15_413, "validation": 1_908, "test": 1_929}
+    with tarfile.open(out / "Multimodal.tar") as tar:
+        annotations = sum(512 + -(-m.size // 512) * 512 for m in tar if m.isfile() and m.name.endswith(".json"))
+    assert server.bytes["Multimodal.tar"] < 1.05 * annotations
+    assert server.bytes["Audio.tar"] <= (out / "Audio.tar").stat().st_size + 1024
+    local = load("multimodal", data_dir=out, cache_dir=tmp_path / "local")
+    for split in local:
+        a, b = (dataset[split].remove_columns("audio") for dataset in (found, local))
+        assert a[:] == b[:]
+
+
+def compress(source, out):
+    out.mkdir()
+    with open(source / "Audio.tar", "rb") as plain, gzip.open(out / "Audio.tar", "wb", compresslevel=1) as packed:
+        while chunk := plain.read(1 << 20):
+            packed.write(chunk)
+    return out
+
+
+@pytest.mark.parametrize("case", ["shuffled", "media-first", "gzip", "no ranges"])
+def test_other_archives_and_servers_give_the_same_rows_and_a_warning(load, serve, rebuilt, case, tmp_path, warnings):
+    out = rebuilt()
+    if case in ("shuffled", "media-first"):
+        out = rebuilt("--order", case, "--only", "Audio")
+    if case == "gzip":
+        out = compress(out, tmp_path / "gzip")
+    server = serve(out, ranges=case != "no ranges")
+    found = rows(load("audio", data_dir=server.url + "/files", split="test", streaming=True))
+    expected = rows(load("audio", data_dir=rebuilt(), split="test", prepare_splits=["test"]))
+    assert found == expected
+    said = [record.getMessage() for record in warnings.records if "fetching all of it" in record.getMessage()]
+    assert len(said) == 1 and f"{(out / 'Audio.tar').stat().st_size:,} bytes" in said[0]
+
+
+def test_an_utterance_that_is_elsewhere_is_found(load, serve, rebuilt, tmp_path, warnings):
+    """Sorted but for one sound, which stands at the end: no bisection finds it, the check does."""
+    out, last = tmp_path / "release", None
+    out.mkdir()
+    with tarfile.open(rebuilt() / "Audio.tar") as old, tarfile.open(out / "Audio.tar", "w") as new:
+        for member in old:
+            if member.isfile():
+                data = old.extractfile(member)
+                if re.search(r"G00003_\d+_\d+_01\d\.wav$", member.name) and not last:
+                    last = member, data.read()
+                    continue
+                new.addfile(member, data)
+        import io
+
+        new.addfile(last[0], io.BytesIO(last[1]))
+    server = serve(out)
+    found = rows(load("audio", data_dir=server.url + "/files", split="test", streaming=True))
+    assert len(found) == 1_929 and [key(r) for r in found] == sorted({key(r) for r in found})
+    assert "fetching all of it" in warnings.text
+
+
+@pytest.mark.parametrize("n", [300, 5_000, 70_000, 1_000_000, 9_000_000, 170_000_000])
+def test_a_cut_connection_loses_and_doubles_nothing(load, serve, rebuilt, n, tmp_path):
+    server = serve(rebuilt(), cut_after=n)
+    config, options = ("zh-en", {"streaming": True}) if n < 100_000_000 else ("audio", {})
+    found = load(config, data_dir=server.url + "/files", **options)["test"]
+    expected = load(config, data_dir=rebuilt(), prepare_splits=["test"], cache_dir=tmp_path / "local")["test"]
+    assert rows(found) == rows(expected)
+    assert server.cut
+
+
+def test_a_server_in_trouble_is_asked_again(load, serve):
+    server = serve(PROJECT / "dummy_data", broken=3)
+    assert len(load("text", data_dir=server.url + "/files", split="test")) == 8
+
+
+def test_no_ranges_and_a_cut(load, serve, rebuilt):
+    server = serve(rebuilt(), cut_after=5_000_000, ranges=False)
+    assert sum(1 for _ in undecoded(load("audio", data_dir=server.url + "/files", split="test", streaming=True))) == 1_929
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_nodes_share_the_work(load, serve, rebuilt, world):
+    server = serve(rebuilt())
+    streamed = undecoded(load("audio", data_dir=server.url + "/files", split="test", streaming=True))
+    assert streamed.n_shards == 2
+    parts = [[row["id"] for row in split_dataset_by_node(streamed, rank, world)] for rank in range(world)]
+    together = [uid for part in parts for uid in part]
+    assert len(together) == len(set(together)) == 1_929
+    if world == 2:
+        assert server.bytes["Audio.tar"] < 1.1 * (TEST_SHARE + 0.02) * (rebuilt() / "Audio.tar").stat().st_size
+
+
+CODE = """
+import sys, datasets
+v = tuple(map(int, datasets.__version__.split('.')[:2]))
+kw = {{'trust_remote_code': True}} if v >= (2, 20) else {{}}
+d = datasets.load_dataset('./emotiontalk.py', {config!r}, **{options!r}, **kw)
+print('rows', sum(1 for _ in d) if {options!r}.get('streaming') else d.num_rows)
+"""
+
+
+def typed(home, endpoint, config="text", environment={}, **options):
+    """`load_dataset` without `data_dir` in a process of its own, as a user of the Hub types it."""
+    env = {"PATH": os.environ["PATH"], "HF_HOME": str(home), "HF_ENDPOINT": endpoint, **environment}
+    code = CODE.format(config=config, options={"split": "test", **options})
+    return subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True)
+
+
+def test_the_pinned_release_is_the_default_source(serve, rebuilt, tmp_path):
+    server = serve(rebuilt(), token="hf_right")
+    run = typed(tmp_path, server.url, "zh-en", {"HF_TOKEN": "hf_right"}, streaming=True)
+    assert run.stdout == "rows 1929\n", run.stderr
+    assert server.tokens == {"Bearer hf_right"}
+    assert server.bytes["Audio.tar"] < 0.13 * (rebuilt() / "Audio.tar").stat().st_size
+    run = typed(tmp_path, server.url, "text", token="hf_right")
+    assert run.stdout == "rows 1929\n", run.stderr
+
+
+def test_a_whole_archive_goes_to_the_hub_cache_once(serve, rebuilt, tmp_path):
+    server = serve(rebuilt())
+    run = typed(tmp_path, server.url, "audio")
+    assert run.stdout == "rows 1929\n", run.stderr
+    size = (rebuilt() / "Audio.tar").stat().st_size
+    assert size <= server.bytes["Audio.tar"] < 1.01 * size
+    server.forget()
+    run = typed(tmp_path, server.url, "audio", label_set="four")  # another config id: prepared anew, from the cache
+    assert run.stdout == "rows 1560\n" and not server.bytes
+    run = typed(tmp_path, server.url, "zh-en", {"HF_HUB_OFFLINE": "1"})
+    assert run.stdout == "rows 1929\n" and not server.bytes, run.stderr
+
+
+REFUSALS = {
+    "no token": ({}, {}, ["no access", "401", "Accept the terms", "huggingface-cli login", "token=", "data_dir="]),
+    "wrong token": ({"HF_TOKEN": "hf_wrong"}, {}, ["no access", "403", "Accept the terms"]),
+    "wrong revision": (
+        {"HF_TOKEN": "hf_right"},
+        {"data_dir": "hf://datasets/BAAI/Emotiontalk@0000"},
+        ["no such revision", "404", REVISION],
+    ),
+    "wrong repository": ({"HF_TOKEN": "hf_right"}, {"data_dir": "hf://datasets/BAAI/Emotion"}, ["no such repository"]),
+    "offline": ({"HF_HUB_OFFLINE": "1"}, {}, ["offline mode is on", "data_dir="]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_refusal_says_what_to_do(serve, tmp_path, case, streaming):
+    environment, options, says = REFUSALS[case]
+    server = serve(PROJECT / "dummy_data", token="hf_right")
+    run = typed(tmp_path, server.url, "text", environment, streaming=streaming, **options)
+    assert run.returncode != 0 and run.stderr.count("Traceback") == 1
+    message = run.stderr.strip().splitlines()[-1]
+    for words in ["Text.tar", *says]:
+        assert words in message, run.stderr
+
+
+def test_a_missing_file_at_an_address(load, serve, release):
+    out = release()
+    (out / "Video.tar").unlink()
+    with pytest.raises(FileNotFoundError, match="Video.tar: no such file"):
+        load("video", data_dir=serve(out).url + "/files")
+
+
+def test_no_server(load, serve):
+    server = serve(PROJECT / "dummy_data")
+    server.close()
+    with pytest.raises(Exception, match="gave up at byte 0 after 6 tries .*refused.*Check the network"):
+        load("text", data_dir=server.url + "/files")
+
+
+def test_the_token_goes_to_the_hub_alone(load, serve):
+    server = serve(PROJECT / "dummy_data")
+    assert len(load("text", data_dir=server.url + "/files", split="test", token="hf_secret")) == 8
+    assert not server.tokens
+
+
+def test_a_broken_off_download_goes_on(load, serve, rebuilt, tmp_path):
+    """A whole archive from an address: what came before the process was stopped is not fetched again."""
+    out = rebuilt()
+    size = (out / "Audio.tar").stat().st_size
+    server = serve(out)
+    cache = tmp_path / "cache"
+    first = typed_stop(server, cache)
+    server.forget()
+    assert 0 < first < size
+    assert len(load("audio", data_dir=server.url + "/files", split="test", cache_dir=cache)) == 1_929
+    assert server.bytes["Audio.tar"] <= size - first + (4 << 20)
+
+
+def typed_stop(server, cache):
+    """Stop a process in the middle of its download; the bytes that it had written."""
+    import time
+
+    server.latency = 0.0
+    code = (
+        "import datasets; from emotiontalk_tools.demo import trust;"
+        f"datasets.load_dataset('./emotiontalk.py', 'audio', data_dir='{server.url}/files', cache_dir='{cache}', **trust())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(20_000):
+        written = [f.stat().st_size for f in cache.glob("downloads/*.incomplete")]
+        if written and written[0] > 20_000_000:
+            break
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    return sum(f.stat().st_size for f in cache.glob("downloads/*.incomplete"))
