@@ -11,10 +11,10 @@ demo: $(VENV)/done
 test: $(VENV)/done
 	$(VENV)/bin/python -m pytest
 
-# The script on the oldest and the newest version that is tried.
+# The script on the versions of `datasets` that are tried, oldest first.
+VERSIONS ?= 2.19.2 3.6.0
 test-all:
-	$(MAKE) test DATASETS=2.19.2
-	$(MAKE) test DATASETS=3.6.0
+	set -e; for version in $(VERSIONS); do $(MAKE) test DATASETS=$$version; done
 
 benchmark: $(VENV)/done
 	$(VENV)/bin/python benchmarks/local.py

@@ -533,11 +533,14 @@ def _reason(error):
 
 
 class RemoteReader:
-    """Bytes `start` to `end` of a `RemoteFile` in sequence, over one connection, or as many as it takes."""
+    """The bytes of a `RemoteFile` from `start` on in sequence, over one connection, or as many as it takes.
+
+    A connection asks for the bytes up to `end` (None: all), or for as many more as are read.
+    """
 
     def __init__(self, file, start, end):
         self.file, self.position, self.end = file, start, end
-        self.response, self.failures = None, 0
+        self.response, self.asked, self.failures = None, None, 0
 
     def read(self, size, all_of_it=True):
         """The next `size` bytes; fewer where the file ends and that is allowed. Raises `EmotionTalkError`."""
@@ -545,12 +548,16 @@ class RemoteReader:
         while len(data) < size:
             try:
                 if self.response is None:
-                    self.response = self.file.connect(self.position, self.end)
+                    self.asked = self.end and max(self.end, self.position + size - len(data))
+                    self.response = self.file.connect(self.position, self.asked)
                 chunk = self.response.raw.read(min(size - len(data), 1 << 20))
                 if not chunk:
                     if self.file.size is None or self.position >= self.file.size:
                         break
-                    raise ConnectionError("the answer was cut short")
+                    if self.position != self.asked:
+                        raise ConnectionError("the answer was cut short")
+                    self.close()
+                    continue
             except (OSError, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, EmotionTalkError):
                     raise
@@ -561,7 +568,7 @@ class RemoteReader:
             self.failures = 0
         if all_of_it and len(data) < size:
             raise _damaged(self.file.archive, self.file.path, f"truncated: it ends at byte {self.position:,}.")
-        if self.position in (self.end, self.file.size):
+        if self.position in (self.asked, self.file.size):
             self.close()
         return bytes(data)
 
@@ -752,29 +759,37 @@ class RemoteArchive:
         return found
 
     def _sequence(self, group, suffix, ids):
-        end = self.file.size if group == max(GROUPS) else self._boundary((1, group + "~"))
-        reader = RemoteReader(self.file, self._boundary((1, group)), end)
-        ids = iter(ids)
+        start = self._boundary((1, group))
+        reader = RemoteReader(self.file, start, start + 16 * self.window)
+        done = 0
         try:
-            while reader.position < end:
+            while reader.position + tarfile.BLOCKSIZE <= self.file.size:
+                if reader.response is None and done:  # growing, but no more than is left, as far as that can be known
+                    read = reader.position - start
+                    left = int(0.9 * (len(ids) - done) * read / done)
+                    reader.end = reader.position + max(min(left, 4 * read), 2 * self.window)
                 header = parse_header(reader.read(tarfile.BLOCKSIZE))
                 if header is None:  # the end mark
                     break
                 name, size, kind = header
                 match = match_member(name) if kind == "0" else None
-                if not match:
+                if match:
+                    uid, expected = match["id"].upper(), ids[done] if done < len(ids) else None
+                    if expected is None and match["group"].upper() != group:
+                        break
+                    if uid != expected or match["suffix"].lower() != suffix:
+                        raise NotSortedError(f"after the annotations, {uid} comes where {expected or 'the end'} was expected")
+                    data = reader.read(padded(size))
+                    done += 1
+                    yield uid, Loaded(f"{self.file.path}: {name}", data[:size])
+                elif done == len(ids) and kind == "0":
+                    break
+                else:
                     reader.skip(padded(size))
-                    continue
-                uid, expected = match["id"].upper(), next(ids, None)
-                if uid != expected or match["suffix"].lower() != suffix:
-                    raise NotSortedError(f"after the annotations, {uid} comes where {expected} was expected")
-                data = reader.read(padded(size))
-                yield uid, Loaded(f"{self.file.path}: {name}", data[:size])
         finally:
             reader.close()
-        missing = next(ids, None)
-        if missing:
-            raise NotSortedError(f"{missing} does not come with the others of its group")
+        if done < len(ids):
+            raise NotSortedError(f"{ids[done]} does not come with the others of its group")
 
 
 @functools.lru_cache(maxsize=16)
