@@ -342,8 +342,11 @@ class Archive:
         """A dict from utterance id to `Member`, sorted by id, of a group; suffix is "json", "wav" or "mp4"."""
         return self.groups.get(group, {}).get(suffix, {})
 
-    def media(self, group, suffix, ids):
-        """Yield (id, `Member`) of the sound or video of a group, sorted by id. `ids`: those of the annotations."""
+    def media(self, group, suffix, ids, unread):
+        """Yield (id, `Member`) of the sound or video of a group, sorted by id.
+
+        `ids`: those of the annotations; `unread`: those whose bytes nobody will ask for.
+        """
         yield from self.members(group, suffix).items()
 
 
@@ -461,7 +464,9 @@ class RemoteFile:
                 f"{self.path} cannot be read: offline mode is on (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE). "
                 "Unset it, or pass data_dir= with a local folder."
             )
-        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        headers = {"Accept-Encoding": "identity"}
+        if self.ranged is not False:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if self.url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
             headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
         try:
@@ -472,6 +477,10 @@ class RemoteFile:
         if status == 429 or status >= 500:
             response.close()
             raise ConnectionError(f"HTTP status {status}")
+        if status in (416, 501) and self.ranged is None:  # no ranges at all, or an empty file
+            response.close()
+            self.ranged = False
+            return self.connect(start, end)
         if status not in (200, 206):
             response.close()
             raise self._refusal(status, response.headers)
@@ -665,18 +674,28 @@ class RemoteArchive:
                 self._fetch(str(error))
         return self.whole.members(group, suffix)
 
-    def media(self, group, suffix, ids):
-        """Yield (id, sound or video) of a group, sorted by id. `ids`: those of the annotations, sorted."""
+    def media(self, group, suffix, ids, unread):
+        """Yield (id, sound or video) of a group, sorted by id. `ids`: those of the annotations, sorted.
+
+        Nothing is moved for those of `unread` that come first; they are given without their bytes.
+        """
         done = set()
         if self.whole is None:
             try:
-                for uid, loaded in self._sequence(group, suffix, ids):
+                while len(done) < len(ids) and ids[len(done)] in unread:
+                    uid = ids[len(done)]
+                    done.add(uid)
+                    yield uid, Loaded(f"{self.file.path}: {uid}, unread", b"unread")
+                if done and len(done) == len(ids):
+                    return
+                start = (1, group, ids[len(done)]) if done else (1, group)
+                for uid, loaded in self._sequence(group, suffix, ids[len(done) :], self._boundary(start)):
                     done.add(uid)
                     yield uid, loaded
                 return
             except NotSortedError as error:
                 self._fetch(str(error))
-        for uid, member in self.whole.media(group, suffix, ids):
+        for uid, member in self.whole.media(group, suffix, ids, unread):
             if uid not in done:
                 yield uid, member
 
@@ -758,8 +777,8 @@ class RemoteArchive:
             raise NotSortedError(f"it has {len(found)} annotations of {group} in a row, of {GROUPS.get(group)}")
         return found
 
-    def _sequence(self, group, suffix, ids):
-        start = self._boundary((1, group))
+    def _sequence(self, group, suffix, ids, start):
+        """Yield (id, `Loaded`) of a group from byte `start` on; `NotSortedError` unless just these ids come."""
         reader = RemoteReader(self.file, start, start + 16 * self.window)
         done = 0
         try:
@@ -767,7 +786,7 @@ class RemoteArchive:
                 if reader.response is None and done:  # growing, but no more than is left, as far as that can be known
                     read = reader.position - start
                     left = int(0.9 * (len(ids) - done) * read / done)
-                    reader.end = reader.position + max(min(left, 4 * read), 2 * self.window)
+                    reader.end = reader.position + max(min(left, 2 * read), 2 * self.window)
                 header = parse_header(reader.read(tarfile.BLOCKSIZE))
                 if header is None:  # the end mark
                     break
@@ -1222,6 +1241,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
     ]
     DEFAULT_CONFIG_NAME = "multimodal"
     _batch_bytes = STREAMED_BYTES
+    unread = frozenset()  # ids whose sound or video nobody will ask for: set by a tool that has them already
 
     def _info(self):
         config = CONFIGS[self.config.name]
@@ -1309,7 +1329,9 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         self._batch_bytes = PREPARED_BYTES
         for progress in super()._prepare_split_single(**kwargs):
             if CONFIGS[self.config.name].media:
-                _write_out(kwargs["fpath"].replace("JJJJJ", f"{kwargs['job_id']:05d}"))
+                pattern = kwargs["fpath"].replace("JJJJJ", f"{kwargs['job_id']:05d}")
+                for path in glob.glob(glob.escape(pattern).replace("SSSSS", "*")):
+                    write_out(path)
             yield progress
 
     def _generate_tables(self, groups, paths, whole):
@@ -1394,7 +1416,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         media = ()
         if CONFIGS[self.config.name].media:
             name, suffix = CONFIGS[self.config.name].media
-            media = archives[name].media(group, suffix, ids)
+            media = archives[name].media(group, suffix, ids, self.unread)
         ids = collections.deque(ids)
         for uid, medium in media:
             while ids and ids[0] < uid:
@@ -1421,11 +1443,9 @@ def _check_sha256(name, path):
         raise _damaged(name, path, f"its SHA-256 is {digest.hexdigest()}.")
 
 
-def _write_out(pattern):
-    """Ask the kernel to write out the files of a pattern, and to keep no copy of them in memory."""
-    if not hasattr(os, "posix_fadvise"):
-        return
-    for path in glob.glob(glob.escape(pattern).replace("SSSSS", "*")):
+def write_out(path):
+    """Ask the kernel to write out a file, and to keep no copy of it in memory."""
+    if hasattr(os, "posix_fadvise"):
         with open(path, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -73,8 +73,8 @@ def test_the_test_split_moves_its_own_bytes(load, serve, rebuilt, config, option
 def test_one_streamed_example_moves_little(load, serve, rebuilt):
     server = serve(rebuilt())
     next(iter(undecoded(load("audio", data_dir=server.url + "/files", split="test", streaming=True))))
-    # at 353 MB the annotations of the group and one batch of sound are most of it
-    assert server.bytes["Audio.tar"] < 0.035 * (rebuilt() / "Audio.tar").stat().st_size
+    # a batch, the annotations of the group, and what the connection holds when it is closed
+    assert server.bytes["Audio.tar"] < 0.05 * (rebuilt() / "Audio.tar").stat().st_size
 
 
 def test_multimodal_moves_no_video(load, serve, rebuilt, tmp_path):

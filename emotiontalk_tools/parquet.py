@@ -1,0 +1,235 @@
+"""`emotiontalk parquet OUT`: the release as sharded Parquet, which every version of `datasets` loads by itself.
+
+    OUT/README.md                                     a dataset card that names every config, split and feature
+    OUT/<config>/<split>-<group>-<shard>.parquet      at most 500 MB each, features embedded
+
+The unit is the group: its shards get their names when all of them are whole, and OUT/export.json lists the groups that
+are finished, so that a run that was stopped goes on with the next group.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import datasets
+import librosa
+import numpy
+import pyarrow as pa
+import pyarrow.parquet as pq
+import soundfile
+from tqdm import tqdm
+
+import emotiontalk
+
+from . import source
+
+SHARD_BYTES = 450 << 20  # a row group more stays below 500 MB
+ROW_GROUP_BYTES = 16 << 20
+CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is asked for
+
+
+class Conversion:
+    """How sounds are rewritten: `sampling_rate` in Hz, `channels`, `format` ("wav" or "flac"); None keeps the release's."""
+
+    def __init__(self, sampling_rate: int | None = None, channels: int | None = None, format: str | None = None):
+        if format not in (None, "wav", "flac"):
+            raise ValueError(f'format={format!r}: choose "wav" or "flac".')
+        if channels not in (None, 1, 2):
+            raise ValueError(f"channels={channels!r}: choose 1 or 2.")
+        if sampling_rate is not None and sampling_rate < 1000:
+            raise ValueError(f"sampling_rate={sampling_rate!r}: give it in Hz, for example 16000.")
+        self.sampling_rate, self.channels, self.format = sampling_rate, channels, format
+
+    def __bool__(self):
+        return (self.sampling_rate, self.channels, self.format) != (None, None, None)
+
+    def __str__(self):
+        if not self:
+            return "as released: the bytes of the WAV files, unchanged"
+        rate = f"{self.sampling_rate or 44_100:,} Hz (soxr, high quality)" if self.sampling_rate else "44,100 Hz"
+        channels = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}[self.channels]
+        return f"converted to {rate}, {channels}, 16 bit {(self.format or 'wav').upper()}"
+
+    def __call__(self, sound: bytes) -> bytes:
+        """A sound file rewritten. Raises `soundfile.LibsndfileError` for what is no sound."""
+        samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32", always_2d=True)
+        if self.channels == 1:
+            samples = samples.mean(axis=1, keepdims=True)
+        elif self.channels == 2 and samples.shape[1] == 1:
+            samples = numpy.repeat(samples, 2, axis=1)
+        if self.sampling_rate and self.sampling_rate != rate and len(samples):
+            samples = librosa.resample(samples, orig_sr=rate, target_sr=self.sampling_rate, axis=0, res_type="soxr_hq")
+        out = io.BytesIO()
+        soundfile.write(out, samples, self.sampling_rate or rate, format=(self.format or "wav").upper(), subtype="PCM_16")
+        return out.getvalue()
+
+
+def features(config: str, conversion: Conversion) -> datasets.Features:
+    """The features of the export: the script's, with the rate of the converted sound."""
+    given = emotiontalk.features_of(config)
+    if "audio" in given and conversion.sampling_rate:
+        given["audio"] = datasets.Audio(sampling_rate=conversion.sampling_rate)
+    return given
+
+
+def write(
+    out: Path,
+    configs=CONFIGS,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    token: str | None = None,
+    conversion: Conversion | None = None,
+):
+    """Write the configs to `out`. Raises `ValueError` where it holds an export of another kind."""
+    conversion = conversion or Conversion()
+    out.mkdir(parents=True, exist_ok=True)
+    log = Log(out / "export.json", str(conversion))
+    with multiprocessing.Pool() if conversion else _NoPool() as pool:
+        for config in configs:
+            builder, splits = source.open_release(config, data_dir, cache_dir, token)
+            builder._batch_bytes = ROW_GROUP_BYTES
+            (out / config).mkdir(exist_ok=True)
+            for split, kwargs in splits.items():
+                for group in tqdm(kwargs["groups"], unit=" groups", desc=f"{config}, {split}"):
+                    if not log.has(config, split, group):
+                        rows = _write_group(out / config, split, group, builder, kwargs, conversion, pool)
+                        log.add(config, split, group, rows)
+    write_card(out, log, conversion)
+
+
+class Log:
+    """What of an export is finished: config -> split -> group -> rows, in a file that is replaced as a whole."""
+
+    def __init__(self, path: Path, sound: str):
+        self.path = path
+        self.told = {"sound": sound, "version": str(emotiontalk.EmotionTalk.VERSION), "finished": {}}
+        if path.is_file():
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if told["sound"] != sound or told["version"] != self.told["version"]:
+                raise ValueError(f"{path.parent} holds an export whose sound is {told['sound']}: choose another folder.")
+            self.told = told
+
+    def has(self, config, split, group):
+        return group in self.told["finished"].get(config, {}).get(split, {})
+
+    def add(self, config, split, group, rows):
+        self.told["finished"].setdefault(config, {}).setdefault(split, {})[group] = rows
+        partial = self.path.with_suffix(".part")
+        partial.write_text(json.dumps(self.told, indent=1), encoding="utf-8")
+        os.replace(partial, self.path)
+
+
+class _NoPool:
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *_):
+        return None
+
+
+def _write_group(folder: Path, split, group, builder, kwargs, conversion, pool) -> int:
+    """Write the shards of a group; the number of rows."""
+    schema = features(builder.config.name, conversion).arrow_schema
+    small = [field.name for field in schema if field.name not in ("audio", "video")]
+    partial, writer, rows, size = [], None, 0, 0
+    for _, table in builder._generate_tables(**{**kwargs, "groups": [group]}):
+        if conversion and "audio" in table.column_names:
+            table = _convert(table, conversion, pool)
+        table = pa.Table.from_arrays(table.columns, schema=schema)
+        if writer is None or size > SHARD_BYTES:
+            if writer:
+                writer.close()
+            partial.append(folder / f"{split}-{group}-{len(partial):05d}.part")
+            # sounds are neither compressible nor worth a dictionary or a minimum and maximum
+            writer = pq.ParquetWriter(partial[-1], schema, compression="snappy" if len(small) == len(schema) else "none",
+                                      use_dictionary=small, write_statistics=small)  # fmt: skip
+            size = 0
+        writer.write_table(table)
+        emotiontalk.write_out(str(partial[-1]))
+        rows += len(table)
+        size += table.nbytes
+    if writer:
+        writer.close()
+    for old in folder.glob(f"{split}-{group}-*.parquet"):  # of a run that was stopped between here and the log
+        old.unlink()
+    for path in partial:
+        os.replace(path, path.with_suffix(".parquet"))
+    return rows
+
+
+def _convert(table, conversion, pool):
+    position = table.column_names.index("audio")
+    kind = table.schema.field("audio").type
+    sounds = table["audio"].combine_chunks()
+    converted = pool.map(conversion, sounds.field("bytes").to_pylist(), chunksize=4)
+    ending = f".{conversion.format or 'wav'}"
+    paths = [path.rsplit(".", 1)[0] + ending for path in sounds.field("path").to_pylist()]
+    children = {"bytes": pa.array(converted, type=pa.binary()), "path": pa.array(paths, type=pa.string())}
+    return table.set_column(position, "audio", pa.StructArray.from_arrays([children[f.name] for f in kind], fields=list(kind)))
+
+
+CARD = """---
+pretty_name: EmotionTalk
+license: cc-by-nc-sa-4.0
+language:
+- zh
+{yaml}---
+
+# EmotionTalk, exported
+
+[EmotionTalk](https://arxiv.org/abs/2505.23018) as Parquet, for every version of `datasets`. The source is
+[{repo}](https://huggingface.co/datasets/{repo}) at revision `{revision}`, or the copy of it that was at hand.
+
+```python
+from datasets import load_dataset
+
+ds = load_dataset("PATH OR REPOSITORY", "{first}", split="test")
+```
+
+**Made** with `emotiontalk parquet`, version {version} of the loader. Sound: {sound}.
+
+**Licence.** CC BY-NC-SA 4.0: no commercial use, share alike, name the authors (citation below). The media of the release
+are gated: whoever loads them here must have accepted the terms at the source. Do not publish this export.
+
+{configs}
+## Citation
+
+```bibtex
+{citation}```
+"""
+
+
+def write_card(out: Path, log: Log, conversion: Conversion):
+    """Write OUT/README.md: its YAML has each config's files and features, so that no version has to guess them."""
+    import yaml
+
+    finished = log.told["finished"]
+    configs, infos, texts = [], [], []
+    for config, splits in finished.items():
+        files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
+        configs.append({"config_name": config, "data_files": files, **({"default": True} if config == next(iter(finished)) else {})})
+        sizes = [{"name": split, "num_examples": sum(groups.values())} for split, groups in splits.items()]
+        for size in sizes:
+            size["num_bytes"] = sum(f.stat().st_size for f in (out / config).glob(f"{size['name']}-*.parquet"))
+        if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
+            given = features(config, conversion)._to_yaml_list()
+            total = sum(size["num_bytes"] for size in sizes)
+            infos.append({"config_name": config, "features": given, "splits": sizes, "download_size": total, "dataset_size": total})
+        fields = "\n".join(f"| `{f}` | {emotiontalk.description_of(config, f)} |" for f in emotiontalk.CONFIGS[config].fields)
+        counts = ", ".join(f"{size['name']} {size['num_examples']:,}" for size in sizes)
+        texts.append(f"## {config}\n\n{emotiontalk.CONFIGS[config].description} {counts}.\n\n| field | what it holds |\n|---|---|\n{fields}\n")
+    text = CARD.format(
+        yaml=yaml.safe_dump({"configs": configs, "dataset_info": infos}, allow_unicode=True, sort_keys=False),
+        repo=emotiontalk.REPO_ID,
+        revision=emotiontalk.REVISION,
+        first=next(iter(finished)),
+        version=emotiontalk.EmotionTalk.VERSION,
+        sound=conversion,
+        configs="\n".join(texts),
+        citation=emotiontalk.CITATION,
+    )
+    (out / "README.md").write_text(text, encoding="utf-8")

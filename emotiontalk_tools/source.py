@@ -1,0 +1,25 @@
+"""Examples straight from a release, for the commands that write files: any source that the script reads."""
+
+from __future__ import annotations
+
+import datasets
+
+import emotiontalk
+
+
+def open_release(config: str, data_dir: str | None, cache_dir: str | None, token: str | None = None):
+    """(builder, {split: gen_kwargs}) of a config.
+
+    `gen_kwargs` go to `builder._generate_examples` or `_generate_tables`. From an address only the ranges of the groups
+    are read; nothing is prepared or kept. Raises the errors of `load_dataset`.
+    """
+    builder = emotiontalk.EmotionTalk(
+        config_name=config, cache_dir=cache_dir, token=token, **({"data_dir": data_dir} if data_dir else {})
+    )
+    manager = datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=token))
+    return builder, {generator.name: generator.gen_kwargs for generator in builder._split_generators(manager)}
+
+
+def count(gen_kwargs: dict) -> int | None:
+    """Utterances of the groups of a split where the release is whole; None where nobody knows before reading."""
+    return sum(emotiontalk.GROUPS[group] for group in gen_kwargs["groups"]) if gen_kwargs["whole"] else None

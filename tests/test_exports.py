@@ -1,0 +1,164 @@
+"""Files that leave the script: the benchmark's manifest and sounds, Parquet that every version reads."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from conftest import PROJECT, rows
+from hub_server import HubServer
+
+from emotiontalk_tools.dummy import archives, relative
+
+
+def command(*arguments, **options):
+    run = subprocess.run([sys.executable, "-m", "emotiontalk_tools", *map(str, arguments)], capture_output=True, text=True, **options)
+    assert run.returncode == 0, run.stderr
+    return run
+
+
+def manifest_of(release):
+    """The benchmark's manifest and sounds made from the archive's members alone, independent of the script."""
+    lines, sounds = [], {}
+    with tarfile.open(release / "Audio.tar") as tar:
+        for member in sorted(tar.getmembers(), key=lambda m: m.name):
+            name = member.name.split("/")[-1]
+            if not member.isfile() or name[:6] not in ("G00003", "G00015"):
+                continue
+            if name.endswith(".wav"):
+                sounds[name] = tar.extractfile(member).read()
+            elif name.endswith(".json"):
+                note = json.loads(tar.extractfile(member).read().decode("utf-8-sig"))
+                lines.append({
+                    "dataset_id": "emotiontalk", "sample_id": name[:-5], "src_audio": f"emotiontalk/audio/zh/{name[:-5]}.wav",
+                    "src_ref": note["content"], "tgt_ref": None, "src_lang": "zh", "tgt_lang": "en",
+                    "benchmark_metadata": {"context": "short", "emotion": note["emotion_result"], "dataset_type": "emotion"},
+                })  # fmt: skip
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(), sounds
+
+
+def written(out):
+    sounds = {path.name: path.read_bytes() for path in (out / "emotiontalk/audio/zh").iterdir()}
+    return (out / "emotiontalk/zh-en.jsonl").read_bytes(), sounds
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_the_benchmarks_files(rebuilt, tmp_path, remote):
+    server = HubServer(rebuilt())
+    source = server.url + "/files" if remote else rebuilt()
+    command("zh-en", tmp_path / "out", "--data-dir", source, "--cache-dir", tmp_path / "cache")
+    manifest, sounds = written(tmp_path / "out")
+    assert len(sounds) == 1_929 and manifest.count(b"\n") == 1_929
+    assert (manifest, sounds) == manifest_of(rebuilt())
+    server.close()
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):
+    server = HubServer(rebuilt())
+    source = server.url + "/files" if remote else str(rebuilt())
+    out = tmp_path / "out"
+    arguments = ["zh-en", str(out), "--data-dir", source, "--cache-dir", str(tmp_path / "cache")]
+    process = subprocess.Popen([sys.executable, "-m", "emotiontalk_tools", *arguments], stderr=subprocess.DEVNULL)
+    sounds = out / "emotiontalk/audio/zh"
+    while process.poll() is None and (not sounds.is_dir() or len(os.listdir(sounds)) < 900):
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not (out / "emotiontalk/zh-en.jsonl").exists()
+    before = {path.name: path.stat().st_mtime_ns for path in sounds.glob("*.wav")}
+    assert 800 < len(before) < 1_929
+    server.forget()
+    command(*arguments)
+    assert written(out) == manifest_of(rebuilt())
+    assert all((sounds / name).stat().st_mtime_ns == at for name, at in before.items())
+    if remote:  # annotations again, and the sounds that were missing
+        left = sum(path.stat().st_size + 1024 for path in sounds.iterdir() if path.name not in before)
+        assert server.bytes["Audio.tar"] < left + 0.02 * (rebuilt() / "Audio.tar").stat().st_size
+    server.close()
+
+
+CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    """The miniature release as Parquet."""
+    out = tmp_path_factory.mktemp("export")
+    command("parquet", out, "--data-dir", PROJECT / "dummy_data", "--cache-dir", out / "cache")
+    return out
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_export_has_the_scripts_rows(load, export, config, tmp_path):
+    expected = load(config)
+    found = datasets.load_dataset(str(export), config, cache_dir=str(tmp_path / "found"))
+    assert list(found) == list(expected)
+    for split in expected:
+        assert found[split].features == expected[split].features
+        assert rows(found[split]) == rows(expected[split])
+        streamed = datasets.load_dataset(str(export), config, split=split, streaming=True)
+        assert rows(streamed) == rows(expected[split])
+
+
+def test_the_whole_release_exported(rebuilt, tmp_path):
+    out = tmp_path / "out"
+    command("parquet", out, "--config", "audio", "--data-dir", rebuilt(), "--cache-dir", tmp_path / "cache")
+    found = datasets.load_dataset(str(out), "audio", cache_dir=str(tmp_path / "found"))
+    assert {split: len(d) for split, d in found.items()} == {"train": 15_413, "validation": 1_908, "test": 1_929}
+    assert all(d["id"][:] == sorted(d["id"]) for d in found.values())
+    with tarfile.open(rebuilt() / "Audio.tar") as tar:
+        sounds = {m.name.split("/")[-1]: tar.extractfile(m).read() for m in tar if m.name.endswith(".wav")}
+    for dataset in found.values():
+        for row in rows(dataset):
+            assert row["audio"]["bytes"] == sounds[row["audio"]["path"]]
+    for path in out.glob("audio/*.parquet"):
+        assert path.stat().st_size < 500_000_000
+        assert pq.ParquetFile(path).metadata.row_group(0).total_byte_size < 64 << 20
+
+
+def test_a_finished_group_is_not_written_again(export):
+    before = {path: path.stat().st_mtime_ns for path in export.glob("*/*.parquet")}
+    stale = export / "audio" / "test-G00003-00000.part"
+    stale.write_bytes(b"half")
+    log = json.loads((export / "export.json").read_text())
+    del log["finished"]["audio"]["test"]["G00003"]
+    (export / "export.json").write_text(json.dumps(log))
+    command("parquet", export, "--data-dir", PROJECT / "dummy_data", "--cache-dir", export / "cache")
+    changed = {path.name for path in before if path.stat().st_mtime_ns != before[path]}
+    assert changed == {"test-G00003-00000.parquet"} and not stale.exists()
+
+
+def test_another_kind_of_export_is_refused(export):
+    run = subprocess.run(
+        [sys.executable, "-m", "emotiontalk_tools", "parquet", str(export), "--data-dir", str(PROJECT / "dummy_data"),
+         "--format", "flac"], capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode != 0 and "choose another folder" in run.stderr
+
+
+def test_sound_for_speech_encoders(tmp_path):
+    out = tmp_path / "out"
+    command("parquet", out, "--config", "audio", "--data-dir", PROJECT / "dummy_data", "--cache-dir", tmp_path / "cache",
+            "--sampling-rate", "16000", "--channels", "1", "--format", "flac")  # fmt: skip
+    found = datasets.load_dataset(str(out), "audio", split="test", cache_dir=str(tmp_path / "found"))
+    assert found.features["audio"].sampling_rate == 16_000
+    made = archives()["Audio"]
+    for row in rows(found):
+        assert row["audio"]["path"] == row["id"] + ".flac"
+        assert soundfile.info(io.BytesIO(row["audio"]["bytes"])).format == "FLAC"
+        converted, rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
+        original, source_rate = soundfile.read(io.BytesIO(made["Audio/wav/" + relative(row["id"], "wav")]))
+        original = original.mean(axis=1)
+        assert rate == 16_000 and converted.ndim == 1
+        assert abs(len(converted) - len(original) * rate / source_rate) <= 1
+        middle, source_middle = converted[80:-80], original[220:-220]
+        assert abs((middle**2).mean() / (source_middle**2).mean() - 1) < 0.023  # 0.1 dB
+    assert "16,000 Hz" in (out / "README.md").read_text(encoding="utf-8")
