@@ -16,6 +16,7 @@ from __future__ import annotations
 import bz2
 import collections
 import dataclasses
+import errno
 import functools
 import glob
 import gzip
@@ -34,6 +35,7 @@ import zlib
 
 import datasets
 import datasets.builder
+import filelock
 import huggingface_hub
 import pyarrow as pa
 import requests
@@ -203,15 +205,25 @@ def parse_header(block):
         return None
     if checksum != sum(block[:148]) + 256 + sum(block[156:512]):
         return None
-    name, prefix = block[:100].rstrip(b"\0"), block[345:500].rstrip(b"\0")
+    name, prefix = block[:100].split(b"\0", 1)[0], block[345:500].split(b"\0", 1)[0]
     if prefix and block[257:263] == b"ustar\0":  # GNU's header has other things there
         name = prefix + b"/" + name
-    return name.decode("utf-8", "surrogateescape"), size, chr(block[156]).replace("\0", "0")
+    kind = chr(block[156]).replace("\0", "0")
+    return name.decode("utf-8", "surrogateescape"), 0 if kind in "123456" else size, kind  # links and folders have no payload
 
 
 def padded(size):
     """Bytes that a payload takes in a tar."""
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _check_room(error, path):
+    """Raise `EmotionTalkError` if an error says that the disk of the temporary files is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise EmotionTalkError(
+            f"{path}: no room for it in {tempfile.gettempdir()} ({error}). Set TMPDIR to a folder with room, or unpack or "
+            "download the archive and pass data_dir= with its folder."
+        ) from None
 
 
 class Tar:
@@ -243,6 +255,7 @@ class Tar:
             with opener(self.file, "rb") as packed:
                 shutil.copyfileobj(packed, plain, 1 << 20)
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            _check_room(error, self.path)
             raise _damaged(self.archive, self.path, f"cannot be decompressed, truncated or corrupt ({error}).") from None
         return plain
 
@@ -275,8 +288,11 @@ class Tar:
                 except (tarfile.TarError, ValueError) as error:
                     what = "truncated" if position + tarfile.BLOCKSIZE > end else f"corrupt at byte {position:,}"
                     raise _damaged(self.archive, self.path, f"{what} after {last} ({error}).") from None
-                if info.issparse() and MEMBER.fullmatch(os.path.basename(info.name)):
-                    raise _damaged(self.archive, self.path, f"{info.name} is stored as a sparse file: pack it plainly.")
+                if (info.issparse() or info.issym() or info.islnk()) and match_member(info.name):
+                    raise EmotionTalkError(
+                        f"{self.path}: {info.name} is stored as a link or a sparse file. Pack the files themselves: "
+                        "`tar --dereference --hard-dereference`, without `--sparse`."
+                    )
                 name, size, start, regular = info.name, info.size, info.offset_data, info.isreg()
                 position = tar.offset
             last = name
@@ -290,6 +306,13 @@ class Tar:
             raise _damaged(self.archive, self.path, f"truncated within {member.name}: it became shorter while it was read.")
 
 
+def _walk(path):
+    """Yield (folder, its files) below a path, sorted, without what is hidden (`._*`, the downloader's `.cache`)."""
+    for folder, subfolders, files in os.walk(path, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield folder, sorted(name for name in files if not name.startswith("."))
+
+
 class Tree:
     """An unpacked archive: a local folder of files."""
 
@@ -298,9 +321,8 @@ class Tree:
 
     def members(self):
         """Yield every regular file below the folder as a `Member`, in sorted order."""
-        for folder, subfolders, files in os.walk(self.path, followlinks=True):
-            subfolders.sort()
-            for name in sorted(files):
+        for folder, files in _walk(self.path):
+            for name in files:
                 path = os.path.join(folder, name)
                 if os.path.isfile(path):
                     yield Member(self, os.path.relpath(path, self.path), 0, os.stat(path).st_size)
@@ -354,13 +376,13 @@ def _state(paths):
     """What tells one content from another without reading it: path, size and time of the last change."""
     states = []
     for path in paths:
-        below = [os.path.join(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
+        below = [os.path.join(folder, name) for folder, names in _walk(path) for name in names]
         stats = [os.stat(file) for file in [path, *below] if os.path.exists(file)]
         states.append((path, len(below), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)))
     return tuple(states)
 
 
-TAR_NAME = re.compile(r".+\.(tar(\.\w+)?|tgz|tbz2?|txz)", re.IGNORECASE)
+TAR_NAME = re.compile(r".+\.(tar(\.(gz|bz2|xz|lzma))?|tgz|tbz2?|txz)", re.IGNORECASE)
 
 
 def find_archive(name, data_dir):
@@ -379,10 +401,9 @@ def find_archive(name, data_dir):
         folders = [os.path.join(root, e) for e in entries if e.lower() == name.lower()]
         folders = [path for path in folders if os.path.isdir(path)]
         for folder in folders:
-            for below, subfolders, files in os.walk(folder, followlinks=True):
-                subfolders.sort()
+            for below, files in _walk(folder):
                 if not tars or tars[0].startswith(folder + os.sep):
-                    tars += [os.path.join(below, f) for f in sorted(files) if _is_shard(f)]
+                    tars += [os.path.join(below, f) for f in files if TAR_NAME.fullmatch(f)]
         if tars or folders:
             return tuple(tars or folders)
     raise MissingArchiveError(
@@ -392,10 +413,6 @@ def find_archive(name, data_dir):
     )
 
 
-def _is_shard(name):
-    return not name.startswith("._") and TAR_NAME.fullmatch(name)
-
-
 # ---------------------------------------------------------------------------------------------------------
 # The archives over the network: a group's ranges are found by bisection, and read in sequence
 # ---------------------------------------------------------------------------------------------------------
@@ -403,9 +420,16 @@ def _is_shard(name):
 # Chosen by measurement at 0, 20 and 100 ms of latency (benchmarks/README.md).
 WHOLE_BYTES = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
 BLOCK_BYTES = 1 << 20  # annotations are read in blocks of this size
+LONGEST_BYTES = 32 << 20  # no sound or clip is longer: 30 s of sound are 5 MB
 PROBES = 5  # places at which a new archive is looked at, to see whether it is sorted
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before a broken request is made again; progress starts anew
 TIMEOUTS = (10, 60)  # seconds to connect, seconds without a byte
+
+
+SEND_TOKEN = (
+    f"Accept the terms at {HOMEPAGE}, and send your token: `huggingface-cli login`, HF_TOKEN=hf_…, or token=\"hf_…\". "
+    "Or pass data_dir= with a local folder that holds the archives."
+)
 
 
 class NotSortedError(Exception):
@@ -439,7 +463,7 @@ def _session(process):
 
 def offline():
     """Whether `HF_HUB_OFFLINE` or `HF_DATASETS_OFFLINE` is set."""
-    return any(getattr(datasets.config, name, False) for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"))
+    return huggingface_hub.constants.HF_HUB_OFFLINE or datasets.config.HF_DATASETS_OFFLINE
 
 
 class RemoteFile:
@@ -468,7 +492,10 @@ class RemoteFile:
         if self.ranged is not False:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if self.url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
-            headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
+            try:
+                headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
+            except (OSError, ValueError) as error:
+                raise EmotionTalkError(f"{self.path}: there is no token to send ({error}). {SEND_TOKEN}") from None
         try:
             response = _session(os.getpid()).get(self.url, headers=headers, stream=True, timeout=TIMEOUTS)
         except requests.RequestException as error:
@@ -484,6 +511,15 @@ class RemoteFile:
         if status not in (200, 206):
             response.close()
             raise self._refusal(status, response.headers)
+        if status == 200 and self.ranged:
+            response.close()
+            raise ConnectionError("the server no longer serves ranges")
+        if status == 206 and response.headers.get("Content-Range", "").endswith("/*"):  # of unknown length: read in sequence
+            response.close()
+            if self.ranged:
+                raise ConnectionError("the server no longer says how long the file is")
+            self.ranged = False
+            return self.connect(start, end)
         self.ranged = status == 206
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
         length = response.headers.get("Content-Length")
@@ -491,7 +527,7 @@ class RemoteFile:
         tag = response.headers.get("ETag") if found or not self.ranged else None
         if (self.ranged and not (found and int(found[1]) == start)) or (self.size not in (None, size)):
             response.close()
-            raise EmotionTalkError(f"{self.path}: the server gives another range or another file than was asked for.")
+            raise EmotionTalkError(f"{self.path}: the server gives another range or another file than before. Run again.")
         self.size, self.tag = size, tag
         if not self.ranged:  # the whole file comes: pass over what is there already
             for _ in range(0, start, 1 << 20):
@@ -501,13 +537,7 @@ class RemoteFile:
     def _refusal(self, status, headers):
         code = headers.get("X-Error-Code", "")
         if status in (401, 403):
-            how = (
-                f"Accept the terms at {HOMEPAGE}, and send your token: `huggingface-cli login`, HF_TOKEN=hf_…, or token=\"hf_…\"."
-            )
-            return EmotionTalkError(
-                f"{self.path}: no access (HTTP status {status}{', ' + code if code else ''}). {how} "
-                "Or pass data_dir= with a local folder that holds the archives."
-            )
+            return EmotionTalkError(f"{self.path}: no access (HTTP status {status}{', ' + code if code else ''}). {SEND_TOKEN}")
         if status == 404:
             what = {"RevisionNotFound": "no such revision", "RepoNotFound": "no such repository"}.get(code, "no such file")
             return MissingArchiveError(
@@ -524,7 +554,8 @@ class RemoteFile:
         file.seek(0, os.SEEK_END)
         reader = RemoteReader(self, file.tell(), None)
         label = f"Downloading {os.path.basename(self.path)}"
-        with datasets.utils.tqdm(total=self.size, initial=file.tell(), unit="B", unit_scale=True, desc=label) as bar:
+        tqdm = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
+        with tqdm(total=self.size, initial=file.tell(), unit="B", unit_scale=True, desc=label) as bar:
             while self.size is None or reader.position < self.size:
                 chunk = reader.read(1 << 20 if self.size is None else min(1 << 20, self.size - reader.position), all_of_it=False)
                 if not chunk:
@@ -708,7 +739,11 @@ class RemoteArchive:
                 + f", to {tempfile.gettempdir()}. Download it once and pass data_dir= to avoid that."
             )
         file = tempfile.TemporaryFile()
-        self.file.save(file)
+        try:
+            self.file.save(file)
+        except OSError as error:
+            _check_room(error, self.file.path)
+            raise
         self.whole = Archive(self.name, [Tar(self.name, self.file.path, file)])
 
     def _read(self, start, end, ahead=0):
@@ -725,6 +760,9 @@ class RemoteArchive:
         mark = Mark(probe, self.file.size, self.file.size, 0, self.file.size, (2,), "the end")
         ahead = ahead or self.window
         while position + tarfile.BLOCKSIZE <= self.file.size:
+            if position > probe + LONGEST_BYTES:  # within something that is no utterance's, such as the zip of videos
+                mark = mark._replace(start=position, end=position)
+                break
             fetched = self.block
             header = parse_header(self._read(position, position + tarfile.BLOCKSIZE, ahead))
             if self.block is not fetched:  # nothing in what was fetched: more at once
@@ -768,6 +806,8 @@ class RemoteArchive:
             mark = self._look(position, ahead)
             if mark.key[:2] != (0, group):
                 break
+            if mark.key[2] in found:
+                raise NotSortedError(f"{mark.key[2]} is there twice")
             found[mark.key[2]] = Loaded(mark.label, self._read(mark.offset, mark.offset + mark.size, ahead))
             self.marks.remove(mark)  # only where the group ends is worth keeping
             position, last = mark.end, mark
@@ -812,27 +852,35 @@ class RemoteArchive:
 
 
 @functools.lru_cache(maxsize=16)
-def _open_archive(name, paths, token, state):
-    if state is None:
-        return RemoteArchive(name, paths, token)
+def _open_remote(name, path, token):
+    return RemoteArchive(name, path, token)
+
+
+@functools.lru_cache(maxsize=16)
+def _open_local(name, paths, state):
     return Archive(name, [Tree(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
 
 
 def open_archive(name, paths, token=None):
     """The archive at an address, or at some local paths; each worker opens it once, or inherits its parent's."""
-    return _open_archive(name, paths, token, None if is_remote(paths) else _state(paths))
+    return _open_remote(name, paths, token) if is_remote(paths) else _open_local(name, paths, _state(paths))
 
 
 def cached_file(url):
-    """Where an `hf://` file is in the cache of `huggingface_hub`, or None."""
+    """Where an `hf://` file is in the cache of `huggingface_hub`, or None.
+
+    A branch may have moved on since: online only a commit's files are taken from there unasked.
+    """
     if not url.startswith("hf://"):
         return None
     repo, revision, path = split_hf_url(url)
+    if not (re.fullmatch("[0-9a-f]{40}", revision) or offline()):
+        return None
     found = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
     return found if isinstance(found, str) else None
 
 
-def download(name, url, token, folder):
+def download(name, url, token, folder, force=False):
     """Download an archive whole, once, and give its path; what had come of it before is kept.
 
     `hf://` goes to the cache of `huggingface_hub`, another address to `folder`, the downloads of `datasets`.
@@ -842,16 +890,23 @@ def download(name, url, token, folder):
     if url.startswith("hf://"):
         repo, revision, path = split_hf_url(url)
         try:
-            return huggingface_hub.hf_hub_download(repo, path, revision=revision, repo_type="dataset", token=token)
+            return huggingface_hub.hf_hub_download(
+                repo, path, revision=revision, repo_type="dataset", token=token, force_download=force
+            )
         except Exception as error:
             raise EmotionTalkError(f"{url}: the download broke off ({_reason(error)}). Run again to go on.") from None
     key = hashlib.sha256(f"{url} {remote.size} {remote.tag}".encode()).hexdigest()
-    path = os.path.join(folder, key)
-    if not os.path.exists(path):
-        os.makedirs(folder, exist_ok=True)
-        with open(path + ".incomplete", "ab") as file:
+    path, partial = os.path.join(folder, key), os.path.join(folder, key + ".incomplete")
+    os.makedirs(folder, exist_ok=True)
+    with filelock.FileLock(path + ".lock"):
+        if os.path.exists(path) and not force and remote.size is not None:
+            return path
+        unknown = remote.size is None  # then nothing tells whether what is there belongs to it
+        if os.path.exists(partial) and (unknown or force or os.path.getsize(partial) > remote.size):
+            os.remove(partial)
+        with open(partial, "ab") as file:
             remote.save(file)
-        os.replace(path + ".incomplete", path)
+        os.replace(partial, path)
     return path
 
 
@@ -1028,6 +1083,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     data_dir (as everywhere in `datasets`): the folder that holds the archives.
     """
 
+    name: str = "multimodal"  # what `datasets` before 2.16 takes where options but no config are given
     label_set: str = "all"
     prepare_splits: list | tuple | str | None = None
     strict: bool = True
@@ -1256,6 +1312,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager):
         paths = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
+        _open_remote.cache_clear()  # what is behind an address may have changed since
         archives = {name: open_archive(name, paths[name], self.token) for name in paths}
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         whole = self._is_whole(archives)
@@ -1284,11 +1341,13 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         if not is_remote(source):
             return find_archive(name, source)
         url = f"{source.rstrip('/')}/{name}.tar"
-        path = cached_file(url)
+        path = None if not dl_manager.is_streaming and dl_manager.download_config.force_download else cached_file(url)
         media = CONFIGS[self.config.name].media
         everything = self.config.prepare_splits is None and CONFIGS[self.config.name].splits == SPLITS
         if path is None and not dl_manager.is_streaming and everything and media and media[0] == name:
-            path = download(name, url, self.token, dl_manager.download_config.cache_dir or datasets.config.DOWNLOADED_DATASETS_PATH)
+            settings = dl_manager.download_config
+            folder = settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH)
+            path = download(name, url, self.token, folder, settings.force_download)
             if dl_manager.record_checksums and source == DEFAULT_SOURCE:  # verification_mode="all_checks"
                 _check_sha256(name, path)
         return (path,) if path else url

@@ -40,7 +40,6 @@ def stream(url, block, examples):
         builder = datasets.load_dataset_builder(script, "zh-en", data_dir=url, cache_dir=cache, **trust())
         module = sys.modules[type(builder).__module__]
         module.BLOCK_BYTES = block << 10
-        module._open_archive.cache_clear()
         start = time.perf_counter()
         dataset = builder.as_streaming_dataset(split="test").cast_column("audio", datasets.Audio(decode=False))
         for _ in zip(range(examples), dataset):

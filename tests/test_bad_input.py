@@ -181,3 +181,30 @@ def test_members_that_are_no_part_of_the_release_are_passed_over(load, release):
             members[archive]["/etc/passwd"] = b"root"
 
     assert len(load("multimodal", data_dir=release(litter), split="test")) == 8
+
+
+def test_links_in_a_tar_are_named(load, release):
+    import tarfile
+
+    out = release()
+    with tarfile.open(out / "Text.tar", "w") as tar:
+        info = tarfile.TarInfo(member(UID, "Text"))
+        info.type, info.linkname = tarfile.LNKTYPE, "elsewhere"
+        tar.addfile(info)
+    with pytest.raises(Exception, match="Text.tar: .*003.json is stored as a link.*--hard-dereference"):
+        load("text", data_dir=out)
+
+
+def test_no_room_for_a_compressed_archive(release, monkeypatch):
+    """The disk of the temporary files is full: that is what the error says, not that the archive is damaged."""
+    import errno
+
+    import emotiontalk
+
+    class Full:
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(emotiontalk.tempfile, "TemporaryFile", Full)
+    with pytest.raises(emotiontalk.EmotionTalkError, match="no room .*TMPDIR"):
+        emotiontalk.Tar("Text", str(release() / "Text.tar"))

@@ -156,6 +156,34 @@ def test_no_ranges_and_a_cut(load, serve, rebuilt):
     assert sum(1 for _ in undecoded(load("audio", data_dir=server.url + "/files", split="test", streaming=True))) == 1_929
 
 
+def test_an_annotation_twice_is_an_error_from_an_address_too(load, serve, rebuilt, tmp_path):
+    out, twice = tmp_path / "release", "G00003_11_02_002.json"
+    out.mkdir()
+    with tarfile.open(rebuilt() / "Audio.tar") as old, tarfile.open(out / "Audio.tar", "w") as new:
+        for member in old:
+            for _ in range(1 + member.name.endswith(twice)):
+                new.addfile(member, old.extractfile(member) if member.isfile() else None)
+    with pytest.raises(Exception, match="G00003_11_02_002 is there twice in Audio"):
+        rows(load("audio", data_dir=serve(out).url + "/files", split="test", streaming=True))
+
+
+def test_two_at_once_download_it_once(load, serve, rebuilt, tmp_path):
+    """Two processes, two configs, one archive in one folder of downloads."""
+    server = serve(rebuilt())
+    code = (
+        "import sys, datasets; from emotiontalk_tools.demo import trust;"
+        f"d = datasets.load_dataset('./emotiontalk.py', 'audio', data_dir='{server.url}/files', label_set=sys.argv[1],"
+        f" cache_dir='{tmp_path / 'cache'}', **trust()); print(d['test'].num_rows)"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, which], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for which in ("all", "four")
+    ]
+    assert [process.communicate()[0] for process in both] == ["1929\n", "1560\n"]
+    size = (rebuilt() / "Audio.tar").stat().st_size
+    assert size <= server.bytes["Audio.tar"] < 1.05 * size
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_nodes_share_the_work(load, serve, rebuilt, world):
     server = serve(rebuilt())

@@ -110,3 +110,39 @@ def test_the_rows_are_the_same(load, expected, layout, tmp_path):
         for split in loaded:
             assert rows(loaded[split]) == expected[config][split]
             assert rows(load(config, data_dir=out, split=split, streaming=True)) == expected[config][split]
+
+
+def odd_headers(out):
+    """Legal, and seen: folders with a size, names with rubbish after their end."""
+    for name, members in archives().items():
+        plain = pack(members)
+        folder = bytearray(pack({"folder": b""})[:512])
+        folder[156:157], folder[124:136] = b"5", b"00000010000\0"
+        folder[148:156] = b" " * 8
+        folder[148:156] = b"%06o\0 " % sum(folder)
+        header = bytearray(plain[:512])
+        end = header.index(b"\0")
+        header[end + 1 : 100] = b"x" * (99 - end)
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        (out / f"{name}.tar").write_bytes(bytes(folder) + bytes(header) + plain[512:])
+
+
+def sidecars(out):
+    """What downloaders leave beside the archives."""
+    for name in archives():
+        shutil.copy(PROJECT / "dummy_data" / f"{name}.tar", out)
+        (out / f"{name}.tar.sha256").write_text("f859")
+        (out / f"{name}.tar.part").write_text("")
+        cache = out / name / ".cache" / "huggingface" / "download"
+        cache.mkdir(parents=True)
+        (cache / f"{name}.tar.metadata").write_text("etag")
+
+
+@pytest.mark.parametrize("layout", [odd_headers, sidecars])
+def test_what_other_programs_leave_does_no_harm(load, expected, layout, tmp_path):
+    out = tmp_path / "release"
+    out.mkdir()
+    layout(out)
+    for config in CONFIGS:
+        assert {s: rows(d) for s, d in load(config, data_dir=out).items()} == expected[config]

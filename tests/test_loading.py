@@ -30,6 +30,13 @@ def test_multimodal_is_the_default_config(load):
     assert "sentiment_score" in load(split="test").features
 
 
+def test_options_without_a_config_name_are_for_the_default_config():
+    """`datasets` before 2.16 then makes a config of its own from the options alone."""
+    from emotiontalk import EmotionTalkConfig
+
+    assert EmotionTalkConfig(label_set="four").name == "multimodal"
+
+
 def test_the_sound_decodes(load):
     sound = load("audio", split="test")[0]["audio"]
     assert sound["sampling_rate"] == 44_100
