@@ -501,13 +501,13 @@ class RemoteFile:
         except requests.RequestException as error:
             raise ConnectionError(f"no connection: {_reason(error)}") from None
         status = response.status_code
-        if status == 429 or status >= 500:
-            response.close()
-            raise ConnectionError(f"HTTP status {status}")
         if status in (416, 501) and self.ranged is None:  # no ranges at all, or an empty file
             response.close()
             self.ranged = False
             return self.connect(start, end)
+        if status == 429 or status >= 500:
+            response.close()
+            raise ConnectionError(f"HTTP status {status}")
         if status not in (200, 206):
             response.close()
             raise self._refusal(status, response.headers)
@@ -529,9 +529,12 @@ class RemoteFile:
             response.close()
             raise EmotionTalkError(f"{self.path}: the server gives another range or another file than before. Run again.")
         self.size, self.tag = size, tag
-        if not self.ranged:  # the whole file comes: pass over what is there already
-            for _ in range(0, start, 1 << 20):
-                start -= len(response.raw.read(min(start, 1 << 20)))
+        while start and not self.ranged:  # the whole file comes: pass over what is there already
+            passed = len(response.raw.read(min(start, 1 << 20)))
+            if not passed:
+                response.close()
+                raise ConnectionError("the answer was cut short")
+            start -= passed
         return response
 
     def _refusal(self, status, headers):

@@ -18,11 +18,12 @@ REPO, REVISION = "BAAI/Emotiontalk", "adbc17fc944e8cf2873643906160c6ca0259ab61"
 
 class HubServer:
     """Attributes that change what it does: `ranges`, `token` (None: open to all), `cut_after` (bytes after which the
-    first answer for each file breaks off), `broken` (how many answers fail with 503 first), `latency` (seconds)."""
+    first answer for each file breaks off), `refused` (status for requests with a range), `broken` (how many answers fail with 503 first), `latency` (seconds)."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self.ranges, self.token, self.cut_after, self.broken, self.latency = True, None, None, 0, 0.0
+        self.refused = None
         self.bytes, self.requests = collections.Counter(), collections.Counter()
         self.tokens = set()
         self.cut = set()
@@ -106,6 +107,8 @@ class HubServer:
         if self.broken and body:
             self.broken -= 1
             return self.send(request, 503, b"", {})
+        if self.refused and request.headers.get("Range"):
+            return self.send(request, self.refused, b"", {})
         size = file.stat().st_size
         start, end = 0, size
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range") or "")
