@@ -408,7 +408,7 @@ def find_archive(name, data_dir):
             return tuple(tars or folders)
     raise MissingArchiveError(
         f"{name}.tar is not in {data_dir}: looked there and in its data/ for {name}.tar, {name}/*.tar and an "
-        f"unpacked {name}/. Accept the terms at {HOMEPAGE}, then run `huggingface-cli download {REPO_ID} "
+        f"unpacked {name}/. Accept the terms at {HOMEPAGE}, then run `hf download {REPO_ID} "
         f"{name}.tar --repo-type dataset --revision {REVISION} --local-dir {data_dir}`."
     )
 
@@ -427,7 +427,7 @@ TIMEOUTS = (10, 60)  # seconds to connect, seconds without a byte
 
 
 SEND_TOKEN = (
-    f"Accept the terms at {HOMEPAGE}, and send your token: `huggingface-cli login`, HF_TOKEN=hf_…, or token=\"hf_…\". "
+    f"Accept the terms at {HOMEPAGE}, and send your token: `hf auth login` (older: `huggingface-cli login`), HF_TOKEN=hf_…, or token=\"hf_…\". "
     "Or pass data_dir= with a local folder that holds the archives."
 )
 

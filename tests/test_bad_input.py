@@ -112,7 +112,7 @@ def test_a_missing_archive(load, release):
     (out / "Audio.tar").unlink()
     with pytest.raises(FileNotFoundError) as error:
         load("audio", data_dir=out)
-    for words in ("Audio.tar", str(out), "data/", "huggingface-cli download BAAI/Emotiontalk", "Accept the terms"):
+    for words in ("Audio.tar", str(out), "data/", "hf download BAAI/Emotiontalk", "Accept the terms"):
         assert words in str(error.value)
 
 
