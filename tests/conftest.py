@@ -22,6 +22,11 @@ from emotiontalk_tools.dummy import archives, pack  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
+# datasets 4 and later run no scripts: there only the exports are tried
+RUNS_SCRIPTS = int(datasets.__version__.split(".")[0]) < 4
+if not RUNS_SCRIPTS:
+    names = ("loading", "layouts", "bad_input", "hub", "rebuilt_release", "project_files")
+    collect_ignore = [f"test_{name}.py" for name in names]
 CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
 
 datasets.disable_progress_bars() if hasattr(datasets, "disable_progress_bars") else datasets.disable_progress_bar()

@@ -12,7 +12,7 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from conftest import PROJECT, rows
+from conftest import PROJECT, RUNS_SCRIPTS, rows
 from hub_server import HubServer
 
 from emotiontalk_tools.dummy import archives, relative
@@ -96,6 +96,7 @@ def export(tmp_path_factory):
     return out
 
 
+@pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later run no scripts")
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_export_has_the_scripts_rows(load, export, config, tmp_path):
     expected = load(config)
@@ -106,6 +107,23 @@ def test_the_export_has_the_scripts_rows(load, export, config, tmp_path):
         assert rows(found[split]) == rows(expected[split])
         streamed = datasets.load_dataset(str(export), config, split=split, streaming=True)
         assert rows(streamed) == rows(expected[split])
+
+
+@pytest.mark.skipif(RUNS_SCRIPTS, reason="datasets before 4 run scripts")
+def test_where_scripts_do_not_run_the_export_loads(export):
+    with pytest.raises(RuntimeError, match="Dataset scripts are no longer supported, but found emotiontalk.py"):
+        datasets.load_dataset(str(PROJECT / "emotiontalk.py"), data_dir=str(PROJECT / "dummy_data"))
+    made = archives()["Audio"]
+    for config in CONFIGS:
+        for split in ("train", "validation", "test") if config != "zh-en" else ("test",):
+            dataset = datasets.load_dataset(str(export), config, split=split)
+            assert len(dataset) == (2 if config == "dialogues" else 8)
+            for row in rows(dataset):
+                if "audio" in row:
+                    uid = row["audio"]["path"][:-4]
+                    assert row["audio"]["bytes"] == made["Audio/wav/" + relative(uid, "wav")]
+    emotion = datasets.load_dataset(str(export), "audio", split="test").features["emotion"]
+    assert emotion.names == ["neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"]
 
 
 def test_the_whole_release_exported(rebuilt, tmp_path):
