@@ -570,9 +570,12 @@ class RemoteFile:
 
 def _reason(error):
     """The innermost of an exception's reasons, in one line."""
-    while getattr(error, "reason", None) or (error.args and isinstance(error.args[0], Exception)):
-        error = getattr(error, "reason", None) or error.args[0]
-    return " ".join(str(error).split()).split(": ", 1)[-1] if not isinstance(error, str) else error
+    while True:
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, Exception):
+            break
+        error = inner
+    return " ".join(str(error).split()).split(": ", 1)[-1]
 
 
 class RemoteReader:
@@ -1443,21 +1446,22 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         wanted = {f"annotation in {PASSES[name]}": members for name, members in passes.items()}
         ids = sorted(set().union(*wanted.values()))
         if whole and len(ids) != GROUPS.get(group):
-            self._complain(
-                EmotionTalkError(
-                    f"{group} has {len(ids):,} utterances in {', '.join(sorted(archives))}, and the release has "
-                    f"{GROUPS.get(group, 0):,}. Compare the archives with the release ({HOMEPAGE})."
-                )
+            problem = (
+                f"{group} has {len(ids):,} utterances in {', '.join(sorted(archives))}, and the release has "
+                f"{GROUPS.get(group, 0):,}. Compare the archives with the release ({HOMEPAGE})."
             )
+            if self.config.strict:
+                raise EmotionTalkError(problem)
+            logger.warning(problem)
         seen, skipped = 0, []
         for uid, medium in self._with_media(group, archives, ids):
             seen += 1
             try:
                 lacking = [what for what, members in wanted.items() if uid not in members]
-                there = [members[uid] for members in wanted.values() if uid in members]
                 if config.media and medium is None:
                     lacking.append("{1} in {0}".format(*config.media))
                 if lacking:
+                    there = [members[uid] for members in wanted.values() if uid in members]
                     raise BadUtteranceError(f"{[*there, medium][0]} stands alone: {uid} has no {' and no '.join(lacking)}.")
                 members = {name: passes[name][uid] for name in passes}
                 utterance = Utterance(uid, config.own, members, medium)
@@ -1471,7 +1475,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
                 continue
             yield utterance, example
         if skipped:
-            self._complain(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
+            logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
 
     def _with_media(self, group, archives, ids):
         """Yield (id, its sound or video) for each of these ids and each medium of the group, sorted; one may be missing."""
@@ -1488,12 +1492,6 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
             yield uid, medium
         for uid in ids:
             yield uid, None
-
-    def _complain(self, problem):
-        """Raise an error, or only log it where the user has said `strict=False`."""
-        if self.config.strict:
-            raise problem
-        logger.warning(str(problem))
 
 
 def _check_sha256(name, path):
