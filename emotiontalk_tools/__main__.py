@@ -1,5 +1,5 @@
 """`python -m emotiontalk_tools <command>`: the same as the console script `emotiontalk`."""
 
-from .cli import app
+from .cli import main
 
-app(prog_name="emotiontalk")
+main()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import enum
+import sys
 from pathlib import Path
 from typing import List, Optional
 
 import typer
+from huggingface_hub.utils import HfHubHTTPError
+
+import emotiontalk
 
 from . import demo as demo_
 from . import dummy as dummy_
 from . import infos as infos_
 from . import parquet as parquet_
+from . import push as push_
 from . import zh_en as zh_en_
+from .errors import CommandError
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -20,16 +27,27 @@ app = typer.Typer(help="Tools for EmotionTalk, the Chinese multimodal emotion co
 DATA_DIR = typer.Option(None, help="As in load_dataset: the folder or the address that holds the archives; the Hub by default.")
 CACHE_DIR = typer.Option(None, help="As in load_dataset.")
 TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
+Config = enum.Enum("Config", {name: name for name in emotiontalk.CONFIGS}, type=str)
+Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
+PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times.")
 
+
+def main():
+    """Run the command line; what the user can mend is one message, not a traceback."""
+    try:
+        app(prog_name="emotiontalk")
+    except (CommandError, emotiontalk.EmotionTalkError, HfHubHTTPError) as error:
+        typer.echo(f"emotiontalk: {error}", err=True)
+        sys.exit(1)
 
 
 @app.command()
 def demo(
     data_dir: Path = typer.Option(PROJECT / "dummy_data", help="The folder that holds the archives."),
-    config: str = typer.Option("multimodal", help="The config to load."),
+    config: Config = typer.Option("multimodal", help="The config to load."),
 ):
     """Load a release (the bundled miniature) through `load_dataset` and show it."""
-    demo_.show(PROJECT / "emotiontalk.py", data_dir, config)
+    demo_.show(PROJECT / "emotiontalk.py", data_dir, config.value)
 
 
 @app.command()
@@ -66,7 +84,7 @@ def zh_en(
 @app.command()
 def parquet(
     out: Path = typer.Argument(..., help="The folder to write to."),
-    config: List[str] = typer.Option(list(parquet_.CONFIGS), help="A config to write; can be given several times."),
+    config: List[Config] = PARQUET_CONFIGS,
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -76,5 +94,37 @@ def parquet(
 ):
     """Write sharded Parquet that every version of datasets loads by itself."""
     conversion = parquet_.Conversion(sampling_rate, channels, format)
-    parquet_.write(out, config, data_dir, cache_dir, token, conversion)
-    typer.echo(f"{out}: load_dataset({str(out)!r}, {config[0]!r}, split=\"test\")")
+    parquet_.write(out, [c.value for c in config], data_dir, cache_dir, token, conversion)
+    typer.echo(f'{out}: load_dataset("{out}", "{config[0].value}", split="test")')
+
+
+@app.command()
+def push(
+    repo: str = typer.Argument(..., help="The dataset repository, OWNER/NAME; created where it is not there."),
+    kind: Kind = typer.Option("script", "--as", help="The loader, or the release as Parquet (gated media)."),
+    export: Path = typer.Option("emotiontalk-parquet", help="Parquet: the folder of the export; written first where there is none."),
+    config: List[Config] = PARQUET_CONFIGS,
+    private: Optional[bool] = typer.Option(
+        None, "--private/--public", help="Parquet goes to private repositories unless --public is given; the script is public."
+    ),
+    dry_run: bool = typer.Option(False, "--dry-run", help="List what would go, and send nothing."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+):
+    """Upload the loader, or an export of the release, to the Hub."""
+    push_.check_name(repo)
+    private = kind is Kind.parquet if private is None else private
+    if kind is Kind.script:
+        files = push_.script_files(repo)
+    elif dry_run and not export.exists():
+        files = dict.fromkeys(push_.expected_files(c.value for c in config))
+    else:
+        if not export.exists():
+            parquet_.write(export, [c.value for c in config], data_dir, cache_dir, token)
+        files = push_.export_files(export)
+    typer.echo(push_.plan(repo, kind.value, files, private))
+    if dry_run:
+        typer.echo("Nothing was sent (--dry-run).")
+    else:
+        typer.echo(f"Uploaded: {push_.push(repo, kind.value, files, private, token)}")

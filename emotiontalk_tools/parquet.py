@@ -26,6 +26,7 @@ from tqdm import tqdm
 import emotiontalk
 
 from . import source
+from .errors import CommandError
 
 SHARD_BYTES = 450 << 20  # a row group more stays below 500 MB
 ROW_GROUP_BYTES = 16 << 20
@@ -37,11 +38,11 @@ class Conversion:
 
     def __init__(self, sampling_rate: int | None = None, channels: int | None = None, format: str | None = None):
         if format not in (None, "wav", "flac"):
-            raise ValueError(f'format={format!r}: choose "wav" or "flac".')
+            raise CommandError(f'format={format!r}: choose "wav" or "flac".')
         if channels not in (None, 1, 2):
-            raise ValueError(f"channels={channels!r}: choose 1 or 2.")
+            raise CommandError(f"channels={channels!r}: choose 1 or 2.")
         if sampling_rate is not None and sampling_rate < 1000:
-            raise ValueError(f"sampling_rate={sampling_rate!r}: give it in Hz, for example 16000.")
+            raise CommandError(f"sampling_rate={sampling_rate!r}: give it in Hz, for example 16000.")
         self.sampling_rate, self.channels, self.format = sampling_rate, channels, format
 
     def __bool__(self):
@@ -84,10 +85,11 @@ def write(
     token: str | None = None,
     conversion: Conversion | None = None,
 ):
-    """Write the configs to `out`. Raises `ValueError` where it holds an export of another kind."""
+    """Write the configs to `out`. Raises `CommandError` where it holds an export of another kind."""
     conversion = conversion or Conversion()
     out.mkdir(parents=True, exist_ok=True)
     log = Log(out / "export.json", str(conversion))
+    log.mark(complete=False)
     with multiprocessing.Pool() if conversion else _NoPool() as pool:
         for config in configs:
             builder, splits = source.open_release(config, data_dir, cache_dir, token)
@@ -99,6 +101,13 @@ def write(
                         rows = _write_group(out / config, split, group, builder, kwargs, conversion, pool)
                         log.add(config, split, group, rows)
     write_card(out, log, conversion)
+    log.mark(complete=True)
+
+
+def is_finished(out: Path) -> bool:
+    """Whether a folder holds an export that no stopped run has left half way."""
+    path = out / "export.json"
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("complete", False)
 
 
 class Log:
@@ -110,7 +119,7 @@ class Log:
         if path.is_file():
             told = json.loads(path.read_text(encoding="utf-8"))
             if told["sound"] != sound or told["version"] != self.told["version"]:
-                raise ValueError(f"{path.parent} holds an export whose sound is {told['sound']}: choose another folder.")
+                raise CommandError(f"{path.parent} holds an export whose sound is {told['sound']}: choose another folder.")
             self.told = told
 
     def has(self, config, split, group):
@@ -118,6 +127,14 @@ class Log:
 
     def add(self, config, split, group, rows):
         self.told["finished"].setdefault(config, {}).setdefault(split, {})[group] = rows
+        self.save()
+
+    def mark(self, complete: bool):
+        """Note whether all that was asked for is there, and the card that names it."""
+        self.told["complete"] = complete
+        self.save()
+
+    def save(self):
         partial = self.path.with_suffix(".part")
         partial.write_text(json.dumps(self.told, indent=1), encoding="utf-8")
         os.replace(partial, self.path)

@@ -88,6 +88,13 @@ def rebuilt(tmp_path_factory):
         shutil.rmtree(folder)
 
 
+def command(*arguments, status=0, **options):
+    """Run `python -m emotiontalk_tools …`; the finished process, whose exit status must be this."""
+    run = subprocess.run([sys.executable, "-m", "emotiontalk_tools", *map(str, arguments)], capture_output=True, text=True, **options)
+    assert run.returncode == status, run.stderr
+    return run
+
+
 def undecoded(dataset):
     """The dataset with sound and video as `{bytes, path}`."""
     for name, feature in (dataset.features or {}).items():

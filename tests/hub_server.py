@@ -24,6 +24,7 @@ class HubServer:
         self.folder = Path(folder)
         self.ranges, self.token, self.cut_after, self.broken, self.latency = True, None, None, 0, 0.0
         self.refused = None
+        self.sha = REVISION
         self.bytes, self.requests = collections.Counter(), collections.Counter()
         self.tokens = set()
         self.cut = set()
@@ -52,6 +53,8 @@ class HubServer:
             def do_POST(self):
                 self.posted = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.answer(self, body=True)
+
+            do_PUT = do_POST
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -118,7 +121,7 @@ class HubServer:
             if start >= size:
                 return self.send(request, 416, b"", {"Content-Range": f"bytes */{size}"})
         request.send_response(206 if ranged else 200)
-        headers = {"Content-Length": str(end - start), "ETag": f'"{self.tag(file)}"', "X-Repo-Commit": REVISION}
+        headers = {"Content-Length": str(end - start), "ETag": f'"{self.tag(file)}"', "X-Repo-Commit": self.sha}
         if ranged:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         if self.ranges:

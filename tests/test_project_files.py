@@ -2,13 +2,11 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import datasets
 import pytest
 import yaml
-from conftest import CONFIGS, PROJECT
+from conftest import CONFIGS, PROJECT, command
 
 import emotiontalk
 from emotiontalk_tools import dummy
@@ -16,12 +14,8 @@ from emotiontalk_tools import dummy
 INFOS = json.loads((PROJECT / "dataset_infos.json").read_text(encoding="utf-8"))
 
 
-def emotiontalk_command(*arguments):
-    return subprocess.run([sys.executable, "-m", "emotiontalk_tools", *map(str, arguments)], capture_output=True, text=True)
-
-
 def test_the_miniature_release_is_the_same_at_every_run(tmp_path):
-    assert emotiontalk_command("dummy", tmp_path).returncode == 0
+    command("dummy", tmp_path)
     written = sorted(path.name for path in tmp_path.iterdir())
     assert written == ["Audio.tar", "Multimodal.tar", "Text.tar", "Video.tar"]
     for name in written:
@@ -44,11 +38,10 @@ def test_the_miniature_release_has_the_oddities_of_the_real_one():
 
 def test_infos_are_current_and_checked(tmp_path):
     if hasattr(datasets, "Video"):
-        assert emotiontalk_command("infos", "--check").returncode == 0
+        command("infos", "--check")
     spoilt = tmp_path / "dataset_infos.json"
     spoilt.write_text((PROJECT / "dataset_infos.json").read_text(encoding="utf-8").replace("15413", "15412"), encoding="utf-8")
-    check = emotiontalk_command("infos", "--check", "--path", spoilt)
-    assert check.returncode == 1 and "out of date" in check.stderr
+    assert "out of date" in command("infos", "--check", "--path", spoilt, status=1).stderr
 
 
 def test_infos_have_the_published_sizes_and_checksums():
@@ -127,7 +120,6 @@ def test_the_fields_are_described_where_a_user_of_datasets_looks(load):
 
 
 def test_the_demo_shows_splits_and_a_decoded_sound(tmp_path):
-    run = emotiontalk_command("demo")
-    assert run.returncode == 0, run.stderr
+    run = command("demo")
     assert "DatasetDict" in run.stdout and "num_rows: 8" in run.stdout
     assert "0.030 s at 44,100 Hz" in run.stdout and "emotion            1 (happy)" in run.stdout

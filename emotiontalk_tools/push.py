@@ -1,0 +1,117 @@
+"""`emotiontalk push REPO`: the loader, or an export of the release, to a dataset repository of the Hub.
+
+    --as script      NAME.py, its card and dataset_infos.json, dummy_data/: no media, nothing gated
+    --as parquet     an export of `emotiontalk parquet`: the gated media, so private unless it is asked otherwise
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub.utils import RepositoryNotFoundError
+
+import emotiontalk
+
+from . import parquet
+from .errors import CommandError
+
+PROJECT = Path(__file__).resolve().parent.parent
+DATA = "*/*.parquet"
+
+TERMS = f"""\
+EmotionTalk is licensed under {emotiontalk.LICENSE}: no commercial use, share alike, name the authors.
+Its sound and video are gated at {emotiontalk.HOMEPAGE}: whoever gets them must have accepted the terms there."""
+
+
+def check_name(repo: str):
+    """Raise `CommandError` unless this is OWNER/NAME, as `datasets` and the Hub read it."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo, re.ASCII):
+        raise CommandError(f"{repo!r}: expected OWNER/NAME, for example me/emotiontalk.")
+
+
+def script_files(repo: str) -> dict:
+    """The script dataset: path in the repository -> content in bytes.
+
+    `datasets` runs the script that is called as its repository is, so it is renamed; the card says what to type there.
+    Raises `CommandError` for a name that it cannot run.
+    """
+    if "." in repo:
+        raise CommandError(f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's.")
+    card = (PROJECT / "README.md").read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
+    files = {f"{repo.split('/')[1]}.py": (PROJECT / "emotiontalk.py").read_bytes(), "README.md": card.encode()}
+    others = ["dataset_infos.json", "benchmarks/README.md", *(f"dummy_data/{name}.tar" for name in emotiontalk.ARCHIVES)]
+    return {**files, **{name: (PROJECT / name).read_bytes() for name in others}}
+
+
+def export_files(export: Path) -> dict:
+    """A finished export: path in the repository -> `Path`. Raises `CommandError` for one that was stopped half way."""
+    if not parquet.is_finished(export):
+        raise CommandError(f"{export} is not a finished export: run `emotiontalk parquet {export}` (it goes on where it was).")
+    return {"README.md": export / "README.md", **{str(p.relative_to(export)): p for p in sorted(export.glob(DATA))}}
+
+
+def expected_files(configs) -> list[str]:
+    """Path patterns of what an export that is not written yet will hold."""
+    splits = [(config, split) for config in configs for split in emotiontalk.CONFIGS[config].splits]
+    return ["README.md", *(f"{config}/{split}-GROUP-SHARD.parquet" for config, split in splits)]
+
+
+def plan(repo: str, kind: str, files: dict, private: bool) -> str:
+    """What would be sent where, as text: each file with its size in bytes, and the terms of the licence."""
+    lines = [f"{_size(content):>15}  {name}" for name, content in files.items()]
+    visibility = "private" if private else "public"
+    return "\n".join([f"To {repo} ({visibility} dataset repository), as {kind}:", *lines, "", TERMS])
+
+
+def _size(content) -> str:
+    if content is None:
+        return ""
+    return f"{len(content) if isinstance(content, bytes) else content.stat().st_size:,}"
+
+
+def push(repo: str, kind: str, files: dict, private: bool, token: str | None = None) -> str:
+    """Upload files (path in the repository -> content, or the `Path` of it), creating the repository; its address.
+
+    private: the repository is made private, and one that is there already must be. Raises `CommandError`, before
+    anything is sent, where it is public, or holds the dataset as the other kind.
+    """
+    api = huggingface_hub.HfApi(token=token)
+    present = _info(api, repo)
+    if present is None:
+        api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+        present = _info(api, repo)
+    if private and (present is None or present.private is not True):
+        raise CommandError(
+            f"{repo} is public; nothing was uploaded. Make it private in its settings, take another repository, or "
+            "pass --public if you may publish there what would go."
+        )
+    _check_kind(repo, present, kind)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content) if isinstance(content, bytes) else path.symlink_to(content.resolve())
+        # shards of an earlier export that this one has not would be loaded along with it
+        stale = [DATA] if kind == "parquet" else None
+        message = f"EmotionTalk as {kind}, version {emotiontalk.EmotionTalk.VERSION} of the loader"
+        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, commit_message=message, delete_patterns=stale)
+    return f"{api.endpoint}/datasets/{repo}"
+
+
+def _info(api, repo):
+    try:
+        return api.dataset_info(repo)
+    except RepositoryNotFoundError:
+        return None
+
+
+def _check_kind(repo, info, kind):
+    names = {sibling.rfilename for sibling in (info and info.siblings) or ()}
+    script = f"{repo.split('/')[1]}.py"
+    if kind == "parquet" and script in names:
+        raise CommandError(f"{repo} holds {script}, for which datasets 4 refuses a repository. Take another one for Parquet.")
+    if kind == "script" and any(name.endswith(".parquet") for name in names):
+        raise CommandError(f"{repo} holds Parquet files, which the script would hide. Take another repository for it.")

@@ -1,0 +1,161 @@
+"""To the Hub and back: what `emotiontalk push` sends to a server that takes commits loads from there."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from commit_server import TOKEN, CommitServer
+from conftest import PROJECT, RUNS_SCRIPTS, command, rows
+
+from emotiontalk_tools.dummy import archives, relative
+
+DUMMY = str(PROJECT / "dummy_data")
+
+
+@pytest.fixture
+def hub(tmp_path):
+    server = CommitServer(tmp_path / "hub")
+    server.folder.mkdir()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    out = tmp_path_factory.mktemp("push") / "export"
+    command("parquet", out, "--config", "audio", "--config", "text", "--data-dir", DUMMY)
+    return out
+
+
+@pytest.fixture
+def at(hub, tmp_path):
+    """The environment of somebody who is logged in to that server."""
+    return {
+        **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+    }  # fmt: skip
+
+
+def refused(*arguments, env):
+    run = command(*arguments, status=1, env=env)
+    assert "Traceback" not in run.stderr
+    return run.stderr
+
+
+LOADED = """
+import datasets, json, sys
+repo, config, options = json.loads(sys.argv[1])
+loaded = datasets.load_dataset(repo, config, **options)
+text = {split: [(row["id"], row["emotion"], row["text"]) for row in dataset.select_columns(["id", "emotion", "text"])] for split, dataset in loaded.items()}
+sound = {}
+if config == "audio":
+    for split, dataset in loaded.items():
+        for row in dataset.cast_column("audio", datasets.Audio(decode=False)):
+            sound[row["id"]] = row["audio"]["bytes"].hex()
+json.dump([text, sound], sys.stdout)
+"""
+
+
+def loaded(env, repo, config, **options):
+    argument = json.dumps([repo, config, options])
+    run = subprocess.run([sys.executable, "-c", LOADED, argument], capture_output=True, text=True, env=env)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def check(text, sound):
+    assert {split: len(rows) for split, rows in text.items()} == {"train": 8, "validation": 8, "test": 8}
+    made = archives()["Audio"]
+    assert all(bytes.fromhex(data) == made["Audio/wav/" + relative(uid, "wav")] for uid, data in sound.items())
+    return len(sound)
+
+
+@pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later run no scripts")
+@pytest.mark.parametrize("repo", ["me/emotiontalk", "lab-x/EmotionTalk-loader"])
+def test_the_script_loads_from_the_hub(hub, at, repo, load):
+    said = command("push", repo, env=at).stdout
+    name = repo.split("/")[1]
+    assert set(hub.files(repo)) == {
+        f"{name}.py", "README.md", "dataset_infos.json", "benchmarks/README.md",
+        "dummy_data/Audio.tar", "dummy_data/Multimodal.tar", "dummy_data/Text.tar", "dummy_data/Video.tar",
+    }  # fmt: skip
+    assert hub.repos[repo]["private"] is False and "CC BY-NC-SA" in said and f"{hub.url}/datasets/{repo}" in said
+    assert f'load_dataset("{repo}", "audio"' in hub.files(repo)["README.md"].read_text(encoding="utf-8")
+    text, sound = loaded(at, repo, "audio", data_dir=DUMMY, trust_remote_code=True)
+    assert check(text, sound) == 24
+    assert text["test"] == [[row["id"], row["emotion"], row["text"]] for row in rows(load("audio")["test"])]
+
+
+@pytest.mark.parametrize("config", ["audio", "text"])
+def test_the_export_loads_from_the_hub(hub, at, export, config):
+    said = command("push", "me/emotion", "--as", "parquet", "--export", export, env=at).stdout
+    assert hub.repos["me/emotion"]["private"] is True and "gated" in said
+    assert "export.json" not in hub.files("me/emotion") and "README.md" in hub.files("me/emotion")
+    assert check(*loaded(at, "me/emotion", config)) == (24 if config == "audio" else 0)
+
+
+def test_a_push_that_is_repeated_sends_no_shard_again_and_leaves_none_behind(hub, at, export):
+    for _ in range(2):
+        command("push", "me/emotion", "--as", "parquet", "--export", export, env=at)
+        assert len(hub.uploaded) == len(set(hub.uploaded)) == len(list(export.glob("*/*.parquet")))
+        (hub.folder / "me/emotion/audio/test-G00003-00001.parquet").write_bytes(b"of an earlier export")
+    command("push", "me/emotion", "--as", "parquet", "--export", export, env=at)
+    assert check(*loaded(at, "me/emotion", "audio")) == 24
+
+
+def test_a_dry_run_sends_nothing(hub, at, export, tmp_path):
+    for arguments in (["push", "me/a"], ["push", "me/a", "--as", "parquet", "--export", export]):
+        said = command(*arguments, "--dry-run", env=at).stdout
+        assert "README.md" in said and "Nothing was sent" in said and "CC BY-NC-SA" in said
+    assert all(str(path.relative_to(export)) in said and f"{path.stat().st_size:,}" in said for path in export.glob("*/*.parquet"))
+    said = command("push", "me/a", "--as", "parquet", "--export", tmp_path / "none", "--config", "text", "--dry-run", env=at).stdout
+    assert "text/test-GROUP-SHARD.parquet" in said and not (tmp_path / "none").exists()
+    assert hub.log == [] and hub.repos == {}
+
+
+def test_gated_media_go_to_no_public_repository_unasked(hub, at, export):
+    hub.repos["me/open"] = {"private": False}
+    arguments = ("push", "me/open", "--as", "parquet", "--export", export)
+    assert "me/open is public" in refused(*arguments, env=at)
+    assert not hub.files("me/open") and all(method == "GET" for method, _ in hub.log)
+    command(*arguments, "--public", env=at)
+    assert len(hub.files("me/open")) == 1 + len(list(export.glob("*/*.parquet")))
+
+
+def test_a_server_that_makes_the_repository_public_all_the_same_gets_nothing(hub, at, export):
+    create = hub.create
+
+    def public(request):
+        create(request)
+        hub.repos["me/a"]["private"] = False
+
+    hub.create = public
+    assert "nothing was uploaded" in refused("push", "me/a", "--as", "parquet", "--export", export, env=at)
+    assert not hub.files("me/a") and not hub.uploaded
+
+
+def test_script_and_parquet_do_not_mix(hub, at, export):
+    command("push", "me/a", "--private", env=at)
+    assert hub.repos["me/a"]["private"] is True
+    assert "a.py" in refused("push", "me/a", "--as", "parquet", "--export", export, env=at)
+    command("push", "me/b", "--as", "parquet", "--export", export, env=at)
+    assert "Parquet" in refused("push", "me/b", "--private", env=at)
+
+
+def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub, at, tmp_path):
+    arguments = ("push", "me/a", "--as", "parquet", "--export", tmp_path / "e", "--config", "text", "--data-dir", DUMMY)
+    command(*arguments, env=at)
+    assert check(*loaded(at, "me/a", "text")) == 0
+    log = json.loads((tmp_path / "e/export.json").read_text())
+    (tmp_path / "e/export.json").write_text(json.dumps({**log, "complete": False}))
+    assert f"run `emotiontalk parquet {tmp_path / 'e'}`" in refused(*arguments, env=at)
+
+
+def test_wrong_names_and_tokens_are_told_in_a_line(hub, at):
+    assert "OWNER/NAME" in refused("push", "emotiontalk", env=at)
+    assert "dot" in refused("push", "me/emotion.talk", env=at)
+    hub.repos["me/a"] = {"private": True}
+    hub.create = lambda request: hub.refuse(request, 403, "Forbidden")
+    assert "403" in refused("push", "me/a", env={**at, "HF_TOKEN": "hf_wrong"})
