@@ -1,10 +1,10 @@
-"""Preparing `audio` from a local Audio.tar: this loader, the script most people would write, a plain copy.
+"""Preparing `audio` from a local Audio.tar: this loader, the script most people would write, a plain copy; exporting it.
 
-    python benchmarks/local.py [--release FOLDER] [--scale full|1/8…] [--rounds 2]
+    python benchmarks/local.py [--release FOLDER] [--rounds 2]
 
 Needs ../shared (the baseline and the rebuilt release), about 50 GB of free disk at full size. Each run is a process
 of its own with an empty cache; wall time, CPU time of the process and its children, and the largest resident memory of
-any one process. Ratios are to the baseline of the same round; a round runs everything once, one after the other.
+any one process. Ratios are to the first run of the same round; a round runs everything once, one after the other.
 """
 
 from __future__ import annotations
@@ -66,6 +66,14 @@ RUNS = {
     + ".cast_column('audio', datasets.Audio(decode=False))))",
     "plain copy": "import shutil; shutil.copyfile({release!r} + '/Audio.tar', {cache!r} + '/copy')",
 }
+EXPORT = "from pathlib import Path; from emotiontalk_tools import parquet; parquet.write(Path({{cache!r}}, 'out'), ['audio'], {{release!r}}{})"
+EXPORTS = {
+    "audio": RUNS["audio"],
+    "audio as Parquet": EXPORT.format(""),
+    "audio as Parquet, 16 kHz mono FLAC": EXPORT.format(", conversion=parquet.Conversion(16000, 1, 'flac')"),
+}
+
+PARTS = ("baseline", "audio", "audio, num_proc=2", "plain copy")
 
 # Groups that make about this share of the utterances, spread over the splits.
 SHARES = {
@@ -82,14 +90,16 @@ def rebuild(out: Path, share: str) -> Path:
     return out
 
 
-def measure(release: Path, rounds: int, names) -> list[dict]:
-    return [{name: run(RUNS[name], release) for name in names} for _ in range(rounds)]
+def measure(release: Path, rounds: int, runs: dict) -> list[dict]:
+    return [{name: run(body, release) for name, body in runs.items()} for _ in range(rounds)]
 
 
 def table(results: list[dict]) -> str:
-    lines = ["| run | wall | CPU | peak MB of a process | wall, ratio to baseline | CPU, ratio | MB, ratio |", "|---|---:|---:|---:|---:|---:|---:|"]
+    """Ratios are to the first run of each round."""
+    first = next(iter(results[0]))
+    lines = [f"| run | wall | CPU | peak MB of a process | wall, ratio to {first} | CPU, ratio | MB, ratio |", "|---|---:|---:|---:|---:|---:|---:|"]
     for round_ in results:
-        base = round_["baseline"]
+        base = round_[first]
         for name, r in round_.items():
             ratios = " | ".join(f"{r[key] / base[key]:.2f}" for key in ("wall", "cpu", "MB"))
             lines.append(f"| {name} | {r['wall']:.1f} s | {r['cpu']:.1f} s | {r['MB']:.0f} | {ratios} |")
@@ -101,6 +111,7 @@ def main():
     parser.add_argument("--release", type=Path, help="a folder with a whole Audio.tar; without it one is rebuilt")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--no-scaling", action="store_true", help="leave out 1/8, 1/4, 1/2")
+    parser.add_argument("--exports", action="store_true", help="only the exports, beside preparing")
     options = parser.parse_args()
     import datasets
     import pyarrow
@@ -110,12 +121,14 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="emotiontalk-benchmark-", dir=options.release.parent if options.release else None))
     try:
         release = options.release or rebuild(folder / "full", "full")
-        print(table(measure(release, options.rounds, RUNS)), flush=True)
-        for share in () if options.no_scaling else SHARES:
+        if not options.exports:
+            print(table(measure(release, options.rounds, RUNS)) + "\n", flush=True)
+        print(table(measure(release, options.rounds, EXPORTS)), flush=True)
+        for share in () if options.no_scaling or options.exports else SHARES:
             part = rebuild(folder / share.replace("/", "_"), share)
             size = (part / "Audio.tar").stat().st_size / (release / "Audio.tar").stat().st_size
             print(f"\n{share} ({size:.2f} of the bytes)\n")
-            print(table(measure(part, 1, ["baseline", "audio", "audio, num_proc=2", "plain copy"])), flush=True)
+            print(table(measure(part, 1, {name: RUNS[name] for name in PARTS})), flush=True)
             shutil.rmtree(part)
     finally:
         shutil.rmtree(folder)

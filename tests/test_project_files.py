@@ -5,7 +5,7 @@ import shutil
 
 import datasets
 import pytest
-import yaml
+from card import card
 from conftest import CONFIGS, PROJECT, command
 
 import emotiontalk
@@ -86,11 +86,6 @@ def test_infos_are_what_datasets_compares_with(load, rebuilt, tmp_path):
 
 def test_the_whole_release_passes_all_checks(load, rebuilt):
     assert len(load("text", data_dir=rebuilt(), verification_mode="all_checks")["test"]) == 1_929
-
-
-def card():
-    _, header, body = (PROJECT / "README.md").read_text(encoding="utf-8").split("---\n", 2)
-    return yaml.safe_load(header), body
 
 
 def test_the_card_describes_every_field_of_every_config():

@@ -1,0 +1,117 @@
+"""What README.md tells people to type, typed: its tables and code blocks, against a Hub that has the miniature release."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+from card import card, snippets
+from commit_server import TOKEN, CommitServer
+from conftest import PROJECT, RUNS_SCRIPTS, command
+from hub_server import HubServer
+
+from emotiontalk_tools.demo import trust
+
+VERSION = tuple(int(part) for part in datasets.__version__.split(".")[:2])
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A folder with what the snippets name, and the environment of somebody who has installed the project."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name in ("emotiontalk.py", "README.md", "dataset_infos.json", "dummy_data"):
+        (folder / name).symlink_to(PROJECT / name)
+    source = ("--config", "audio", "--data-dir", PROJECT / "dummy_data")
+    command("parquet", folder / "EXPORT", *source)
+    command("parquet", folder / "EXPORT16", *source, "--sampling-rate", "16000", "--channels", "1", "--format", "flac")
+    hub = HubServer(PROJECT / "dummy_data")
+    hub.token = TOKEN
+    environment = {
+        **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_XET": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }  # fmt: skip
+    yield folder, environment
+    hub.close()
+
+
+def typed(desk, code, **changes):
+    folder, environment = desk
+    run = subprocess.run([sys.executable, "-c", code], cwd=folder, env={**environment, **changes}, capture_output=True, text=True)
+    assert run.returncode == 0, code + run.stderr
+    return run.stdout
+
+
+def table(heading):
+    """Rows of the card's table with this heading, as lists of cells."""
+    lines = card()[1].split(heading)[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+WANTED = table("| what you want | what you type, beside `trust_remote_code=True` |")
+VERSIONS = table("| your `datasets` | what you type |")
+
+
+@pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later run no scripts")
+def test_what_you_want_is_what_you_get(desk):
+    assert len(WANTED) >= 8
+    calls = [cell.strip("`")[:-1] + "".join(f", {name}={value}" for name, value in trust().items()) + ")" for _, cell in WANTED]
+    code = "from datasets import load_dataset\n" + "".join(f"print(len(next(iter(({call}).values())) if 'split' not in {call!r} else [*{call}]))\n" for call in calls)
+    counts = [int(line) for line in typed(desk, code).split()]
+    # utterances (of the first split); "Four" leaves some out; dialogues
+    expected = {"the paper's \"Four\" setting": range(1, 8), "dialogues in turn order": [2]}
+    assert all(count in expected.get(what, [8]) for (what, _), count in zip(WANTED, counts))
+
+
+def is_meant(cell, version=VERSION):
+    """Whether a cell such as "2.14 to 2.19", "4 and later" or "… (and all before)" means a version."""
+    bounds = [tuple(map(int, bound.split("."))) for bound in re.findall(r"[\d.]+\d|\d", cell)]
+    if "all before" in cell:
+        return True
+    return bounds[0] <= version[: len(bounds[0])] and ("later" in cell or version[: len(bounds[1])] <= bounds[1])
+
+
+def test_your_version_of_datasets_and_what_you_type(desk):
+    assert [is_meant("2.14 to 2.19", v) for v in ((2, 13), (2, 19), (2, 20))] == [False, True, False]
+    assert len(VERSIONS) == 3
+    meant = [cell for version, cell in VERSIONS if is_meant(version)]
+    assert len(meant) == (2 if RUNS_SCRIPTS else 1)
+    for cell in meant:
+        call = re.match(r"`(load_dataset\(.*?\))`", cell)[1]
+        said = typed(desk, f"from datasets import load_dataset\nds = {call}\nprint(len(ds), ds.column_names)")
+        assert said.startswith("8 ['id', 'group'") and "'audio'" in said
+
+
+def test_the_blocks_of_python(desk):
+    loading, miniature, hearing = snippets("python")
+    assert "soundfile.read" in hearing
+    assert typed(desk, hearing + "print(len(ds), rate, samples.shape)").startswith("8 44100 (")
+    if RUNS_SCRIPTS:
+        last = miniature.rstrip().splitlines()[-1]
+        said = typed(desk, loading + "print(ds)\n" + miniature.replace(last, f"print({last})"))
+        assert "num_rows: 8" in said and "happy" in said
+
+
+def test_the_commands_that_write_files(desk):
+    folder, environment = desk
+    block = next(block for block in snippets("sh") if "emotiontalk zh-en" in block)
+    made = folder / "made"
+    made.mkdir()
+    environment = {**environment, "H2T_DATADIR": str(made / "h2t")}
+    subprocess.run(["bash", "-euc", block], cwd=made, env=environment, check=True, capture_output=True)
+    assert len(list((made / "h2t/emotiontalk/audio/zh").glob("*.wav"))) == 8
+    for out, ending in (("EXPORT", ".wav"), ("EXPORT16", ".flac")):
+        dataset = datasets.load_dataset(str(made / out), "audio", split="test").cast_column("audio", datasets.Audio(decode=False))
+        assert [row["audio"]["path"] for row in dataset] == [row["id"] + ending for row in dataset]
+
+
+def test_the_commands_that_push(desk, tmp_path):
+    folder, environment = desk
+    hub = CommitServer(tmp_path)
+    environment = {**environment, "HF_ENDPOINT": hub.url}
+    block = next(block for block in snippets("sh") if "emotiontalk push" in block)
+    subprocess.run(["bash", "-euc", block], cwd=folder, env=environment, check=True, capture_output=True)
+    assert {repo: state["private"] for repo, state in hub.repos.items()} == {"me/emotiontalk": False, "me/emotiontalk-16k": True}
+    hub.close()
