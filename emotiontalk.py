@@ -953,11 +953,15 @@ def parse_annotation(member):
     return annotation
 
 
+_EMOTION_IDS = {word: EMOTIONS.index(NOUNS.get(word, word)) for word in (*EMOTIONS, *NOUNS)}
+
+
 def emotion_id(value):
     """The number 0…6 of an emotion string, or None if it is none of the seven."""
-    word = value.strip().lower() if isinstance(value, str) else None
-    word = NOUNS.get(word, word)
-    return EMOTIONS.index(word) if word in EMOTIONS else None
+    if not isinstance(value, str):
+        return None
+    label = _EMOTION_IDS.get(value)
+    return _EMOTION_IDS.get(value.strip().lower()) if label is None else label
 
 
 def number(value, low=-math.inf, high=math.inf):

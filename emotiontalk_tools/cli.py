@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import sys
 from pathlib import Path
 from typing import List, Optional
@@ -17,6 +18,7 @@ from . import dummy as dummy_
 from . import infos as infos_
 from . import parquet as parquet_
 from . import push as push_
+from . import verify as verify_
 from . import zh_en as zh_en_
 from .errors import CommandError
 
@@ -128,3 +130,21 @@ def push(
         typer.echo("Nothing was sent (--dry-run).")
     else:
         typer.echo(f"Uploaded: {push_.push(repo, kind.value, files, private, token)}")
+
+
+@app.command()
+def verify(
+    data_dir: Optional[str] = DATA_DIR,
+    token: Optional[str] = TOKEN,
+    pinned: bool = typer.Option(False, "--pinned", help="Compare size and SHA-256 with the pinned archives: a difference is an error."),
+    as_json: bool = typer.Option(False, "--json", help="Print all findings as JSON."),
+    names: int = typer.Option(5, min=0, help="How many findings of each check to name in the table."),
+):
+    """Compare a release with what is published; status 1 when something is wrong."""
+    audit = verify_.verify(data_dir, token, pinned)
+    if as_json:
+        typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        verify_.print_table(audit, names)
+    if not audit.ok:
+        raise typer.Exit(1)

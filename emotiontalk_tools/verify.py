@@ -1,0 +1,476 @@
+"""`emotiontalk verify`: a release compared with what is published, in one pass over each archive.
+
+Headers, annotations and the first bytes of sounds and clips are read, nothing is decoded; memory does not grow with the
+archives. A local archive is read by position, so that a pass over the sound moves little of it; with `pinned=True`, and
+from an address, every byte goes by once.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import os
+import re
+import struct
+import tempfile
+
+import tqdm
+
+import emotiontalk
+from emotiontalk import EMOTIONS, GROUPS, PASSES, BadUtteranceError, EmotionTalkError, Member, Utterance, number
+
+# What is checked, in the order of the table. A check of the content looks at what people typed, not at the copy of it.
+CHECKS = {
+    "archives": "The archives are there, and whole",
+    "size": "Bytes of each archive, as pinned",
+    "sha256": "SHA-256 of each archive, as pinned",
+    "utterances": "Utterances of each group, in each pass",
+    "passes": "Each utterance is in all four passes",
+    "media": "Annotation and sound or clip, both ways",
+    "duplicates": "No utterance is there twice",
+    "json": "Annotations are JSON",
+    "labels": "Labels and votes are of the seven",
+    "votes": "The label is what the votes give",
+    "scores": "The score is the mean of the ratings",
+    "names": "Paths inside agree with the file's name",
+    "wav": "Sounds: WAV headers, not empty",
+    "format": "Sounds: 44.1 kHz, two channels, 16 bit",
+    "mp4": "Clips: MP4, not empty",
+    "marks": "Marks in transcriptions are well-formed",
+}
+CONTENT = ("labels", "votes", "scores", "names")
+STATES = ("ok", "unknown", "warning", "wrong")  # in the order of their weight
+
+# Of each vote: the key in the file, the field, the check it belongs to, and what it can be.
+VOTE_VALUES = (
+    ("emotion", "emotion", "labels", ", ".join(EMOTIONS)),
+    ("Confidence_degree", "confidence", "votes", "1…9"),
+    ("Continuous_label", "sentiment", "scores", "the whole numbers in -2…2"),
+)
+HEADER_BYTES = 4096  # of a sound: the chunks before its samples
+WELL_FORMED = re.compile(r"[\[【](?:over/|/over|interrupted|laughing|sobbing|crying|screaming)[\]】]", re.IGNORECASE)
+MALFORMED = re.compile(rf"[\[\]【】［］]|{emotiontalk.MARKS.pattern}", re.IGNORECASE)
+
+
+@dataclasses.dataclass
+class Finding:
+    """Something that is not as published: which check, how bad (one of `STATES`), the archive, the member or id, what."""
+
+    check: str
+    state: str
+    archive: str
+    where: str
+    what: str
+
+
+class Audit:
+    """What was looked at and what was found: `examined[check]` and `findings`."""
+
+    def __init__(self):
+        self.examined = collections.Counter()
+        self.findings: list[Finding] = []
+        self.archives = {}  # name -> {"paths", "bytes", "sha256"}
+
+    def add(self, check, archive, where, what, state="wrong"):
+        self.findings.append(Finding(check, state, archive, where, what))
+
+    def of(self, check):
+        return [finding for finding in self.findings if finding.check == check]
+
+    def state(self, check):
+        """The worst state among the findings of a check; "unknown" where nothing could be looked at."""
+        states = [finding.state for finding in self.of(check)] or ["ok" if self.examined[check] else "unknown"]
+        return max(states, key=STATES.index)
+
+    @property
+    def ok(self):
+        return not any(finding.state == "wrong" for finding in self.findings)
+
+    def to_dict(self):
+        """The whole audit as JSON-ready values."""
+        checks = [
+            {"check": check, "title": title, "state": self.state(check), "examined": self.examined[check],
+             "findings": [dataclasses.asdict(finding) for finding in self.of(check)]}
+            for check, title in CHECKS.items()
+        ]  # fmt: skip
+        return {"ok": self.ok, "archives": self.archives, "checks": checks}
+
+
+class Passing:
+    """A file whose bytes all go by once, forward, on their way to a SHA-256; for `Tar`, which reads it from front to back.
+
+    read_into: a function that fills a part of a writable view with the next bytes, and gives their number. A seek back
+    beyond the present block raises `ValueError`.
+    """
+
+    def __init__(self, read_into, size):
+        self._read_into, self.size = read_into, size
+        self.position, self.start, self.length = 0, 0, 0  # of the next read; of the block that is at hand
+        self._block = memoryview(bytearray(1 << 20))  # one, used again: fresh memory for each costs more than reading it
+        self._digest = hashlib.sha256()
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
+        return self.position
+
+    def tell(self):
+        return self.position
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def _next_block(self):
+        self.start += self.length
+        self.length = self._read_into(self._block[: self.size - self.start]) if self.start < self.size else 0
+        self._digest.update(self._block[: self.length])
+        return self.length > 0
+
+    def read(self, size=-1):
+        if self.position < self.start:
+            raise ValueError("this file goes forward only")
+        end = self.size if size is None or size < 0 else min(self.size, self.position + size)
+        parts = []
+        while self.position < end:
+            offset = self.position - self.start
+            if offset < self.length:
+                parts.append(bytes(self._block[offset : min(self.length, end - self.start)]))
+                self.position += len(parts[-1])
+            elif not self._next_block():
+                break
+        return b"".join(parts)
+
+    def sha256(self):
+        """Of the whole file: what was not asked for goes by now."""
+        while self._next_block():
+            pass
+        return self._digest.hexdigest()
+
+
+class PassingTar(emotiontalk.Tar):
+    """A tar whose file is a `Passing`: a member can be read as long as it has not gone by."""
+
+    def read_into(self, member, view):
+        self.file.seek(member.offset)
+        data = self.file.read(len(view))
+        if len(data) < len(view):
+            raise EmotionTalkError(f"{self.path}: truncated within {member.name}.")
+        view[:] = data
+
+
+def verify(data_dir=None, token=None, pinned=False) -> Audit:
+    """Audit the release at a folder or an address (default: the Hub). Progress goes to stderr.
+
+    pinned: compare size and SHA-256 with the pinned archives, and make a difference an error. What archives that are
+    the pinned ones hold in their annotations is then the release's own, and only a warning.
+    """
+    audit, ids = Audit(), {}
+    for archive in emotiontalk.ARCHIVES:
+        try:
+            ids[archive] = _audit_archive(audit, archive, data_dir or emotiontalk.DEFAULT_SOURCE, token, pinned)
+        except EmotionTalkError as error:
+            audit.add("archives", archive, f"{archive}.tar", str(error))
+    _compare_archives(audit, ids)
+    for finding in audit.findings:
+        if finding.check in CONTENT and audit.archives.get(finding.archive, {}).get("sha256") == emotiontalk.ARCHIVES[finding.archive][1]:
+            finding.state = "warning"
+    return audit
+
+
+def _audit_archive(audit, archive, source, token, pinned):
+    """One pass over an archive. Returns {suffix: ids} of what it holds."""
+    parts, size, finish = _open(archive, source, token, pinned)
+    audit.archives[archive] = {"paths": [part.path for part in parts], "bytes": size, "pinned_bytes": emotiontalk.ARCHIVES[archive][0]}
+    seen = {"json": {}, "wav": {}, "mp4": {}}
+    label = f"{archive}.tar"
+    with tqdm.tqdm(total=sum(map(_bytes_within, parts)), unit="B", unit_scale=True, desc=label) as bar:
+        try:
+            for part in parts:
+                done = 0
+                for member in part.members():
+                    _audit_member(audit, archive, member, seen)
+                    passed = member.offset + member.size if isinstance(part, emotiontalk.Tar) else done + member.size
+                    bar.update(passed - done)
+                    done = passed
+            audit.examined["archives"] += 1
+        except EmotionTalkError as error:  # the rest of the archive cannot be read; what was read still counts
+            audit.add("archives", archive, label, str(error))
+    audit.archives[archive]["sha256"] = finish() if pinned else None
+    _compare_pinned(audit, archive, pinned)
+    return {suffix: set(members) for suffix, members in seen.items()}
+
+
+def _open(archive, source, token, pinned):
+    """(parts as `Tar` or `Tree`, bytes of their files, a function that gives the SHA-256 of the archive or None)."""
+    paths = source if emotiontalk.is_remote(source) else emotiontalk.find_archive(archive, source)
+    if emotiontalk.is_remote(paths):
+        url = f"{source.rstrip('/')}/{archive}.tar"
+        cached = emotiontalk.cached_file(url)
+        if not cached:
+            remote = emotiontalk.RemoteFile(archive, url, token)
+            remote.head(512)
+            if remote.size is None:  # nobody knows where it ends before it is there
+                file = tempfile.TemporaryFile()
+                remote.save(file)
+                file.seek(0)
+                passing = Passing(file.readinto, os.fstat(file.fileno()).st_size)
+            else:
+                passing = Passing(_read_into(emotiontalk.RemoteReader(remote, 0, None)), remote.size)
+            return [PassingTar(archive, url, passing)], passing.size, passing.sha256
+        paths = (cached,)
+    if pinned and len(paths) == 1 and os.path.isfile(paths[0]):
+        passing = Passing(open(paths[0], "rb", buffering=0).readinto, os.path.getsize(paths[0]))
+        return [PassingTar(archive, paths[0], passing)], passing.size, passing.sha256
+    parts = [emotiontalk.Tree(archive, path) if os.path.isdir(path) else emotiontalk.Tar(archive, path) for path in paths]
+    size = sum(os.path.getsize(part.path) if os.path.isfile(part.path) else _bytes_within(part) for part in parts)
+    return parts, size, lambda: None
+
+
+def _read_into(reader):
+    def read_into(view):
+        data = reader.read(len(view), all_of_it=False)
+        view[: len(data)] = data
+        return len(data)
+
+    return read_into
+
+
+def _bytes_within(part):
+    """Bytes of a tar, unpacked where it was compressed, or of the files of a folder."""
+    if isinstance(part, emotiontalk.Tree):
+        return sum(member.size for member in part.members())
+    return part.file.seek(0, os.SEEK_END)
+
+
+def _compare_pinned(audit, archive, pinned):
+    found = audit.archives[archive]
+    size, sha256 = emotiontalk.ARCHIVES[archive]
+    audit.examined["size"] += 1
+    if found["bytes"] != size:
+        what = f"{found['bytes']:,} bytes, pinned {size:,}"
+        if not pinned:
+            what += ": a mirror packed anew, a rebuilt or an unpacked copy may be whole all the same; --pinned makes it an error"
+        audit.add("size", archive, f"{archive}.tar", what, "wrong" if pinned else "warning")
+    if pinned:
+        audit.examined["sha256"] += 1
+        if found["sha256"] is None:
+            audit.add("sha256", archive, f"{archive}.tar", "unpacked or in several parts: there is no one file to compare")
+        elif found["sha256"] != sha256:
+            audit.add("sha256", archive, f"{archive}.tar", f"{found['sha256']}, pinned {sha256}")
+
+
+def _audit_member(audit, archive, member, seen):
+    match = emotiontalk.match_member(member.name)
+    if not match:
+        return
+    uid, suffix = match["id"].upper(), match["suffix"].lower()
+    audit.examined["duplicates"] += 1
+    first = seen[suffix].setdefault(uid, member.name)
+    if first is not member.name:
+        audit.add("duplicates", archive, member.name, f"{uid} is there twice: {first} and {member.name}")
+    if suffix == "json":
+        _audit_annotation(audit, archive, uid, member)
+    elif suffix == "wav":
+        _audit_wav(audit, archive, member)
+    else:
+        _audit_mp4(audit, archive, member)
+
+
+def _audit_annotation(audit, archive, uid, member):
+    own = next(name for name, of in PASSES.items() if of == archive)
+    audit.examined["json"] += 1
+    try:
+        utterance = Utterance(uid, own, {own: member})
+    except BadUtteranceError as error:
+        audit.add("json", archive, member.name, str(error))
+        return
+    annotation = utterance.annotations[own]
+    _audit_votes(audit, archive, member, utterance)
+    _audit_names(audit, archive, uid, member, annotation)
+    content = annotation.get("content")
+    if isinstance(content, str):
+        audit.examined["marks"] += 1
+        slip = MALFORMED.search(WELL_FORMED.sub("", content))
+        if slip:
+            audit.add("marks", archive, member.name, content, "warning")
+
+
+def _typed_votes(annotation):
+    """The five votes as typed, {} for one that is not there."""
+    data = annotation.get("data")
+    votes = [data.get(annotator) for annotator in emotiontalk.ANNOTATORS] if isinstance(data, dict) else [None] * 5
+    return [vote if isinstance(vote, dict) else {} for vote in votes]
+
+
+def _audit_votes(audit, archive, member, utterance):
+    annotation, votes = utterance.annotations[utterance.own], utterance.votes()
+    audit.examined["labels"] += 1
+    result, bad = emotiontalk.emotion_id(annotation.get("emotion_result")), False
+    if result is None:
+        audit.add("labels", archive, member.name, f"emotion_result {annotation.get('emotion_result')!r} is none of {', '.join(EMOTIONS)}")
+        bad = True
+    typed = _typed_votes(annotation)
+    for vote, as_typed in zip(votes, typed):
+        for key, name, check, what in VOTE_VALUES:
+            if vote[name] is None and as_typed.get(key) is not None:
+                audit.add(check, archive, member.name, f"vote {vote['annotator']}: {key} {as_typed[key]!r} is none of {what}")
+                bad = True
+    if bad:
+        return
+    if utterance.own == "multimodal":
+        _audit_score(audit, archive, member, annotation, votes)
+    means = confidences(votes)
+    if means is None:
+        audit.add("votes", archive, member.name, "votes or confidences are missing: what they give is unknown", "unknown")
+        return
+    audit.examined["votes"] += 1
+    best = max(means.values()) - 1e-9
+    if means.get(result, 0) < best:
+        given = " or ".join(EMOTIONS[label] for label, mean in means.items() if mean >= best)
+        audit.add("votes", archive, member.name, f"labelled {EMOTIONS[result]}, but the votes give {given} (experts overruled some)")
+
+
+def confidences(votes):
+    """The paper's x_k: label -> mean confidence of the annotators who chose it; None where a vote is not known whole.
+
+    votes: as `Utterance.votes()` gives them. Source: the paper's annotation rule, whose result is argmax x_k.
+    """
+    by_label = {}
+    for vote in votes:
+        if vote["emotion"] is None or vote["confidence"] is None:
+            return None
+        by_label.setdefault(vote["emotion"], []).append(vote["confidence"])
+    return {label: sum(given) / len(given) for label, given in by_label.items()}
+
+
+def _audit_score(audit, archive, member, annotation, votes):
+    typed = annotation.get("Continuous label_result")
+    score = number(typed, -2, 2)
+    ratings = [vote["sentiment"] for vote in votes]
+    if score is None:
+        audit.add("scores", archive, member.name, f"Continuous label_result {typed!r} is no number in -2…2")
+    elif None in ratings:
+        audit.add("scores", archive, member.name, "ratings are missing: their mean is unknown", "unknown")
+    else:
+        audit.examined["scores"] += 1
+        mean = sum(ratings) / len(ratings)
+        if abs(mean - score) > 0.05:  # a fourth of the step between two means of five ratings
+            audit.add("scores", archive, member.name, f"score {score:g}, but the mean of the ratings is {mean:g}")
+
+
+def _audit_names(audit, archive, uid, member, annotation):
+    path = annotation.get("file_path", annotation.get("file_name"))
+    stem = re.split(r"[/\\]", path)[-1].rsplit(".", 1)[0].upper() if isinstance(path, str) else ""
+    if re.fullmatch(r"G\d{5}_\d{2}_\d{2}_\d{3}", stem):
+        audit.examined["names"] += 1
+        if stem != uid:
+            audit.add("names", archive, member.name, f"the path inside is another utterance's: {path}")
+    speaker = number(annotation.get("speaker_id"))
+    if speaker is not None and speaker != int(uid.split("_")[2]):
+        audit.add("names", archive, member.name, f"speaker_id inside is {annotation['speaker_id']!r}", "warning")
+
+
+def _head(member, size):
+    return Member(member.part, member.name, member.offset, min(member.size, size)).read()
+
+
+def _audit_wav(audit, archive, member):
+    audit.examined["wav"] += 1
+    if not member.size:
+        return audit.add("wav", archive, member.name, "empty: 0 bytes")
+    try:
+        found = wav_format(_head(member, HEADER_BYTES), member.size)
+    except ValueError as error:
+        return audit.add("wav", archive, member.name, str(error))
+    audit.examined["format"] += 1
+    if found[:3] != (44_100, 2, 16):
+        audit.add("format", archive, member.name, "{:,} Hz, channels: {}, {} bit".format(*found), "warning")
+
+
+def wav_format(head: bytes, size: int):
+    """(sampling rate in Hz, channels, bits of a sample, frames) of a WAV file of `size` bytes, from its first ones.
+
+    Raises `ValueError` for what is no WAV file, holds no samples, or fewer than its header says.
+    """
+    if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        raise ValueError("no WAV file: it does not begin with RIFF … WAVE")
+    at, form = 12, None
+    while at + 8 <= len(head):
+        kind, length = struct.unpack_from("<4sI", head, at)
+        if kind == b"fmt ":
+            if at + 24 > len(head):
+                break
+            _, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", head, at + 8)
+            form = rate, channels, bits
+            if not (channels and rate and frame):
+                raise ValueError("its header says no channels, or no rate")
+        elif kind == b"data":
+            if form is None:
+                raise ValueError("its samples come before their format")
+            if length in (0, 0xFFFFFFFF):  # the second: written to a pipe, whose length nobody knew
+                length = size - at - 8 if length else 0
+            if at + 8 + length > size:
+                raise ValueError(f"truncated: its header says {length:,} bytes of samples, and {size - at - 8:,} are there")
+            if length < frame:
+                raise ValueError("empty: no samples")
+            return (*form, length // frame)
+        at += 8 + length + length % 2
+    raise ValueError(f"no samples found in its first {len(head):,} bytes")
+
+
+def _audit_mp4(audit, archive, member):
+    audit.examined["mp4"] += 1
+    if not member.size:
+        audit.add("mp4", archive, member.name, "empty: 0 bytes")
+    elif _head(member, 8)[4:] != b"ftyp":
+        audit.add("mp4", archive, member.name, "no MP4 file: it does not begin with a box ftyp")
+
+
+def _compare_archives(audit, ids):
+    """What stands in one archive must stand in the others: counts, passes, media."""
+    for archive, found in ids.items():
+        audit.examined["utterances"] += len(found["json"])
+        groups = collections.Counter(uid[:6] for uid in found["json"])
+        for group in sorted({*groups, *GROUPS}):
+            if groups[group] != GROUPS.get(group, 0):
+                audit.add("utterances", archive, group, f"{groups[group]:,} utterances, published {GROUPS.get(group, 0):,}")
+    everywhere = set().union(*(found["json"] for found in ids.values())) if ids else set()
+    audit.examined["passes"] += len(everywhere)
+    for uid in sorted(everywhere):
+        lacking = [archive for archive in ids if uid not in ids[archive]["json"]]
+        if lacking:
+            audit.add("passes", lacking[0], uid, f"no annotation in {', '.join(f'{name}.tar' for name in lacking)}")
+    for archive, suffix in (("Audio", "wav"), ("Multimodal", "mp4")):
+        if archive in ids:
+            annotations, media = ids[archive]["json"], ids[archive][suffix]
+            audit.examined["media"] += len(annotations | media)
+            for uid in sorted(annotations - media):
+                audit.add("media", archive, uid, f"annotation without {suffix}")
+            for uid in sorted(media - annotations):
+                audit.add("media", archive, uid, f"{suffix} without annotation")
+
+
+def print_table(audit: Audit, names: int = 5):
+    """The audit as a table for people; of each check, as many findings by name."""
+    import rich.console
+    import rich.table
+    import rich.text
+
+    styles = {"ok": "green", "unknown": "cyan", "warning": "yellow", "wrong": "bold red"}
+    table = rich.table.Table("check", "state", rich.table.Column("looked at", justify="right"), rich.table.Column("found", justify="right"))
+    for check, title in CHECKS.items():
+        state = audit.state(check)
+        table.add_row(title, rich.text.Text(state, styles[state]), f"{audit.examined[check]:,}", f"{len(audit.of(check)):,}")
+    console = rich.console.Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for check, title in CHECKS.items():
+        findings = sorted(audit.of(check), key=lambda finding: -STATES.index(finding.state))
+        for finding in findings[:names]:
+            line = rich.text.Text.assemble((finding.state, styles[finding.state]), f"  {finding.archive}: {finding.where}: {finding.what}")
+            console.print(line)
+        if len(findings) > names:
+            console.print(f"    and {len(findings) - names:,} more ({title.lower()}): --names {len(findings)}, or --json", markup=False)
+    console.print("Nothing is wrong." if audit.ok else "Something is wrong: see above.")

@@ -1,0 +1,269 @@
+"""`emotiontalk verify`: a whole release is all good; each thing that is wrong with a copy is named, with status 1."""
+
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+
+import pytest
+from conftest import PROJECT, command
+from hub_server import HubServer
+
+import emotiontalk
+from emotiontalk_tools.dummy import archives, pack, relative, utterances
+from emotiontalk_tools.verify import confidences, verify, wav_format
+
+IDS = [uid for uid, _ in utterances()]
+
+
+def note(members, archive, uid, **changes):
+    """Change some keys of an annotation."""
+    name = f"{archive}/json/{relative(uid, 'json')}"
+    record = json.loads(members[archive][name].decode("utf-8-sig"))
+    record.update(changes)
+    members[archive][name] = json.dumps(record, ensure_ascii=False).encode()
+    return record
+
+
+def found(audit):
+    return {(finding.check, finding.state, finding.archive, finding.where, finding.what) for finding in audit.findings}
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return found(verify(str(PROJECT / "dummy_data")))
+
+
+def test_a_rebuilt_release_is_whole(rebuilt):
+    run = command("verify", "--data-dir", rebuilt())
+    assert "Nothing is wrong." in run.stdout and "wrong " not in run.stdout
+    assert run.stdout.count("a rebuilt or an unpacked copy may be whole all the same") == 4
+    assert "Audio.tar: 100%" in run.stderr
+
+
+def damaged(source, out):
+    """A copy of the rebuilt release with one fault of each kind; the members at fault by kind."""
+    out.mkdir()
+    for name in ("Multimodal", "Text", "Video"):
+        (out / f"{name}.tar").symlink_to(source / f"{name}.tar")
+    faults = {}
+    with tarfile.open(source / "Audio.tar") as old, tarfile.open(out / "Audio.tar", "w", format=tarfile.GNU_FORMAT) as new:
+        for n, member in enumerate(old):
+            data = old.extractfile(member).read() if member.isfile() else b""
+            if n in (2000, 2100) and member.name.endswith(".json"):
+                record = json.loads(data)
+                label = record["emotion_result"]
+                if n == 2000:
+                    record["emotion_result"] = "angry" if label != "angry" else "sad"
+                else:
+                    for vote in record["data"].values():
+                        vote["emotion"] = "fearful" if label != "fearful" else "happy"
+                data = json.dumps(record).encode()
+                faults["label" if n == 2000 else "vote"] = member.name
+            if member.name.endswith(".wav") and "missing" not in faults and member.name.count("G00009"):
+                faults["missing"] = member.name.split("/")[-1][:-4]
+                continue
+            if member.name.endswith(".wav") and "empty" not in faults and member.name.count("G00010"):
+                faults["empty"] = member.name
+                data = b""
+            member.size = len(data)
+            new.addfile(member, io.BytesIO(data))
+            if member.name.endswith(".wav") and "twice" not in faults and member.name.count("G00011"):
+                faults["twice"] = member.name
+                new.addfile(member, io.BytesIO(data))
+    return faults
+
+
+def test_each_fault_of_a_copy_is_named(rebuilt, tmp_path):
+    faults = damaged(rebuilt(), tmp_path / "copy")
+    assert set(faults) == {"label", "vote", "missing", "empty", "twice"}
+    audit = json.loads(command("verify", "--data-dir", tmp_path / "copy", "--json", status=1).stdout)
+    wrong = {(f["check"], f["where"]) for check in audit["checks"] for f in check["findings"] if f["state"] == "wrong"}
+    assert wrong == {
+        ("votes", faults["label"]), ("votes", faults["vote"]), ("media", faults["missing"]), ("wav", faults["empty"]),
+        ("duplicates", faults["twice"]),
+    }  # fmt: skip
+    assert audit["ok"] is False and audit["archives"]["Audio"]["pinned_bytes"] == 14_811_722_752
+
+
+def test_a_truncated_archive_is_named(rebuilt, tmp_path):
+    for name in ("Audio", "Multimodal", "Text", "Video"):
+        (tmp_path / f"{name}.tar").symlink_to(rebuilt() / f"{name}.tar")
+    (tmp_path / "Audio.tar").unlink()
+    with open(rebuilt() / "Audio.tar", "rb") as whole:
+        (tmp_path / "Audio.tar").write_bytes(whole.read(os.path.getsize(rebuilt() / "Audio.tar") - 3_000_000))
+    run = command("verify", "--data-dir", tmp_path, "--names", "1", status=1)
+    assert re.search("Audio.tar: truncated (within|after) .*G00015", run.stdout) and "annotation without wav" in run.stdout
+
+
+def missing_sound(members):
+    del members["Audio"]["Audio/wav/" + relative(IDS[0], "wav")]
+
+
+def missing_annotation(members):
+    del members["Video"]["Video/json/" + relative(IDS[0], "json")]
+
+
+def score(members):
+    note(members, "Multimodal", IDS[0], **{"Continuous label_result": 1.8})
+
+
+def impossible_score(members):
+    note(members, "Multimodal", IDS[0], **{"Continuous label_result": 3})
+
+
+def rating(members):
+    data = note(members, "Multimodal", IDS[0])["data"]
+    data["A"]["Continuous_label"] = "5"
+    note(members, "Multimodal", IDS[0], data=data)
+
+
+def vote_of_no_emotion(members):
+    data = note(members, "Text", IDS[0])["data"]
+    data["B"]["emotion"] = "bored"
+    note(members, "Text", IDS[0], data=data)
+
+
+def confidence(members):
+    data = note(members, "Text", IDS[0])["data"]
+    data["B"]["Confidence_degree"] = "12"
+    note(members, "Text", IDS[0], data=data)
+
+
+def truncated_sound(members):
+    name = "Audio/wav/" + relative(IDS[0], "wav")
+    members["Audio"][name] = members["Audio"][name][:-100]
+
+
+def no_samples(members):
+    name = "Audio/wav/" + relative(IDS[0], "wav")
+    members["Audio"][name] = members["Audio"][name][:40] + bytes(4)
+
+
+def text_for_a_sound(members):
+    members["Audio"]["Audio/wav/" + relative(IDS[0], "wav")] = b"<html>404</html>"
+
+
+def mono(members):
+    name = "Audio/wav/" + relative(IDS[0], "wav")
+    sound = bytearray(members["Audio"][name])
+    sound[22], sound[32] = 1, 2
+    members["Audio"][name] = bytes(sound)
+
+
+def no_clip(members):
+    members["Multimodal"]["Multimodal/mp4/" + relative(IDS[0], "mp4")] = b"not a clip"
+
+
+def empty_clip(members):
+    members["Multimodal"]["Multimodal/mp4/" + relative(IDS[0], "mp4")] = b""
+
+
+def slip(members):
+    note(members, "Text", IDS[0], content="好[over/")
+
+
+FAULTS = [
+    (missing_sound, {("media", "wrong", IDS[0], "annotation without wav")}),
+    (missing_annotation, {("passes", "wrong", IDS[0], "no annotation in Video.tar"), ("utterances", "wrong", "G00001", "3 utterances")}),
+    (lambda members: note(members, "Text", IDS[0], emotion_result="bored"), {("labels", "wrong", IDS[0], "'bored' is none of neutral")}),
+    (vote_of_no_emotion, {("labels", "wrong", IDS[0], "vote B: emotion 'bored'")}),
+    (confidence, {("votes", "wrong", IDS[0], "vote B: Confidence_degree '12'")}),
+    (score, {("scores", "wrong", IDS[0], "score 1.8, but the mean of the ratings is -2")}),
+    (impossible_score, {("scores", "wrong", IDS[0], "3 is no number in -2…2")}),
+    (rating, {("scores", "wrong", IDS[0], "vote A: Continuous_label '5'")}),
+    (lambda members: note(members, "Video", IDS[0], file_name=f"x/{IDS[1]}.mp4"), {("names", "wrong", IDS[0], "another utterance's")}),
+    (lambda members: note(members, "Video", IDS[0], speaker_id="77"), {("names", "warning", IDS[0], "'77'")}),
+    (lambda members: members["Text"].update({f"Text/json/{relative(IDS[0], 'json')}": b"{"}), {("json", "wrong", IDS[0], "is not JSON")}),
+    (lambda members: members["Text"].update({f"again/{IDS[0]}.json": members["Text"][f"Text/json/{relative(IDS[0], 'json')}"]}),
+     {("duplicates", "wrong", IDS[0], "is there twice")}),
+    (truncated_sound, {("wav", "wrong", IDS[0], "truncated: its header says")}),
+    (no_samples, {("wav", "wrong", IDS[0], "empty: no samples")}),
+    (text_for_a_sound, {("wav", "wrong", IDS[0], "no WAV file")}),
+    (mono, {("format", "warning", IDS[0], "channels: 1")}),
+    (no_clip, {("mp4", "wrong", IDS[0], "no MP4 file")}),
+    (empty_clip, {("mp4", "wrong", IDS[0], "empty")}),
+    (slip, {("marks", "warning", IDS[0], "好[over/")}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault, expected", FAULTS, ids=range(len(FAULTS)))
+def test_one_fault_gives_one_finding(release, clean, fault, expected):
+    more = {entry for entry in found(verify(str(release(fault)))) - clean if entry[0] != "size"}
+    assert {(check, state) for check, state, *_ in more} == {(check, state) for check, state, *_ in expected}
+    for check, state, where, what in expected:
+        assert any(c == check and s == state and where in w and what in text for c, s, _, w, text in more), more
+    assert len(more) == len(expected)
+
+
+def test_missing_archives_are_findings_not_the_end(tmp_path, clean):
+    shutil.copy(PROJECT / "dummy_data" / "Text.tar", tmp_path)
+    audit = verify(str(tmp_path))
+    assert {finding.archive for finding in audit.of("archives")} == {"Audio", "Multimodal", "Video"}
+    assert audit.examined["json"] == 24 and audit.state("wav") == "unknown"
+
+
+@pytest.mark.parametrize("layout", ["unpacked", "shards", "address", "address without ranges"])
+def test_any_source_gives_the_same_findings(layout, tmp_path, clean):
+    out, server = tmp_path / "data", None
+    if layout.startswith("address"):
+        server = HubServer(PROJECT / "dummy_data")
+        server.ranges = layout == "address"
+        audit = verify(server.url + "/files", pinned=False)
+        if server.ranges:  # each byte once, and the first ones
+            assert server.bytes["Audio.tar"] <= os.path.getsize(PROJECT / "dummy_data/Audio.tar") + 1024
+        server.close()
+    else:
+        for name, members in archives().items():
+            items = sorted(members.items())
+            for n, part in enumerate((items[::2], items[1::2])):
+                if layout == "shards":
+                    (out / name).mkdir(parents=True, exist_ok=True)
+                    (out / name / f"{n}.tar").write_bytes(pack(dict(part)))
+                else:
+                    for member, data in part:
+                        (out / member).parent.mkdir(parents=True, exist_ok=True)
+                        (out / member).write_bytes(data)
+        audit = verify(str(out))
+
+    def plain(findings):
+        return {(c, s, a, w.split("/")[-1], t) for c, s, a, w, t in findings if c != "size"}
+
+    assert plain(found(audit)) == plain(clean)
+
+
+def test_pinned_compares_bytes_and_excuses_what_the_release_itself_says(release, monkeypatch, tmp_path):
+    out = release(lambda members: note(members, "Text", IDS[0], emotion_result="angry"))
+    audit = verify(str(out), pinned=True)
+    assert {audit.state("size"), audit.state("sha256"), audit.state("votes")} == {"wrong"}
+    # were these the pinned archives, the label that the votes do not give would be the authors' own
+    facts = {name: (entry["bytes"], entry["sha256"]) for name, entry in audit.archives.items()}
+    monkeypatch.setattr(emotiontalk, "ARCHIVES", facts)
+    audit = verify(str(out), pinned=True)
+    assert (audit.state("size"), audit.state("sha256"), audit.state("votes")) == ("ok", "ok", "warning")
+    server = HubServer(out)
+    assert verify(server.url + "/files", pinned=True).state("sha256") == "ok"
+    server.close()
+
+
+def test_the_papers_rule():
+    def votes(*pairs):
+        return [{"emotion": emotion, "confidence": given} for emotion, given in pairs]
+
+    # a mean, not a sum: one sure vote wins over four doubtful ones
+    means = confidences(votes((1, 0.9), (0, 0.3), (0, 0.5), (0, 0.3), (0, 0.5)))
+    assert means == {1: 0.9, 0: pytest.approx(0.4)}
+    assert confidences(votes((1, 0.9), (None, 0.3))) is None
+
+
+def test_wav_headers_with_other_chunks():
+    sound = next(data for name, data in archives()["Audio"].items() if name.endswith(".wav"))
+    assert wav_format(sound, len(sound)) == (44_100, 2, 16, (len(sound) - 44) // 4)
+    listed = sound[:36] + b"LIST" + (3).to_bytes(4, "little") + b"abc\0" + sound[36:]
+    assert wav_format(listed[:100], len(listed)) == wav_format(sound, len(sound))
+
+
+def test_unknown_commands_end_as_usage_errors():
+    assert "No such command" in command("verifi", status=2).stderr
