@@ -4,17 +4,22 @@ PYTHON ?= python3
 DATASETS ?= 3.6.0
 VENV := .venv-$(DATASETS)
 
-.PHONY: demo test test-all benchmark dummy infos clean
+.PHONY: demo test test-slow test-all benchmark dummy infos clean
 demo: $(VENV)/done
 	$(VENV)/bin/python -m emotiontalk_tools demo
 
 test: $(VENV)/done
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+# The tools on the whole release, in Ray, in Chromium, with encoders of transformers.
+test-slow: $(VENV)/tools
+	$(VENV)/bin/python -m pytest -m slow
 
 # The versions of `datasets` that are tried, oldest first: the last one runs no scripts and reads exports.
 VERSIONS ?= 2.19.2 3.6.0 5.2.0
 test-all:
 	set -e; for version in $(VERSIONS); do $(MAKE) test DATASETS=$$version; done
+	$(MAKE) test-slow
 
 benchmark: $(VENV)/done
 	$(VENV)/bin/python benchmarks/local.py
@@ -28,6 +33,12 @@ infos: $(VENV)/done
 $(VENV)/done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "datasets==$(DATASETS)" -e ".[test]"
+	touch $@
+
+# PyTorch's CPU build where one is at hand; Chromium from the system's packages where it is not there yet.
+$(VENV)/tools: $(VENV)/done
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -e ".[test-tools]"
+	command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
 	touch $@
 
 clean:

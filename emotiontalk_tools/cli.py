@@ -31,6 +31,8 @@ CACHE_DIR = typer.Option(None, help="As in load_dataset.")
 TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
 Config = enum.Enum("Config", {name: name for name in emotiontalk.CONFIGS}, type=str)
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
+ProbeConfig = enum.Enum("ProbeConfig", {name: name for name in ("audio", "text", "multimodal")}, type=str)
+LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times.")
 
 
@@ -148,3 +150,26 @@ def verify(
         verify_.print_table(audit, names)
     if not audit.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def probe(
+    upstream: str = typer.Option("text-tfidf", help="text-tfidf, logmel, or an encoder of transformers by name or path."),
+    config: ProbeConfig = typer.Option("multimodal", help="The config whose label is predicted."),
+    label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
+    seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
+    layer: int = typer.Option(-1, help="Encoders: which of the hidden states."),
+    device: Optional[str] = typer.Option(None, help="Encoders: cpu, cuda, …; by default cuda where there is one."),
+    out: Optional[Path] = typer.Option(None, help="A folder for result.json and confusion.png."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+):
+    """How much of the label do features hold? Mean over time, one linear layer, the official splits; WAR and UAR."""
+    from . import probe as probe_  # scikit-learn takes a second to import
+
+    result = probe_.probe(upstream, config.value, label_set.value, seeds, data_dir, cache_dir, token, layer, device)
+    typer.echo(probe_.summary(result))
+    if out:
+        probe_.write(out, result)
+        typer.echo(f"  {out / 'result.json'}, {out / 'confusion.png'}")

@@ -7,6 +7,14 @@ import datasets
 import emotiontalk
 
 
+class _Everything:
+    def __contains__(self, _):
+        return True
+
+
+EVERYTHING = _Everything()  # as `builder.unread`: no sound or video is wanted, and from an address none is moved
+
+
 def open_release(config: str, data_dir: str | None, cache_dir: str | None, token: str | None = None):
     """(builder, {split: gen_kwargs}) of a config.
 

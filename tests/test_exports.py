@@ -120,6 +120,7 @@ def sounds(rebuilt):
         return {m.name.split("/")[-1][:-4]: tar.extractfile(m).read() for m in tar if m.name.endswith(".wav")}
 
 
+@pytest.mark.slow
 def test_the_whole_release_exported(whole, sounds, tmp_path):
     out, _ = whole
     found = datasets.load_dataset(str(out), "audio", cache_dir=str(tmp_path / "found"))
@@ -165,6 +166,7 @@ def compared(converted, original):
     return abs(len(converted) - len(original) * rate / source_rate), abs(levels[0] - levels[1]), rate
 
 
+@pytest.mark.slow
 def test_every_clip_for_speech_encoders_keeps_its_length_and_level(whole, sounds, tmp_path):
     _, out = whole
     loaded = datasets.load_dataset(str(out), "audio", cache_dir=str(tmp_path / "found"))
@@ -175,8 +177,10 @@ def test_every_clip_for_speech_encoders_keeps_its_length_and_level(whole, sounds
     assert max(louder for uid, (_, louder, _) in differences.items() if len(sounds[uid]) > 0.05 * 4 * 44_100) < 0.1
 
 
+@pytest.mark.slow
 def test_an_engine_counts_what_the_card_says(whole, sounds):
     """The example for Ray Data, as README shows it, on the shards in parallel."""
+    pytest.importorskip("ray")
     run = subprocess.run(
         [sys.executable, str(PROJECT / "examples" / "ray_statistics.py"), str(whole[1])], capture_output=True, text=True,
         env={**os.environ, "RAY_DATA_DISABLE_PROGRESS_BARS": "1"},

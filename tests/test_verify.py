@@ -36,6 +36,7 @@ def clean():
     return found(verify(str(PROJECT / "dummy_data")))
 
 
+@pytest.mark.slow
 def test_a_rebuilt_release_is_whole(rebuilt):
     run = command("verify", "--data-dir", rebuilt())
     assert "Nothing is wrong." in run.stdout and "wrong " not in run.stdout
@@ -76,6 +77,7 @@ def damaged(source, out):
     return faults
 
 
+@pytest.mark.slow
 def test_each_fault_of_a_copy_is_named(rebuilt, tmp_path):
     faults = damaged(rebuilt(), tmp_path / "copy")
     assert set(faults) == {"label", "vote", "missing", "empty", "twice"}
@@ -88,6 +90,7 @@ def test_each_fault_of_a_copy_is_named(rebuilt, tmp_path):
     assert audit["ok"] is False and audit["archives"]["Audio"]["pinned_bytes"] == 14_811_722_752
 
 
+@pytest.mark.slow
 def test_a_truncated_archive_is_named(rebuilt, tmp_path):
     for name in ("Audio", "Multimodal", "Text", "Video"):
         (tmp_path / f"{name}.tar").symlink_to(rebuilt() / f"{name}.tar")

@@ -1,0 +1,229 @@
+"""Features of utterances for `emotiontalk probe`: an upstream turns each into one vector, its mean over time.
+
+    text-tfidf     character n-grams of `text`, weighted by TF-IDF (fitted on train)
+    logmel         log-mel spectrogram, 80 bands, of the sound at 16 kHz, mono
+    NAME or PATH   hidden states of any audio or text encoder of `transformers`
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import datasets
+import numpy
+import soundfile
+import soxr
+from tqdm import tqdm
+
+import emotiontalk
+
+from . import source
+from .errors import CommandError
+
+RATE = 16_000  # Hz, of the sound that upstreams hear
+LOGMEL = {"n_fft": 400, "hop_length": 160, "n_mels": 80}
+AHEAD = 32  # sounds that are read before their turn
+NGRAMS = {"ngram_range": (1, 2), "min_df": 2}
+
+
+def open_upstream(name: str, layer: int = -1, device: str | None = None):
+    """The upstream of a name. Raises `CommandError` if there is none."""
+    if name == "text-tfidf":
+        return TextTfidf()
+    return LogMel() if name == "logmel" else Transformer(name, layer, device)
+
+
+def mono(sound: bytes, rate: int) -> numpy.ndarray:
+    """Samples of a sound file, −1…1, mono, at a rate in Hz."""
+    samples, given = soundfile.read(io.BytesIO(sound), dtype="float32", always_2d=True)
+    samples = sum(samples.T) / samples.shape[1]
+    return samples if given == rate or not len(samples) else soxr.resample(samples, given, rate, quality="HQ")
+
+
+class TextTfidf:
+    """Character n-grams: sparse, nothing is kept on disk."""
+
+    modality = "text"
+
+    def settings(self):
+        return {"ngrams": NGRAMS}
+
+    def modules(self):
+        return []
+
+    def of_texts(self, texts: dict) -> dict:
+        """split -> sparse matrix (utterances, n-grams), from split -> texts; fitted on train."""
+        import sklearn.feature_extraction.text
+
+        vectorizer = sklearn.feature_extraction.text.TfidfVectorizer(analyzer="char", sublinear_tf=True, **NGRAMS)
+        try:
+            vectorizer.fit(texts["train"])
+        except ValueError as error:
+            raise CommandError(f"the texts of train are too few for n-grams: {error}") from None
+        return {split: vectorizer.transform(given) for split, given in texts.items()}
+
+
+class LogMel:
+    """librosa's log-mel spectrogram, averaged over time: 80 numbers an utterance, on all cores."""
+
+    modality = "audio"
+
+    def settings(self):
+        return {"sampling_rate": RATE, **LOGMEL}
+
+    def modules(self):
+        import librosa
+
+        return [librosa]
+
+    def of_sounds(self, sounds):
+        """Yield a vector of 80 for each of the sound files, in order."""
+        pending = collections.deque()  # not `imap`, which would read all sounds ahead into memory
+        with multiprocessing.Pool() as pool:
+            for sound in sounds:
+                pending.append(pool.apply_async(log_mel, (sound,)))
+                if len(pending) > AHEAD:
+                    yield pending.popleft().get()
+            while pending:
+                yield pending.popleft().get()
+
+
+def log_mel(sound: bytes) -> numpy.ndarray:
+    """The mean over time of a sound's log-mel spectrogram, 80 numbers in dB."""
+    import librosa
+
+    samples = mono(sound, RATE)
+    samples = numpy.pad(samples, (0, max(0, LOGMEL["n_fft"] - len(samples))))
+    return librosa.power_to_db(librosa.feature.melspectrogram(y=samples, sr=RATE, **LOGMEL)).mean(axis=1)
+
+
+class Transformer:
+    """An encoder of `transformers`, by name on the Hub or by path: hidden states of a layer, averaged over time."""
+
+    def __init__(self, name, layer=-1, device=None):
+        try:
+            import torch
+            import transformers
+        except ImportError:
+            raise CommandError(
+                f"{name}: not one of text-tfidf and logmel, and encoders need `pip install torch transformers`."
+            ) from None
+        self.name, self.layer = name, layer
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            self.model = transformers.AutoModel.from_pretrained(name)
+            self.modality = "audio" if self.model.main_input_name in ("input_values", "input_features") else "text"
+            reader = transformers.AutoFeatureExtractor if self.modality == "audio" else transformers.AutoTokenizer
+            self.reader = reader.from_pretrained(name)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"{name}: transformers cannot load it as an audio or text encoder: {error}") from None
+        if self.model.config.is_encoder_decoder:
+            self.model = self.model.get_encoder()
+        self.model.eval().to(self.device)
+
+    def settings(self):
+        return {"layer": self.layer, "model_revision": getattr(self.model.config, "_commit_hash", None), "weights": self.weights()}
+
+    def weights(self):
+        """A digest of the parameters: what a folder holds can change under its name."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode() + value.cpu().float().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def modules(self):
+        import torch
+        import transformers
+
+        return [torch, transformers]
+
+    def _mean(self, inputs):
+        import torch
+
+        with torch.inference_mode():
+            given = self.model(**inputs.to(self.device), output_hidden_states=True)
+        return given.hidden_states[self.layer].squeeze(0).mean(dim=0).float().cpu().numpy()
+
+    def of_sounds(self, sounds):
+        """Yield a vector for each of the sound files, one at a time: no padding is averaged."""
+        rate = self.reader.sampling_rate
+        for sound in sounds:
+            samples = mono(sound, rate)
+            samples = numpy.pad(samples, (0, max(0, rate // 10 - len(samples))))  # the strides of an encoder need some
+            yield self._mean(self.reader(samples, sampling_rate=rate, return_tensors="pt"))
+
+    def of_lines(self, texts):
+        """Yield a vector for each of the texts."""
+        for text in texts:
+            yield self._mean(self.reader(text or " ", return_tensors="pt", truncation=True))
+
+
+def extract(upstream, builder, splits: dict, cache_dir: str | None, classes: int = 7):
+    """(split -> features (utterances, dimensions), split -> labels 0…classes-1) of a config, utterances sorted by id.
+
+    classes: 7, or 4 for the paper's four, which are the first ones; utterances of the others are left out. Dense features are kept below `cache_dir` (default: that of `datasets`), by upstream, config and archives.
+    """
+    if upstream.modality == "text":
+        builder.unread = source.EVERYTHING
+    labels, x = {}, {}
+    if isinstance(upstream, TextTfidf):
+        texts = {}
+        for split, kwargs in splits.items():
+            given, all_labels = _texts(builder, kwargs, split)
+            texts[split] = [text for text, label in zip(given, all_labels) if label < classes]
+            labels[split] = all_labels[all_labels < classes]
+        return upstream.of_texts(texts), labels
+    for split, kwargs in splits.items():
+        path = _cache_path(upstream, builder, kwargs, split, cache_dir)
+        if path.is_file():
+            with numpy.load(path) as kept:
+                x[split], labels[split] = kept["x"], kept["y"]
+            continue
+        if upstream.modality == "text":
+            given, labels[split] = _texts(builder, kwargs, split)
+            vectors = upstream.of_lines(tqdm(given, unit=" utterances", desc=split))
+        else:
+            given, labels[split] = _sounds(builder, kwargs, split)
+            vectors = upstream.of_sounds(given)
+        x[split] = numpy.stack(list(vectors)).astype(numpy.float32)
+        labels[split] = numpy.array(labels[split])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        with open(partial, "wb") as file:
+            numpy.savez(file, x=x[split], y=labels[split])
+        os.replace(partial, path)
+    kept = {split: labels[split] < classes for split in splits}
+    return {split: x[split][kept[split]] for split in splits}, {split: labels[split][kept[split]] for split in splits}
+
+
+def _texts(builder, kwargs, split):
+    examples = tqdm(builder._generate_examples(**kwargs), total=source.count(kwargs), unit=" utterances", desc=f"reading {split}")
+    pairs = [(example["text"] or "", example["emotion"]) for _, example in examples]
+    return [text for text, _ in pairs], numpy.array([label for _, label in pairs])
+
+
+def _sounds(builder, kwargs, split):
+    """(an iterator over the sound files, a list that has the labels once it has ended)."""
+    labels = []
+
+    def sounds():
+        for _, example in tqdm(builder._generate_examples(**kwargs), total=source.count(kwargs), unit=" utterances", desc=split):
+            labels.append(example["emotion"])
+            yield example["audio"]["bytes"].read()
+
+    return sounds(), labels
+
+
+def _cache_path(upstream, builder, kwargs, split, cache_dir):
+    paths = kwargs["paths"].items()
+    states = {name: path if emotiontalk.is_remote(path) else emotiontalk._state(path) for name, path in paths}
+    versions = [module.__version__ for module in upstream.modules()]
+    told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, kwargs["groups"], states]
+    key = hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:20]
+    return Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "emotiontalk-features" / f"{builder.config.name}-{split}-{key}.npz"

@@ -1,0 +1,185 @@
+"""`emotiontalk probe`: features of an upstream, averaged over time, and one linear layer: how much of the label they hold.
+
+The protocol of SUPERB and EmoBox on the official splits: the layer is trained on train, its regularisation chosen on
+validation by WAR, the result given on test, for several seeds. WAR is accuracy, UAR the mean recall of the classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import platform
+import statistics
+import sys
+from pathlib import Path
+
+import joblib
+import numpy
+import sklearn
+import sklearn.linear_model
+import sklearn.metrics
+import sklearn.pipeline
+import sklearn.preprocessing
+
+import emotiontalk
+
+from . import features, source
+from .errors import CommandError
+
+CONFIGS = ("audio", "text", "multimodal")
+ALPHAS = {"sparse": (1e-5, 2e-5, 5e-5, 1e-4, 2e-4), "dense": (1e-4, 1e-3, 1e-2, 1e-1)}
+EPOCHS = 30
+
+
+@dataclasses.dataclass
+class Result:
+    """What a probe found; `to_dict` has all that is needed to run it again. Rates are fractions, 0…1.
+
+    war, uar: one for each seed; recalls, confusion: of the first seed (rows are labels, columns predictions).
+    """
+
+    settings: dict
+    emotions: list
+    sizes: dict
+    alpha: float
+    validation: dict
+    war: list
+    uar: list
+    recalls: dict
+    confusion: list
+    floor: dict
+
+    @property
+    def at_floor(self):
+        """Whether both WAR and UAR are within two standard errors of what the most frequent class alone gives."""
+        war, uar = self.floor["war"], self.floor["uar"]
+        classes = [sum(row) for row in self.confusion if sum(row)]
+        war_error = math.sqrt(war * (1 - war) / self.sizes["test"])
+        uar_error = math.sqrt(sum(uar * (1 - uar) / n for n in classes)) / len(classes)
+        return statistics.fmean(self.war) < war + 2 * war_error and statistics.fmean(self.uar) < uar + 2 * uar_error
+
+    def to_dict(self):
+        return {**dataclasses.asdict(self), "mean": {"war": statistics.fmean(self.war), "uar": statistics.fmean(self.uar)},
+                "at_floor": self.at_floor}  # fmt: skip
+
+
+def probe(upstream, config="multimodal", label_set="all", seeds=5, data_dir=None, cache_dir=None, token=None, layer=-1, device=None) -> Result:
+    """Run the protocol. Raises `CommandError` for what does not go together, and the errors of `load_dataset`."""
+    if config not in CONFIGS:
+        raise CommandError(f"config {config!r}: choose from {', '.join(CONFIGS)}.")
+    if label_set not in ("all", "four"):
+        raise CommandError(f'label set {label_set!r}: choose "all" or "four".')
+    if seeds < 1:
+        raise CommandError("at least one seed is needed.")
+    extractor = features.open_upstream(upstream, layer=layer, device=device)
+    if extractor.modality == "audio" and not emotiontalk.CONFIGS[config].media:
+        raise CommandError(f"{upstream} needs sound, which the config {config!r} does not have: choose audio or multimodal.")
+    builder, splits = source.open_release(config, data_dir, cache_dir, token)
+    lacking = [split for split in emotiontalk.SPLITS if split not in splits]
+    if lacking:
+        raise CommandError(f"the release at hand has no utterances of {', '.join(lacking)}: a probe needs all three splits.")
+    names = list(emotiontalk.FOUR if label_set == "four" else emotiontalk.EMOTIONS)
+    x, y = features.extract(extractor, builder, splits, cache_dir, len(names))
+    if len(set(y["train"])) < 2:
+        raise CommandError("train has one class only: there is nothing to learn.")
+    settings = {
+        "upstream": upstream, **extractor.settings(), "config": config, "label_set": label_set, "seeds": list(range(seeds)),
+        "epochs": EPOCHS, "data_dir": data_dir or emotiontalk.DEFAULT_SOURCE, "archives": archives(next(iter(splits.values()))["paths"]),
+        "loader": str(emotiontalk.EmotionTalk.VERSION), "revision": emotiontalk.REVISION, "versions": versions(extractor),
+        "command": sys.argv[1:], "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    return evaluate(x, y, names, settings, range(seeds))
+
+
+def evaluate(x, y, names, settings, seeds) -> Result:
+    """Train and test the linear layer. x: split -> (utterances, dimensions); y: split -> labels 0…len(names)-1."""
+    sparse = not isinstance(x["train"], numpy.ndarray)
+    alphas = ALPHAS["sparse" if sparse else "dense"]
+    jobs = [(alpha, seed) for alpha in alphas for seed in seeds]
+    # threads: scikit-learn lets go of the interpreter while it fits
+    fitted = joblib.Parallel(n_jobs=-1, prefer="threads")(joblib.delayed(_fit)(x["train"], y["train"], sparse, *job) for job in jobs)
+    models = dict(zip(jobs, fitted))
+    accuracy = sklearn.metrics.accuracy_score
+    validation = {
+        alpha: statistics.fmean(accuracy(y["validation"], models[alpha, seed].predict(x["validation"])) for seed in seeds) for alpha in alphas
+    }
+    alpha = max(alphas, key=validation.get)
+    predictions = [models[alpha, seed].predict(x["test"]) for seed in seeds]
+    there = sorted(set(y["test"]))  # the classes whose recall can be known
+    recalls = [sklearn.metrics.recall_score(y["test"], p, labels=there, average=None, zero_division=0) for p in predictions]
+    most_frequent = statistics.mode(y["train"].tolist())
+    return Result(
+        settings=settings,
+        emotions=names,
+        sizes={split: len(labels) for split, labels in y.items()},
+        alpha=alpha,
+        validation={str(alpha): war for alpha, war in validation.items()},
+        war=[float(accuracy(y["test"], p)) for p in predictions],
+        uar=[float(r.mean()) for r in recalls],
+        recalls={names[label]: float(recall) for label, recall in zip(there, recalls[0])},
+        confusion=sklearn.metrics.confusion_matrix(y["test"], predictions[0], labels=range(len(names))).tolist(),
+        floor={"emotion": names[most_frequent], "war": float((y["test"] == most_frequent).mean()), "uar": 1 / len(there)},
+    )
+
+
+def _fit(x, y, sparse, alpha, seed):
+    """A linear layer: logistic loss, L2 penalty `alpha`, averaged stochastic gradient descent in the order of the seed."""
+    layer = sklearn.linear_model.SGDClassifier(
+        loss="log_loss", alpha=alpha, average=True, max_iter=EPOCHS, tol=None, random_state=seed
+    )
+    scale = [] if sparse else [sklearn.preprocessing.StandardScaler()]
+    return sklearn.pipeline.make_pipeline(*scale, layer).fit(x, y)
+
+
+def archives(paths: dict) -> dict:
+    """Of each archive that was read where it was and, on disk, its bytes."""
+    return {name: [[p, Path(p).stat().st_size] for p in found] if isinstance(found, tuple) else found for name, found in paths.items()}
+
+
+def versions(extractor) -> dict:
+    import datasets
+
+    modules = [numpy, sklearn, datasets, *extractor.modules()]
+    return {"python": platform.python_version(), **{module.__name__: module.__version__ for module in modules}}
+
+
+def write(out: Path, result: Result):
+    """Write result.json and the confusion matrix, confusion.png, to a folder."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
+    counts = numpy.array(result.confusion)
+    figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
+    shares = counts / numpy.maximum(counts.sum(axis=1, keepdims=True), 1)
+    display = sklearn.metrics.ConfusionMatrixDisplay(shares, display_labels=result.emotions)
+    display.plot(ax=axes, cmap="Blues", values_format=".2f", xticks_rotation=45, im_kw={"vmin": 0, "vmax": 1})
+    s = result.settings
+    axes.set_title(f"{s['upstream']}, {s['config']} label, {s['label_set']}: recall by class (seed {s['seeds'][0]})", fontsize=10)
+    figure.savefig(out / "confusion.png", dpi=150)
+    plt.close(figure)
+
+
+def summary(result: Result) -> str:
+    """The result as text."""
+
+    def rate(values):
+        spread = f" ± {100 * statistics.pstdev(values):.2f}" if len(values) > 1 else ""
+        return f"{100 * statistics.fmean(values):.2f}{spread}"
+
+    s = result.settings
+    lines = [
+        f"{s['upstream']}, label of the {s['config']} pass, {s['label_set']}: train {result.sizes['train']:,}, "
+        f"validation {result.sizes['validation']:,}, test {result.sizes['test']:,} utterances, {len(s['seeds'])} seeds",
+        f"  WAR    {rate(result.war)} %    UAR    {rate(result.uar)} %    (alpha {result.alpha:g}, chosen on validation)",
+        f"  floor  {100 * result.floor['war']:.2f} %           {100 * result.floor['uar']:.2f} %    (always {result.floor['emotion']})",
+        "  recall " + ", ".join(f"{name} {100 * recall:.1f}" for name, recall in result.recalls.items()),
+    ]
+    if result.at_floor:
+        lines.append("  WAR is at the majority-class floor, and UAR at chance: these features say nothing of the label.")
+    return "\n".join(lines)

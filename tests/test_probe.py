@@ -1,0 +1,135 @@
+"""`emotiontalk probe`: WAR and UAR of a linear layer on the official splits, from text, sound, or any encoder."""
+
+import json
+import re
+
+import numpy
+import pytest
+import sklearn.metrics
+from card import card
+from conftest import PROJECT, command
+
+from emotiontalk_tools import features, probe
+
+DUMMY = ("--data-dir", PROJECT / "dummy_data")
+
+
+def rates(stdout):
+    return [float(number) for number in re.search(r"WAR +([\d.]+).*UAR +([\d.]+)", stdout).groups()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config, label_set, war, size",
+    [("text", "all", 47.0, 1_929), ("text", "four", 59.5, 1_488), ("multimodal", "all", 45.4, 1_929), ("multimodal", "four", 57.5, 1_509)],
+)
+def test_text_is_as_good_as_the_papers_encoders(rebuilt, config, label_set, war, size, tmp_path):
+    arguments = ("--config", config, "--label-set", label_set, "--seeds", "2", "--out", tmp_path)
+    found = rates(command("probe", "--upstream", "text-tfidf", *arguments, "--data-dir", rebuilt()).stdout)
+    assert found[0] >= war
+    row = re.search(rf"^\| `{config}`, `{label_set}` \|(.*)\|$", card()[1], flags=re.M)[1].split("|")
+    assert found == pytest.approx([float(cell) for cell in row[:2]], abs=0.4)  # the card's are of five seeds
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    confusion = numpy.array(result["confusion"])
+    assert confusion.sum() == result["sizes"]["test"] == size
+    assert result["war"][0] == pytest.approx(confusion.trace() / confusion.sum())
+    recalls = confusion.diagonal() / confusion.sum(axis=1)
+    assert result["uar"][0] == pytest.approx(recalls.mean()) and list(result["recalls"].values()) == pytest.approx(list(recalls))
+
+
+@pytest.mark.slow
+def test_noise_sits_at_the_majority_class_floor_and_the_command_says_so(rebuilt, tmp_path):
+    out = rebuilt("--groups", "G00001,G00003,G00011", "--only", "Audio")
+    arguments = ("probe", "--upstream", "logmel", "--config", "audio", "--data-dir", out, "--cache-dir", tmp_path / "cache", "--out", tmp_path)
+    run = command(*arguments)
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert sum(result["war"]) / 5 == pytest.approx(result["floor"]["war"], abs=0.02)
+    assert "majority-class floor" in run.stdout and result["at_floor"] is True
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npz")}
+    again = command(*arguments)
+    assert len(kept) == 3 and all(path.stat().st_mtime_ns == at for path, at in kept.items())
+    assert again.stdout == run.stdout and "utterances/s" not in again.stderr
+
+
+@pytest.mark.parametrize("label_set", ["all", "four"])
+def test_sound_end_to_end_on_the_miniature_release(tmp_path, label_set):
+    out = tmp_path / "out"
+    run = command("probe", "--upstream", "logmel", "--config", "multimodal", "--label-set", label_set, *DUMMY, "--cache-dir", tmp_path, "--out", out)
+    assert "WAR" in run.stdout and (out / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    result = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    settings = result["settings"]
+    assert settings["n_mels"] == 80 and settings["seeds"] == [0, 1, 2, 3, 4] and settings["versions"]["librosa"]
+    assert settings["archives"]["Audio"][0][1] == (PROJECT / "dummy_data/Audio.tar").stat().st_size
+    assert len(result["validation"]) == 4 and settings["command"][0] == "probe"
+
+
+def encoder(folder, kind):
+    """A tiny randomly initialised encoder on disk."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    if kind == "audio":
+        config = transformers.Wav2Vec2Config(
+            hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=(8, 8), conv_stride=(5, 2),
+            conv_kernel=(10, 3), num_feat_extract_layers=2, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+        )  # fmt: skip
+        transformers.Wav2Vec2Model(config).save_pretrained(folder)
+        transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    else:
+        folder.mkdir()
+        characters = sorted(set("你好今天过得怎么样还可以吧就是有点累那早休息别太晚睡不知道了谢，。？"))
+        (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]), encoding="utf-8")
+        transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+        config = transformers.BertConfig(
+            vocab_size=5 + len(characters), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+        )
+        transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["audio", "text"])
+def test_an_encoder_of_transformers_runs_offline(tmp_path, kind, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = encoder(tmp_path / "encoder", kind)
+    arguments = ("probe", "--upstream", folder, "--config", "audio", *DUMMY, "--cache-dir", tmp_path, "--seeds", "2")
+    said = command(*arguments, "--out", tmp_path / "out").stdout
+    assert str(folder) in said and "2 seeds" in said
+    settings = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))["settings"]
+    assert settings["weights"] and settings["versions"]["torch"] and settings["layer"] == -1
+    kept = sorted((tmp_path / "emotiontalk-features").glob("*.npz"))
+    assert len(kept) == 3
+    with numpy.load(kept[0]) as file:
+        assert file["x"].shape == (8, 16) and len(set(map(bytes, file["x"]))) > 1
+    command(*arguments, "--layer", "0")
+    assert len(list((tmp_path / "emotiontalk-features").glob("*.npz"))) == 6
+
+
+@pytest.mark.slow
+def test_hidden_states_are_averaged_over_time(tmp_path):
+    torch = pytest.importorskip("torch")
+    upstream = features.open_upstream(str(encoder(tmp_path / "encoder", "text")))
+    [vector] = upstream.of_lines(["今天好累"])
+    with torch.inference_mode():
+        states = upstream.model(**upstream.reader("今天好累", return_tensors="pt")).last_hidden_state
+    assert vector == pytest.approx(states[0].mean(dim=0).numpy(), abs=1e-6)
+
+
+def test_the_layer_learns_what_is_there_and_chooses_on_validation():
+    random = numpy.random.default_rng(0)
+    y = {split: random.integers(0, 3, size) for split, size in (("train", 600), ("validation", 200), ("test", 200))}
+    x = {split: numpy.eye(3)[labels] * 2 + random.normal(size=(len(labels), 3)) for split, labels in y.items()}
+    result = probe.evaluate(x, y, ["neutral", "happy", "sad"], {"seeds": [0, 1]}, range(2))
+    assert min(result.war) > 0.75 and not result.at_floor
+    best = max(result.validation, key=result.validation.get)
+    assert result.alpha == float(best)
+    model = probe._fit(x["train"], y["train"], False, result.alpha, 1)
+    assert result.war[1] == sklearn.metrics.accuracy_score(y["test"], model.predict(x["test"]))
+
+
+def test_what_does_not_go_together_is_told_in_a_line(tmp_path):
+    assert "needs sound" in command("probe", "--upstream", "logmel", "--config", "text", *DUMMY, status=1).stderr
+    assert "audio" in command("probe", "--config", "video", *DUMMY, status=2).stderr
+    missing = command("probe", "--upstream", tmp_path / "none", *DUMMY, status=1).stderr
+    assert "text-tfidf" in missing or "cannot load it" in missing
+    assert "Audio.tar is not in" in command("probe", "--data-dir", tmp_path, status=1).stderr
