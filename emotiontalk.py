@@ -1057,9 +1057,9 @@ class Utterance:
             "overall": [_string(typed.get(f"caption_{i}")) for i in range(1, 6)],
         }
 
-    def votes(self):
-        """The five single votes of the own pass; what is missing or does not parse is None."""
-        data = _dict(self.annotations[self.own].get("data"))
+    def votes(self, name):
+        """The five single votes of a pass; what is missing or does not parse is None."""
+        data = _dict(self.annotations[name].get("data"))
         return [self._vote(annotator, _dict(data.get(annotator))) for annotator in ANNOTATORS]
 
     @staticmethod
@@ -1178,7 +1178,7 @@ FIELDS = {
     ),
     "annotations": Field(
         [_VOTE],
-        lambda u: u.votes(),
+        lambda u: u.votes(u.own),
         "the five votes of the {own} pass, annotators A…E: emotion, confidence (0.1…0.9), sentiment "
         "(−2…2, multimodal pass only); what is missing in the release is null",
     ),

@@ -31,3 +31,12 @@ def open_release(config: str, data_dir: str | None, cache_dir: str | None, token
 def count(gen_kwargs: dict) -> int | None:
     """Utterances of the groups of a split where the release is whole; None where nobody knows before reading."""
     return sum(emotiontalk.GROUPS[group] for group in gen_kwargs["groups"]) if gen_kwargs["whole"] else None
+
+
+def utterances(builder, gen_kwargs: dict):
+    """Yield the `Utterance` of each example of a split, sorted by id: its annotations in all passes of the config, its media."""
+    paths = gen_kwargs["paths"]
+    archives = {name: emotiontalk.open_archive(name, paths[name], builder.token) for name in paths}
+    for group in gen_kwargs["groups"]:
+        for utterance, _ in builder._utterances(group, archives, gen_kwargs["whole"], ("id",)):
+            yield utterance

@@ -12,13 +12,14 @@ import dataclasses
 import hashlib
 import os
 import re
-import struct
 import tempfile
 
 import tqdm
 
 import emotiontalk
-from emotiontalk import EMOTIONS, GROUPS, PASSES, BadUtteranceError, EmotionTalkError, Member, Utterance, number
+from emotiontalk import EMOTIONS, GROUPS, PASSES, BadUtteranceError, EmotionTalkError, Utterance, number
+
+from . import wav
 
 # What is checked, in the order of the table. A check of the content looks at what people typed, not at the copy of it.
 CHECKS = {
@@ -48,7 +49,6 @@ VOTE_VALUES = (
     ("Confidence_degree", "confidence", "votes", "1…9"),
     ("Continuous_label", "sentiment", "scores", "the whole numbers in -2…2"),
 )
-HEADER_BYTES = 4096  # of a sound: the chunks before its samples
 WELL_FORMED = re.compile(r"[\[【](?:over/|/over|interrupted|laughing|sobbing|crying|screaming)[\]】]", re.IGNORECASE)
 MALFORMED = re.compile(rf"[\[\]【】［］]|{emotiontalk.MARKS.pattern}", re.IGNORECASE)
 
@@ -306,7 +306,7 @@ def _typed_votes(annotation):
 
 
 def _audit_votes(audit, archive, member, utterance):
-    annotation, votes = utterance.annotations[utterance.own], utterance.votes()
+    annotation, votes = utterance.annotations[utterance.own], utterance.votes(utterance.own)
     audit.examined["labels"] += 1
     result, bad = emotiontalk.emotion_id(annotation.get("emotion_result")), False
     if result is None:
@@ -336,7 +336,7 @@ def _audit_votes(audit, archive, member, utterance):
 def confidences(votes):
     """The paper's x_k: label -> mean confidence of the annotators who chose it; None where a vote is not known whole.
 
-    votes: as `Utterance.votes()` gives them. Source: the paper's annotation rule, whose result is argmax x_k.
+    votes: as `Utterance.votes` gives them. Source: the paper's annotation rule, whose result is argmax x_k.
     """
     by_label = {}
     for vote in votes:
@@ -373,16 +373,12 @@ def _audit_names(audit, archive, uid, member, annotation):
         audit.add("names", archive, member.name, f"speaker_id inside is {annotation['speaker_id']!r}", "warning")
 
 
-def _head(member, size):
-    return Member(member.part, member.name, member.offset, min(member.size, size)).read()
-
-
 def _audit_wav(audit, archive, member):
     audit.examined["wav"] += 1
     if not member.size:
         return audit.add("wav", archive, member.name, "empty: 0 bytes")
     try:
-        found = wav_format(_head(member, HEADER_BYTES), member.size)
+        found = wav.format_of(wav.head(member), member.size)
     except ValueError as error:
         return audit.add("wav", archive, member.name, str(error))
     audit.examined["format"] += 1
@@ -390,42 +386,11 @@ def _audit_wav(audit, archive, member):
         audit.add("format", archive, member.name, "{:,} Hz, channels: {}, {} bit".format(*found), "warning")
 
 
-def wav_format(head: bytes, size: int):
-    """(sampling rate in Hz, channels, bits of a sample, frames) of a WAV file of `size` bytes, from its first ones.
-
-    Raises `ValueError` for what is no WAV file, holds no samples, or fewer than its header says.
-    """
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        raise ValueError("no WAV file: it does not begin with RIFF … WAVE")
-    at, form = 12, None
-    while at + 8 <= len(head):
-        kind, length = struct.unpack_from("<4sI", head, at)
-        if kind == b"fmt ":
-            if at + 24 > len(head):
-                break
-            _, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", head, at + 8)
-            form = rate, channels, bits
-            if not (channels and rate and frame):
-                raise ValueError("its header says no channels, or no rate")
-        elif kind == b"data":
-            if form is None:
-                raise ValueError("its samples come before their format")
-            if length in (0, 0xFFFFFFFF):  # the second: written to a pipe, whose length nobody knew
-                length = size - at - 8 if length else 0
-            if at + 8 + length > size:
-                raise ValueError(f"truncated: its header says {length:,} bytes of samples, and {size - at - 8:,} are there")
-            if length < frame:
-                raise ValueError("empty: no samples")
-            return (*form, length // frame)
-        at += 8 + length + length % 2
-    raise ValueError(f"no samples found in its first {len(head):,} bytes")
-
-
 def _audit_mp4(audit, archive, member):
     audit.examined["mp4"] += 1
     if not member.size:
         audit.add("mp4", archive, member.name, "empty: 0 bytes")
-    elif _head(member, 8)[4:] != b"ftyp":
+    elif wav.head(member, 8)[4:] != b"ftyp":
         audit.add("mp4", archive, member.name, "no MP4 file: it does not begin with a box ftyp")
 
 

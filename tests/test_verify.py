@@ -13,7 +13,8 @@ from hub_server import HubServer
 
 import emotiontalk
 from emotiontalk_tools.dummy import archives, pack, relative, utterances
-from emotiontalk_tools.verify import confidences, verify, wav_format
+from emotiontalk_tools.verify import confidences, verify
+from emotiontalk_tools.wav import format_of
 
 IDS = [uid for uid, _ in utterances()]
 
@@ -263,9 +264,9 @@ def test_the_papers_rule():
 
 def test_wav_headers_with_other_chunks():
     sound = next(data for name, data in archives()["Audio"].items() if name.endswith(".wav"))
-    assert wav_format(sound, len(sound)) == (44_100, 2, 16, (len(sound) - 44) // 4)
+    assert format_of(sound, len(sound)) == (44_100, 2, 16, (len(sound) - 44) // 4)
     listed = sound[:36] + b"LIST" + (3).to_bytes(4, "little") + b"abc\0" + sound[36:]
-    assert wav_format(listed[:100], len(listed)) == wav_format(sound, len(sound))
+    assert format_of(listed[:100], len(listed)) == format_of(sound, len(sound))
 
 
 def test_unknown_commands_end_as_usage_errors():

@@ -1,0 +1,169 @@
+"""`emotiontalk report`: one self-contained HTML page that shows what is in a release.
+
+`read` goes through the release once, `numbers` counts, `write` draws and fills the template beside this file.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+
+import jinja2
+import numpy
+import pandas
+import sklearn.metrics
+import soundfile
+import statsmodels.stats.inter_rater
+from tqdm import tqdm
+
+import emotiontalk
+from emotiontalk import ANNOTATORS, EMOTIONS, PASSES, SENTIMENTS, SPLITS
+
+from . import plots, source, wav
+from .errors import CommandError
+from .parquet import Conversion
+
+PAPER_KAPPA = {"text": 0.66, "audio": 0.79, "video": 0.73, "multimodal": 0.78}  # Fleiss' kappa, section 3 of the paper
+PLAYED = Conversion(16_000, 1, "flac")  # small, and every browser plays it
+
+
+@dataclasses.dataclass
+class Release:
+    """What was read: `table`, a row for each utterance; `votes`, pass -> (utterances with five votes, 7) counts; `clips`."""
+
+    table: pandas.DataFrame
+    votes: dict
+    clips: list
+
+
+def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Release:
+    """Read a release once. clips: how many utterances to listen to for each split and emotion, each from another dialogue.
+
+    The table's columns: id, split, group, dialogue, speaker, seconds (NaN where the sound has no readable header),
+    score (−2…2), sentiment (0…4) and the label 0…6 of each pass. Raises the errors of `load_dataset`.
+    """
+    builder, splits = source.open_release("multimodal", data_dir, cache_dir, token)
+    rows, votes, chosen = [], {name: [] for name in PASSES}, []
+    heard = {}  # (split, emotion) -> dialogues
+    for split, kwargs in splits.items():
+        for utterance in tqdm(source.utterances(builder, kwargs), total=source.count(kwargs), unit=" utterances", desc=split):
+            labels = {name: utterance.emotion(name) for name in PASSES}
+            score = utterance.score()
+            rows.append({
+                "id": utterance.id, "split": split, "group": utterance.group, "dialogue": utterance.dialogue,
+                "speaker": utterance.speaker_id, "seconds": _seconds(utterance.media), "score": score,
+                "sentiment": emotiontalk.sentiment_id(score), **labels,
+            })  # fmt: skip
+            for name in PASSES:
+                given = [vote["emotion"] for vote in utterance.votes(name)]
+                if None not in given:
+                    votes[name].append(numpy.bincount(given, minlength=len(EMOTIONS)))
+            dialogues = heard.setdefault((split, labels["multimodal"]), set())
+            if len(dialogues) < clips and utterance.dialogue not in dialogues:
+                dialogues.add(utterance.dialogue)
+                chosen.append(_clip(utterance, split, labels, score))
+    table = pandas.DataFrame(rows)
+    return Release(table, {name: numpy.array(counts).reshape(-1, len(EMOTIONS)) for name, counts in votes.items()}, chosen)
+
+
+def _seconds(sound):
+    try:
+        return wav.seconds(sound)
+    except ValueError:
+        return float("nan")
+
+
+def _clip(utterance, split, labels, score) -> dict:
+    """What the listening table shows of an utterance, its sound as a data address."""
+    try:
+        sound = base64.b64encode(PLAYED(utterance.media.read())).decode()
+    except soundfile.LibsndfileError:
+        sound = None
+    votes = utterance.votes("multimodal")
+    captions = utterance.captions()
+    return {
+        "id": utterance.id, "split": split, "emotion": EMOTIONS[labels["multimodal"]], "sound": sound,
+        "transcription": utterance.transcription(), "score": score,
+        "labels": {name: EMOTIONS[label] for name, label in labels.items()},
+        "votes": [(v["annotator"], "?" if v["emotion"] is None else EMOTIONS[v["emotion"]], v["confidence"]) for v in votes],
+        "captions": [(name, captions[name]) for name in ("speaker", "style", "emotion") if captions[name]]
+        + [("overall", text) for text in captions["overall"] if text],
+    }  # fmt: skip
+
+
+def numbers(release: Release) -> dict:
+    """Every number of the page, JSON-ready: counts, shares 0…1, seconds, kappas."""
+    table = release.table
+    splits = [split for split in SPLITS if (table["split"] == split).any()]
+    parts = {split: table[table["split"] == split] for split in splits}
+    return {
+        "utterances": len(table),
+        "hours": float(table["seconds"].sum() / 3600),
+        "dialogues": int(table["dialogue"].nunique()),
+        "speakers": int(table["speaker"].nunique()),
+        "splits": {split: len(part) for split, part in parts.items()},
+        "classes": {
+            name: {split: [int((part[name] == label).sum()) for label in range(len(EMOTIONS))] for split, part in parts.items()}
+            for name in PASSES
+        },
+        "sentiment": {split: [int((part["sentiment"] == label).sum()) for label in range(len(SENTIMENTS))] for split, part in parts.items()},
+        "seconds": {split: _spread(part["seconds"].dropna()) for split, part in parts.items()},
+        "agreement": [_agreement(table, first, second) for first, second in itertools.combinations(PASSES, 2)],
+        "kappa": {
+            name: {"utterances": len(votes), "kappa": _kappa(votes), "paper": PAPER_KAPPA[name]} for name, votes in release.votes.items()
+        },
+        "speakers_by_split": {
+            speaker: {split: int(((part["speaker"] == speaker)).sum()) for split, part in parts.items()}
+            for speaker in sorted(table["speaker"].unique())
+        },
+        "utterances_by_dialogue": {split: _spread(part.groupby("dialogue").size()) for split, part in parts.items()},
+    }
+
+
+def _spread(values) -> dict:
+    return {"n": len(values), "mean": float(values.mean()), "median": float(values.median()), "min": float(values.min()),
+            "max": float(values.max()), "sum": float(values.sum())}  # fmt: skip
+
+
+def _agreement(table, first, second) -> dict:
+    """How two passes agree: rows are the labels of `first`, columns those of `second`."""
+    a, b = table[first], table[second]
+    return {
+        "passes": [first, second],
+        "matrix": sklearn.metrics.confusion_matrix(a, b, labels=range(len(EMOTIONS))).tolist(),
+        "same": float((a == b).mean()),
+        "cohen": float(sklearn.metrics.cohen_kappa_score(a, b, labels=range(len(EMOTIONS)))),
+    }
+
+
+def _kappa(votes) -> float | None:
+    """Fleiss' kappa of (utterances, 7) counts; None where all votes are for one class, or there are none."""
+    if (votes.sum(axis=0) > 0).sum() < 2:
+        return None
+    return float(statsmodels.stats.inter_rater.fleiss_kappa(votes))
+
+
+def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) -> dict:
+    """Write the page; its numbers."""
+    if out.is_dir():
+        raise CommandError(f"{out} is a folder: give the name of a file, for example {out / 'report.html'}.")
+    release = read(data_dir, cache_dir, token, clips)
+    if not len(release.table):
+        raise CommandError("the release at hand has no utterances.")
+    counted = numbers(release)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    page = environment.get_template("report.html").render(
+        numbers=counted, as_json=json.dumps(counted).replace("<", "\\u003c"), clips=release.clips, emotions=EMOTIONS,
+        sentiments=SENTIMENTS, annotators=ANNOTATORS, passes=list(PASSES), charts=plots.charts(release.table, counted),
+        source=data_dir or emotiontalk.DEFAULT_SOURCE, version=str(emotiontalk.EmotionTalk.VERSION), license=emotiontalk.LICENSE,
+        homepage=emotiontalk.HOMEPAGE, shared=[s for s, n in counted["speakers_by_split"].items() if n.get("validation") and n.get("test")],
+    )  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+    return counted

@@ -1,0 +1,198 @@
+"""`emotiontalk report`: its numbers are the published ones, and the page works in a browser, from a file, without network."""
+
+import collections
+import csv
+import gzip
+import itertools
+import json
+import re
+import tarfile
+import wave
+
+import pytest
+from card import class_counts
+from conftest import PROJECT, SHARED, command
+
+EMOTIONS = ["neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"]
+PASSES = ["text", "audio", "video", "multimodal"]
+
+
+def numbers_of(page):
+    text = page.read_text(encoding="utf-8")
+    return json.loads(re.search(r'<script type="application/json" id="numbers">(.*?)</script>', text, flags=re.S)[1])
+
+
+@pytest.fixture(scope="module")
+def page(rebuilt, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    said = command("report", "--out", out, "--data-dir", rebuilt()).stdout
+    assert "19,250 utterances" in said
+    return out
+
+
+@pytest.fixture(scope="module")
+def labels():
+    with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    split = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
+    return [{**row, "split": split.get(row["id"][:6], "train"), "dialogue": row["id"][:9], "speaker": row["id"].split("_")[2]} for row in rows]
+
+
+@pytest.mark.slow
+def test_the_numbers_are_the_published_ones(page, labels, rebuilt):
+    found = numbers_of(page)
+    table = class_counts()
+    for name in PASSES:
+        for split in ("train", "validation", "test"):
+            assert [*found["classes"][name][split], found["splits"][split]] == table[name, split]
+    for pair, (first, second) in zip(found["agreement"], itertools.combinations(PASSES, 2)):
+        assert pair["passes"] == [first, second]
+        counts = collections.Counter((row[f"emotion_{first}"], row[f"emotion_{second}"]) for row in labels)
+        assert pair["matrix"] == [[counts[a, b] for b in EMOTIONS] for a in EMOTIONS]
+        same = sum(counts[a, a] for a in EMOTIONS) / len(labels)
+        chance = sum(sum(counts[a, b] for b in EMOTIONS) * sum(counts[b, a] for b in EMOTIONS) for a in EMOTIONS) / len(labels) ** 2
+        assert pair["same"] == pytest.approx(same) and pair["cohen"] == pytest.approx((same - chance) / (1 - chance))
+    speakers = collections.Counter((row["speaker"], row["split"]) for row in labels)
+    assert {(s, split): n for s, by in found["speakers_by_split"].items() for split, n in by.items() if n} == dict(speakers)
+    dialogues = collections.Counter(row["dialogue"] for row in labels)
+    assert found["dialogues"] == len(dialogues) == 742 and found["speakers"] == 19
+    assert max(by["max"] for by in found["utterances_by_dialogue"].values()) == max(dialogues.values())
+    sentiment = [0] * 5
+    for row in labels:
+        score = float(row["sentiment_score"])
+        sentiment[0 if score <= -1 else 1 if score < 0 else 2 if score == 0 else 3 if score < 1 else 4] += 1
+    assert [sum(by) for by in zip(*found["sentiment"].values())] == sentiment
+    with tarfile.open(rebuilt() / "Audio.tar") as tar:
+        seconds = []
+        for member in tar:
+            if member.name.endswith(".wav"):
+                with wave.open(tar.extractfile(member)) as sound:
+                    seconds.append(sound.getnframes() / sound.getframerate())
+    assert found["hours"] == pytest.approx(sum(seconds) / 3600)
+    assert max(by["max"] for by in found["seconds"].values()) == pytest.approx(max(seconds))
+    assert found["kappa"]["audio"]["paper"] == 0.79
+
+
+@pytest.mark.slow
+def test_fleiss_kappa_is_that_of_the_votes(page, rebuilt):
+    """By its definition (Fleiss 1971), from the annotation files."""
+    found = numbers_of(page)["kappa"]
+    for name in ("text", "video"):
+        shares, agreement, n = collections.Counter(), 0.0, 0
+        with tarfile.open(rebuilt() / f"{name.capitalize()}.tar") as tar:
+            for member in tar:
+                if member.name.endswith(".json"):
+                    votes = collections.Counter(vote["emotion"] for vote in json.load(tar.extractfile(member))["data"].values())
+                    shares.update(votes)
+                    agreement += sum(k * (k - 1) for k in votes.values()) / 20
+                    n += 1
+        chance = sum((k / (5 * n)) ** 2 for k in shares.values())
+        assert found[name]["utterances"] == n == 19_250
+        assert found[name]["kappa"] == pytest.approx((agreement / n - chance) / (1 - chance))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as p:
+        chromium = p.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required"],
+        )
+        yield chromium
+        chromium.close()
+
+
+def opened(browser, page, **options):
+    """The page in a tab, and what it asked for and complained of."""
+    tab, requests, complaints = browser.new_page(**options), [], []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.goto(page.as_uri())
+    return tab, requests, complaints
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(page, browser):
+    tab, requests, complaints = opened(browser, page)
+    visible = ".clips > li:visible"
+    everything = tab.locator(visible).count()
+    assert everything == 63 and tab.locator("#shown").inner_text() == "63 of 63 shown"
+    tab.get_by_label("Emotion").select_option("fearful")
+    assert tab.locator(visible).count() == 9
+    tab.get_by_label("Split").select_option("test")
+    assert tab.locator(visible).count() == 3 and tab.locator("#shown").inner_text() == "3 of 63 shown"
+    assert all("fearful" in text for text in tab.locator(visible).all_inner_texts())
+    play = """player => new Promise((done, failed) => {
+        player.onended = () => done(player.duration); player.onerror = () => failed(player.error.message); player.play().catch(failed);
+    })"""
+    assert tab.locator(visible).first.locator("audio").evaluate(play) > 0.01
+    tab.get_by_label("Emotion").select_option("all")
+    assert tab.locator(visible).count() == 21
+    assert complaints == [] and [url for url in requests if not url.startswith("data:")] == [page.as_uri()]
+    tab.close()
+
+
+@pytest.mark.slow
+def test_the_page_by_keyboard_and_on_a_phone_in_the_dark(page, browser, tmp_path):
+    tab, _, complaints = opened(browser, page, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab.emulate_media(color_scheme="light")
+    assert dark != tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    tab.get_by_label("Emotion").focus()
+    tab.keyboard.type("sad")
+    tab.keyboard.press("Enter")
+    assert tab.locator("#shown").inner_text() == "9 of 63 shown"
+    # every table has a caption and heads, every picture and player a name
+    for tag, name in (("table", "caption"), ("table", "th[scope]")):
+        assert tab.evaluate(f"[...document.querySelectorAll('{tag}')].every(e => e.querySelector('{name}'))")
+    assert tab.evaluate("[...document.querySelectorAll('svg[role=img], audio')].every(e => e.getAttribute('aria-label'))")
+    assert tab.locator("svg[role=img]").count() == 7
+    picture = tab.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert len(picture) > 50_000 and complaints == []
+    tab.close()
+
+
+CONTRAST = """() => {
+    const channel = c => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+    const light = rgb => { const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number); return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
+    const page = light(getComputedStyle(document.body).backgroundColor);
+    return ["body", ".soft", ".mark", "svg text", "dt"].map(query => {
+        const style = getComputedStyle(document.querySelector(query)), text = light(query === "svg text" ? style.fill : style.color);
+        return (Math.max(page, text) + 0.05) / (Math.min(page, text) + 0.05);
+    });
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(page, browser, scheme):
+    tab, _, _ = opened(browser, page, color_scheme=scheme)
+    assert min(tab.evaluate(CONTRAST)) >= 4.5  # WCAG 2, AA
+    tab.close()
+
+
+def test_the_miniature_release_gives_a_page(tmp_path):
+    out = tmp_path / "new folder" / "report.html"
+    command("report", "--out", out, "--data-dir", PROJECT / "dummy_data")
+    text, found = out.read_text(encoding="utf-8"), numbers_of(out)
+    assert found["utterances"] == 24 and found["kappa"]["text"]["utterances"] == 23
+    assert text.count("<audio") > 12 and "http-equiv=\"Content-Security-Policy\"" in text
+    assert not re.search(r'(src|href)="(?!data:|#|https://huggingface.co/datasets/BAAI)', text)
+    assert "is a folder" in command("report", "--out", tmp_path, "--data-dir", PROJECT / "dummy_data", status=1).stderr
+
+
+def test_what_people_typed_is_text_on_the_page(tmp_path, release):
+    def change(members):
+        for name, data in members["Audio"].items():
+            if name.endswith(".json"):
+                record = json.loads(data.decode("utf-8-sig"))
+                record["sourceAttr"] = {"spe_cap": "</script><script>alert(1)</script>"}
+                members["Audio"][name] = json.dumps(record).encode()
+
+    out = tmp_path / "report.html"
+    command("report", "--out", out, "--data-dir", release(change))
+    text = out.read_text(encoding="utf-8")
+    assert "alert(1)" in text and "<script>alert(1)" not in text
