@@ -73,6 +73,12 @@ EXPORTS = {
     "audio as Parquet, 16 kHz mono FLAC": EXPORT.format(", conversion=parquet.Conversion(16000, 1, 'flac')"),
 }
 
+VERIFY = "from emotiontalk_tools.verify import verify; verify({{release!r}}{})"
+VERIFIES = {
+    "cat to nowhere": "import subprocess; subprocess.run(['cat', {release!r} + '/Audio.tar'], stdout=subprocess.DEVNULL)",
+    "verify": VERIFY.format(""),
+    "verify --pinned": VERIFY.format(", pinned=True"),
+}
 PARTS = ("baseline", "audio", "audio, num_proc=2", "plain copy")
 
 # Groups that make about this share of the utterances, spread over the splits.
@@ -112,6 +118,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--no-scaling", action="store_true", help="leave out 1/8, 1/4, 1/2")
     parser.add_argument("--exports", action="store_true", help="only the exports, beside preparing")
+    parser.add_argument("--verify", action="store_true", help="only `emotiontalk verify`, beside cat")
     options = parser.parse_args()
     import datasets
     import pyarrow
@@ -121,6 +128,9 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="emotiontalk-benchmark-", dir=options.release.parent if options.release else None))
     try:
         release = options.release or rebuild(folder / "full", "full")
+        if options.verify:
+            print(table(measure(release, options.rounds, VERIFIES)))
+            return
         if not options.exports:
             print(table(measure(release, options.rounds, RUNS)) + "\n", flush=True)
         print(table(measure(release, options.rounds, EXPORTS)), flush=True)

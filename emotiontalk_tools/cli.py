@@ -40,8 +40,11 @@ def main():
     """Run the command line; what the user can mend is one message, not a traceback."""
     try:
         app(prog_name="emotiontalk")
-    except (CommandError, emotiontalk.EmotionTalkError, HfHubHTTPError) as error:
-        typer.echo(f"emotiontalk: {error}", err=True)
+    except Exception as error:
+        network = type(error).__module__.split(".")[0] in ("httpx", "httpx2", "requests")  # what huggingface_hub lets through
+        if not network and not isinstance(error, (CommandError, emotiontalk.EmotionTalkError, HfHubHTTPError)):
+            raise
+        typer.echo(f"emotiontalk: {'no connection: ' if network else ''}{error}", err=True)
         sys.exit(1)
 
 

@@ -22,11 +22,13 @@ from emotiontalk_tools.dummy import archives, pack  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
-# datasets 4 and later run no scripts: there only the exports are tried
-RUNS_SCRIPTS = int(datasets.__version__.split(".")[0]) < 4
+# datasets 4 and later run no scripts: there only the exports are tried. What does not depend on its version is tried on one.
+VERSION = tuple(int(part) for part in datasets.__version__.split(".")[:2])
+RUNS_SCRIPTS = VERSION < (4, 0)
+collect_ignore = [] if VERSION == (3, 6) else [f"test_{name}.py" for name in ("verify", "probe", "report")]
 if not RUNS_SCRIPTS:
     names = ("loading", "layouts", "bad_input", "hub", "rebuilt_release", "project_files")
-    collect_ignore = [f"test_{name}.py" for name in names]
+    collect_ignore += [f"test_{name}.py" for name in names]
 CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
 
 datasets.disable_progress_bars() if hasattr(datasets, "disable_progress_bars") else datasets.disable_progress_bar()

@@ -51,7 +51,7 @@ def test_noise_sits_at_the_majority_class_floor_and_the_command_says_so(rebuilt,
     assert again.stdout == run.stdout and "utterances/s" not in again.stderr
 
 
-@pytest.mark.parametrize("label_set", ["all", "four"])
+@pytest.mark.parametrize("label_set", ["all", pytest.param("four", marks=pytest.mark.slow)])
 def test_sound_end_to_end_on_the_miniature_release(tmp_path, label_set):
     out = tmp_path / "out"
     run = command("probe", "--upstream", "logmel", "--config", "multimodal", "--label-set", label_set, *DUMMY, "--cache-dir", tmp_path, "--out", out)

@@ -153,7 +153,8 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     assert f"run `emotiontalk parquet {tmp_path / 'e'}`" in refused(*arguments, env=at)
 
 
-def test_wrong_names_and_tokens_are_told_in_a_line(hub, at):
+def test_no_server_wrong_names_and_wrong_tokens_are_told_in_a_line(hub, at):
+    assert "no connection" in refused("push", "me/a", env={**at, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert "OWNER/NAME" in refused("push", "emotiontalk", env=at)
     assert "dot" in refused("push", "me/emotion.talk", env=at)
     hub.repos["me/a"] = {"private": True}

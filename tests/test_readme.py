@@ -10,12 +10,10 @@ import datasets
 import pytest
 from card import card, snippets
 from commit_server import TOKEN, CommitServer
-from conftest import PROJECT, RUNS_SCRIPTS, command
+from conftest import PROJECT, RUNS_SCRIPTS, VERSION, command
 from hub_server import HubServer
 
 from emotiontalk_tools.demo import trust
-
-VERSION = tuple(int(part) for part in datasets.__version__.split(".")[:2])
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import re
+import shutil
 import tarfile
 import wave
 
@@ -96,7 +97,7 @@ def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as p:
         chromium = p.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required"],
         )
         yield chromium
