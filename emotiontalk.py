@@ -329,7 +329,7 @@ class Tree:
 
     def read_into(self, member, view):
         with open(os.path.join(self.path, member.name), "rb") as file:
-            if not _fill(file.fileno(), 0, view):
+            if not _fill(file.fileno(), member.offset, view):
                 raise _damaged(self.archive, str(member), "it became shorter while it was read.")
 
 
@@ -982,10 +982,19 @@ def sentiment_id(score):
 
 
 def _string(value):
-    """What a person typed as a string; a bare number as its digits; None for anything else."""
+    """What a person typed as a string; a bare number as its digits; None for anything else.
+
+    Half of a surrogate pair, which JSON can hold and no file in UTF-8, becomes the replacement character.
+    """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    return value if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def _dict(value):

@@ -42,7 +42,7 @@ def main():
         app(prog_name="emotiontalk")
     except Exception as error:
         network = type(error).__module__.split(".")[0] in ("httpx", "httpx2", "requests")  # what huggingface_hub lets through
-        if not network and not isinstance(error, (CommandError, emotiontalk.EmotionTalkError, HfHubHTTPError)):
+        if not network and not isinstance(error, (CommandError, emotiontalk.EmotionTalkError, HfHubHTTPError, OSError)):
             raise
         typer.echo(f"emotiontalk: {'no connection: ' if network else ''}{error}", err=True)
         sys.exit(1)
@@ -110,7 +110,7 @@ def push(
     repo: str = typer.Argument(..., help="The dataset repository, OWNER/NAME; created where it is not there."),
     kind: Kind = typer.Option("script", "--as", help="The loader, or the release as Parquet (gated media)."),
     export: Path = typer.Option("emotiontalk-parquet", help="Parquet: the folder of the export; written first where there is none."),
-    config: List[Config] = PARQUET_CONFIGS,
+    config: List[Config] = typer.Option([], help="The configs of the export; by default those it has, or all but video."),
     private: Optional[bool] = typer.Option(
         None, "--private/--public", help="Parquet goes to private repositories unless --public is given; the script is public."
     ),
@@ -121,20 +121,24 @@ def push(
 ):
     """Upload the loader, or an export of the release, to the Hub."""
     push_.check_name(repo)
+    configs = [c.value for c in config]
     private = kind is Kind.parquet if private is None else private
     if kind is Kind.script:
         files = push_.script_files(repo)
     elif dry_run and not export.exists():
-        files = dict.fromkeys(push_.expected_files(c.value for c in config))
+        files = dict.fromkeys(push_.expected_files(configs or parquet_.CONFIGS))
     else:
-        if not export.exists():
-            parquet_.write(export, [c.value for c in config], data_dir, cache_dir, token)
-        files = push_.export_files(export)
+        if data_dir or not export.exists():  # goes on where a stopped one was, and refuses that of another release
+            parquet_.write(export, configs or parquet_.CONFIGS, data_dir, cache_dir, token)
+        files = push_.export_files(export, configs)
     typer.echo(push_.plan(repo, kind.value, files, private))
     if dry_run:
         typer.echo("Nothing was sent (--dry-run).")
     else:
-        typer.echo(f"Uploaded: {push_.push(repo, kind.value, files, private, token)}")
+        address, removed = push_.push(repo, kind.value, files, private, token)
+        typer.echo(f"Uploaded: {address}")
+        if removed:
+            typer.echo(f"Removed, of an earlier export: {', '.join(removed)}")
 
 
 @app.command()
@@ -171,6 +175,8 @@ def probe(
     """How much of the label do features hold? Mean over time, one linear layer, the official splits; WAR and UAR."""
     from . import probe as probe_  # scikit-learn takes a second to import
 
+    if out:
+        out.mkdir(parents=True, exist_ok=True)  # before the work, so that an error is not after it
     result = probe_.probe(upstream, config.value, label_set.value, seeds, data_dir, cache_dir, token, layer, device)
     typer.echo(probe_.summary(result))
     if out:

@@ -181,8 +181,13 @@ def pack(members: dict[str, bytes], compressed: bool = False) -> bytes:
     return packed.getvalue()
 
 
+def files() -> dict[str, bytes]:
+    """Name -> bytes of the four archives; Text and Video are gzip-compressed in spite of their name, as in the release."""
+    return {f"{name}.tar": pack(members, compressed=name in ("Text", "Video")) for name, members in archives().items()}
+
+
 def write(out: Path):
-    """Write the four archives; Text and Video are gzip-compressed in spite of their name, as in the release."""
+    """Write the four archives."""
     out.mkdir(parents=True, exist_ok=True)
-    for name, members in archives().items():
-        (out / f"{name}.tar").write_bytes(pack(members, compressed=name in ("Text", "Video")))
+    for name, data in files().items():
+        (out / name).write_bytes(data)

@@ -11,6 +11,7 @@ import collections
 import hashlib
 import io
 import json
+import math
 import multiprocessing
 import os
 from pathlib import Path
@@ -20,8 +21,6 @@ import numpy
 import soundfile
 import soxr
 from tqdm import tqdm
-
-import emotiontalk
 
 from . import source
 from .errors import CommandError
@@ -83,15 +82,22 @@ class LogMel:
         return [librosa]
 
     def of_sounds(self, sounds):
-        """Yield a vector of 80 for each of the sound files, in order."""
+        """Yield a vector of 80 for each of the (id, sound file), in order."""
         pending = collections.deque()  # not `imap`, which would read all sounds ahead into memory
         with multiprocessing.Pool() as pool:
-            for sound in sounds:
-                pending.append(pool.apply_async(log_mel, (sound,)))
+            for uid, sound in sounds:
+                pending.append(pool.apply_async(_log_mel, (uid, sound)))
                 if len(pending) > AHEAD:
                     yield pending.popleft().get()
             while pending:
                 yield pending.popleft().get()
+
+
+def _log_mel(uid, sound):
+    try:
+        return log_mel(sound)
+    except soundfile.LibsndfileError as error:
+        raise source.undecodable(uid, error) from None
 
 
 def log_mel(sound: bytes) -> numpy.ndarray:
@@ -117,6 +123,10 @@ class Transformer:
         self.name, self.layer = name, layer
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
+            torch.zeros(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise CommandError(f"device {self.device!r} cannot be used: {str(error).splitlines()[0]}") from None
+        try:
             self.model = transformers.AutoModel.from_pretrained(name)
             self.modality = "audio" if self.model.main_input_name in ("input_values", "input_features") else "text"
             reader = transformers.AutoFeatureExtractor if self.modality == "audio" else transformers.AutoTokenizer
@@ -125,6 +135,9 @@ class Transformer:
             raise CommandError(f"{name}: transformers cannot load it as an audio or text encoder: {error}") from None
         if self.model.config.is_encoder_decoder:
             self.model = self.model.get_encoder()
+        layers = getattr(self.model.config, "num_hidden_layers", None)
+        if layers is not None and not -layers - 1 <= layer <= layers:
+            raise CommandError(f"layer {layer}: {name} has the hidden states 0…{layers} (or -{layers + 1}…-1).")
         self.model.eval().to(self.device)
 
     def settings(self):
@@ -144,19 +157,25 @@ class Transformer:
         return [torch, transformers]
 
     def _mean(self, inputs):
+        """The mean of the layer's hidden states, over what is no padding (Whisper's is always 30 s long)."""
         import torch
 
         with torch.inference_mode():
-            given = self.model(**inputs.to(self.device), output_hidden_states=True)
-        return given.hidden_states[self.layer].squeeze(0).mean(dim=0).float().cpu().numpy()
+            states = self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[self.layer].squeeze(0)
+        mask = inputs.get("attention_mask")
+        share = 1 if mask is None else float(mask.sum()) / mask.numel()
+        return states[: max(1, math.ceil(share * len(states)))].mean(dim=0).float().cpu().numpy()
 
     def of_sounds(self, sounds):
-        """Yield a vector for each of the sound files, one at a time: no padding is averaged."""
+        """Yield a vector for each of the (id, sound file), one at a time."""
         rate = self.reader.sampling_rate
-        for sound in sounds:
-            samples = mono(sound, rate)
+        for uid, sound in sounds:
+            try:
+                samples = mono(sound, rate)
+            except soundfile.LibsndfileError as error:
+                raise source.undecodable(uid, error) from None
             samples = numpy.pad(samples, (0, max(0, rate // 10 - len(samples))))  # the strides of an encoder need some
-            yield self._mean(self.reader(samples, sampling_rate=rate, return_tensors="pt"))
+            yield self._mean(self.reader(samples, sampling_rate=rate, return_tensors="pt", return_attention_mask=True))
 
     def of_lines(self, texts):
         """Yield a vector for each of the texts."""
@@ -178,6 +197,7 @@ def extract(upstream, builder, splits: dict, cache_dir: str | None, classes: int
             given, all_labels = _texts(builder, kwargs, split)
             texts[split] = [text for text, label in zip(given, all_labels) if label < classes]
             labels[split] = all_labels[all_labels < classes]
+        _check(labels)
         return upstream.of_texts(texts), labels
     for split, kwargs in splits.items():
         path = _cache_path(upstream, builder, kwargs, split, cache_dir)
@@ -199,7 +219,17 @@ def extract(upstream, builder, splits: dict, cache_dir: str | None, classes: int
             numpy.savez(file, x=x[split], y=labels[split])
         os.replace(partial, path)
     kept = {split: labels[split] < classes for split in splits}
+    _check({split: labels[split][kept[split]] for split in splits})
     return {split: x[split][kept[split]] for split in splits}, {split: labels[split][kept[split]] for split in splits}
+
+
+def _check(labels):
+    """Raise `CommandError` where there is nothing to learn, or to choose or test on."""
+    empty = [split for split in labels if not len(labels[split])]
+    if empty:
+        raise CommandError(f"no utterance of {', '.join(empty)} has one of these labels.")
+    if len(set(labels["train"].tolist())) < 2:
+        raise CommandError("train has one class only: there is nothing to learn.")
 
 
 def _texts(builder, kwargs, split):
@@ -209,21 +239,22 @@ def _texts(builder, kwargs, split):
 
 
 def _sounds(builder, kwargs, split):
-    """(an iterator over the sound files, a list that has the labels once it has ended)."""
+    """(an iterator over (id, sound file), a list that has the labels once it has ended)."""
     labels = []
 
     def sounds():
         for _, example in tqdm(builder._generate_examples(**kwargs), total=source.count(kwargs), unit=" utterances", desc=split):
             labels.append(example["emotion"])
-            yield example["audio"]["bytes"].read()
+            yield example["id"], example["audio"]["bytes"].read()
 
     return sounds(), labels
 
 
 def _cache_path(upstream, builder, kwargs, split, cache_dir):
-    paths = kwargs["paths"].items()
-    states = {name: path if emotiontalk.is_remote(path) else emotiontalk._state(path) for name, path in paths}
+    state = source.state(builder, kwargs["paths"])
+    if None in state.values():  # nothing tells whether what is behind that address is still the same
+        state = {"once": os.urandom(16).hex()}
     versions = [module.__version__ for module in upstream.modules()]
-    told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, kwargs["groups"], states]
+    told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, kwargs["groups"], state]
     key = hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:20]
     return Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "emotiontalk-features" / f"{builder.config.name}-{split}-{key}.npz"

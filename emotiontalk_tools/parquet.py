@@ -68,6 +68,13 @@ class Conversion:
         soundfile.write(out, samples, self.sampling_rate or rate, format=(self.format or "wav").upper(), subtype="PCM_16")
         return out.getvalue()
 
+    def named(self, name: str, sound: bytes) -> bytes:
+        """As calling it, but what is no sound is a `CommandError` with this name."""
+        try:
+            return self(sound)
+        except soundfile.LibsndfileError as error:
+            raise source.undecodable(name, error) from None
+
 
 def features(config: str, conversion: Conversion) -> datasets.Features:
     """The features of the export: the script's, with the rate of the converted sound."""
@@ -93,6 +100,7 @@ def write(
     with multiprocessing.Pool() if conversion else _NoPool() as pool:
         for config in configs:
             builder, splits = source.open_release(config, data_dir, cache_dir, token)
+            log.start(config, source.state(builder, next(iter(splits.values()))["paths"]))
             builder._batch_bytes = ROW_GROUP_BYTES
             (out / config).mkdir(exist_ok=True)
             for split, kwargs in splits.items():
@@ -104,23 +112,51 @@ def write(
     log.mark(complete=True)
 
 
-def is_finished(out: Path) -> bool:
-    """Whether a folder holds an export that no stopped run has left half way."""
-    path = out / "export.json"
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("complete", False)
+def finished_files(out: Path) -> list[Path]:
+    """Card and shards of a finished export. Raises `CommandError` for one that was stopped half way, or lacks shards."""
+    again = f"run `emotiontalk parquet {out}` (it goes on where it was)"
+    if not (out / "export.json").is_file():
+        raise CommandError(f"{out} holds no export: {again}, or name its folder.")
+    log = Log(out / "export.json")
+    if not log.told.get("complete"):
+        raise CommandError(f"{out} is not a finished export: {again}.")
+    files = [out / "README.md"]
+    for config, splits in log.told["finished"].items():
+        for split, groups in splits.items():
+            for group, rows in groups.items():
+                shards = sorted((out / config).glob(f"{split}-{group}-*.parquet"))
+                if rows and not shards:
+                    raise CommandError(f"{out / config}: the shards of {group} are gone. Delete {out} and export again.")
+                files += shards
+    return files
 
 
 class Log:
     """What of an export is finished: config -> split -> group -> rows, in a file that is replaced as a whole."""
 
-    def __init__(self, path: Path, sound: str):
+    def __init__(self, path: Path, sound: str | None = None):
         self.path = path
-        self.told = {"sound": sound, "version": str(emotiontalk.EmotionTalk.VERSION), "finished": {}}
+        self.told = {"sound": sound, "version": str(emotiontalk.EmotionTalk.VERSION), "sources": {}, "finished": {}}
         if path.is_file():
-            told = json.loads(path.read_text(encoding="utf-8"))
-            if told["sound"] != sound or told["version"] != self.told["version"]:
+            try:
+                told = json.loads(path.read_text(encoding="utf-8"))
+                other = told["version"] != self.told["version"] or sound not in (None, told["sound"])
+                told["sources"], told["finished"]
+            except (ValueError, KeyError, TypeError):
+                raise CommandError(f"{path} is not what `emotiontalk parquet` writes: choose another folder.") from None
+            if other:
                 raise CommandError(f"{path.parent} holds an export whose sound is {told['sound']}: choose another folder.")
             self.told = told
+
+    def start(self, config, state):
+        """Note what release a config is written from. Raises `CommandError` if groups of another one are there."""
+        if self.told["finished"].get(config) and self.told["sources"].get(config) != state:
+            raise CommandError(
+                f"{self.path.parent} holds {config} of another release, or of archives that have changed since: choose "
+                "another folder, or delete that one."
+            )
+        self.told["sources"][config] = state
+        self.save()
 
     def has(self, config, split, group):
         return group in self.told["finished"].get(config, {}).get(split, {})
@@ -184,7 +220,8 @@ def _converted(tables, conversion, pool):
     pending = None
     for table in tables:
         sounds = table["audio"].combine_chunks().field("bytes").to_pylist()
-        converted = pool.map_async(conversion, sounds, chunksize=4)
+        paths = table["audio"].combine_chunks().field("path").to_pylist()
+        converted = pool.starmap_async(conversion.named, zip(paths, sounds), chunksize=4)
         if pending:
             yield _with_sounds(*pending, conversion)
         pending = table, converted

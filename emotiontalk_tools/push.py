@@ -11,15 +11,15 @@ import tempfile
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.utils import RepositoryNotFoundError
+from huggingface_hub.utils import HFValidationError, RepositoryNotFoundError, validate_repo_id
 
 import emotiontalk
 
-from . import parquet
+from . import dummy, parquet
 from .errors import CommandError
 
 PROJECT = Path(__file__).resolve().parent.parent
-DATA = "*/*.parquet"
+SHARD = re.compile(rf"({'|'.join(emotiontalk.CONFIGS)})/({'|'.join(emotiontalk.SPLITS)})-G\d{{5}}-\d{{5}}\.parquet")
 
 TERMS = f"""\
 EmotionTalk is licensed under {emotiontalk.LICENSE}: no commercial use, share alike, name the authors.
@@ -30,6 +30,10 @@ def check_name(repo: str):
     """Raise `CommandError` unless this is OWNER/NAME, as `datasets` and the Hub read it."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo, re.ASCII):
         raise CommandError(f"{repo!r}: expected OWNER/NAME, for example me/emotiontalk.")
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise CommandError(f"{repo}: {error}") from None
 
 
 def script_files(repo: str) -> dict:
@@ -42,15 +46,24 @@ def script_files(repo: str) -> dict:
         raise CommandError(f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's.")
     card = (PROJECT / "README.md").read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
     files = {f"{repo.split('/')[1]}.py": (PROJECT / "emotiontalk.py").read_bytes(), "README.md": card.encode()}
-    others = ["dataset_infos.json", "benchmarks/README.md", *(f"dummy_data/{name}.tar" for name in emotiontalk.ARCHIVES)]
-    return {**files, **{name: (PROJECT / name).read_bytes() for name in others}}
+    others = {name: (PROJECT / name).read_bytes() for name in ("dataset_infos.json", "benchmarks/README.md")}
+    # made anew, not read: whatever stands in dummy_data/ here, nothing but what is made up goes to a public place
+    return {**files, **others, **{f"dummy_data/{name}": data for name, data in dummy.files().items()}}
 
 
-def export_files(export: Path) -> dict:
-    """A finished export: path in the repository -> `Path`. Raises `CommandError` for one that was stopped half way."""
-    if not parquet.is_finished(export):
-        raise CommandError(f"{export} is not a finished export: run `emotiontalk parquet {export}` (it goes on where it was).")
-    return {"README.md": export / "README.md", **{str(p.relative_to(export)): p for p in sorted(export.glob(DATA))}}
+def export_files(export: Path, configs=()) -> dict:
+    """A finished export: path in the repository -> `Path`. configs: all that it may hold, where the user named them.
+
+    Raises `CommandError` for an export that is not finished, or holds another config: it goes as a whole.
+    """
+    files = {path.relative_to(export).as_posix(): path for path in parquet.finished_files(export)}
+    others = sorted({name.split("/")[0] for name in files if "/" in name} - set(configs))
+    if configs and others:
+        raise CommandError(
+            f"{export} holds {', '.join(others)}, too: an export is pushed as a whole. Name all of its configs, or export "
+            f"{', '.join(configs)} to a folder of its own (--export)."
+        )
+    return files
 
 
 def expected_files(configs) -> list[str]:
@@ -72,11 +85,12 @@ def _size(content) -> str:
     return f"{len(content) if isinstance(content, bytes) else content.stat().st_size:,}"
 
 
-def push(repo: str, kind: str, files: dict, private: bool, token: str | None = None) -> str:
-    """Upload files (path in the repository -> content, or the `Path` of it), creating the repository; its address.
+def push(repo: str, kind: str, files: dict, private: bool, token: str | None = None) -> tuple[str, list[str]]:
+    """Upload files (path in the repository -> content, or the `Path` of it), creating the repository.
 
-    private: the repository is made private, and one that is there already must be. Raises `CommandError`, before
-    anything is sent, where it is public, or holds the dataset as the other kind.
+    Returns its address, and the shards of an earlier export that were removed. private: the repository is made private,
+    and one that is there already must be. Raises `CommandError`, before anything is sent, where it is public, holds the
+    dataset as the other kind, or, for Parquet, anything else.
     """
     api = huggingface_hub.HfApi(token=token)
     present = _info(api, repo)
@@ -95,10 +109,10 @@ def push(repo: str, kind: str, files: dict, private: bool, token: str | None = N
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content) if isinstance(content, bytes) else path.symlink_to(content.resolve())
         # shards of an earlier export that this one has not would be loaded along with it
-        stale = [DATA] if kind == "parquet" else None
+        stale = sorted(name for name in _names(present) - set(files) if SHARD.fullmatch(name))
         message = f"EmotionTalk as {kind}, version {emotiontalk.EmotionTalk.VERSION} of the loader"
-        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, commit_message=message, delete_patterns=stale)
-    return f"{api.endpoint}/datasets/{repo}"
+        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, commit_message=message, delete_patterns=stale or None)
+    return f"{api.endpoint}/datasets/{repo}", stale
 
 
 def _info(api, repo):
@@ -108,10 +122,17 @@ def _info(api, repo):
         return None
 
 
+def _names(info):
+    return {sibling.rfilename for sibling in (info and info.siblings) or ()}
+
+
 def _check_kind(repo, info, kind):
-    names = {sibling.rfilename for sibling in (info and info.siblings) or ()}
+    names = _names(info)
     script = f"{repo.split('/')[1]}.py"
-    if kind == "parquet" and script in names:
-        raise CommandError(f"{repo} holds {script}, for which datasets 4 refuses a repository. Take another one for Parquet.")
     if kind == "script" and any(name.endswith(".parquet") for name in names):
         raise CommandError(f"{repo} holds Parquet files, which the script would hide. Take another repository for it.")
+    if kind == "parquet" and script in names:
+        raise CommandError(f"{repo} holds {script}, for which datasets 4 refuses a repository. Take another one for Parquet.")
+    others = sorted(name for name in names - {"README.md", ".gitattributes"} if not SHARD.fullmatch(name))
+    if kind == "parquet" and others:
+        raise CommandError(f"{repo} holds {', '.join(others[:3])}, which is no part of an export. Take another repository for it.")

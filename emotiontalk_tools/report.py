@@ -9,6 +9,8 @@ import base64
 import dataclasses
 import itertools
 import json
+import math
+import os
 from pathlib import Path
 
 import jinja2
@@ -124,8 +126,13 @@ def numbers(release: Release) -> dict:
 
 
 def _spread(values) -> dict:
-    return {"n": len(values), "mean": float(values.mean()), "median": float(values.median()), "min": float(values.min()),
-            "max": float(values.max()), "sum": float(values.sum())}  # fmt: skip
+    spread = {name: getattr(values, name)() for name in ("mean", "median", "min", "max", "sum")}
+    return {"n": len(values), **{name: _known(value) for name, value in spread.items()}}
+
+
+def _known(value) -> float | None:
+    """A number that JSON has, or None for what cannot be known."""
+    return float(value) if math.isfinite(value) else None
 
 
 def _agreement(table, first, second) -> dict:
@@ -135,7 +142,7 @@ def _agreement(table, first, second) -> dict:
         "passes": [first, second],
         "matrix": sklearn.metrics.confusion_matrix(a, b, labels=range(len(EMOTIONS))).tolist(),
         "same": float((a == b).mean()),
-        "cohen": float(sklearn.metrics.cohen_kappa_score(a, b, labels=range(len(EMOTIONS)))),
+        "cohen": _known(sklearn.metrics.cohen_kappa_score(a, b, labels=range(len(EMOTIONS)))),
     }
 
 
@@ -150,6 +157,7 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
     """Write the page; its numbers."""
     if out.is_dir():
         raise CommandError(f"{out} is a folder: give the name of a file, for example {out / 'report.html'}.")
+    out.parent.mkdir(parents=True, exist_ok=True)
     release = read(data_dir, cache_dir, token, clips)
     if not len(release.table):
         raise CommandError("the release at hand has no utterances.")
@@ -159,11 +167,12 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     page = environment.get_template("report.html").render(
-        numbers=counted, as_json=json.dumps(counted).replace("<", "\\u003c"), clips=release.clips, emotions=EMOTIONS,
+        numbers=counted, as_json=json.dumps(counted, allow_nan=False).replace("<", "\\u003c"), clips=release.clips, emotions=EMOTIONS,
         sentiments=SENTIMENTS, annotators=ANNOTATORS, passes=list(PASSES), charts=plots.charts(release.table, counted),
         source=data_dir or emotiontalk.DEFAULT_SOURCE, version=str(emotiontalk.EmotionTalk.VERSION), license=emotiontalk.LICENSE,
         homepage=emotiontalk.HOMEPAGE, shared=[s for s, n in counted["speakers_by_split"].items() if n.get("validation") and n.get("test")],
     )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    partial = out.with_name(out.name + ".part")
+    partial.write_text(page, encoding="utf-8", errors="backslashreplace")
+    os.replace(partial, out)
     return counted

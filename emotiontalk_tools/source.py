@@ -6,6 +6,8 @@ import datasets
 
 import emotiontalk
 
+from .errors import CommandError
+
 
 class _Everything:
     def __contains__(self, _):
@@ -40,3 +42,23 @@ def utterances(builder, gen_kwargs: dict):
     for group in gen_kwargs["groups"]:
         for utterance, _ in builder._utterances(group, archives, gen_kwargs["whole"], ("id",)):
             yield utterance
+
+
+def state(builder, paths: dict) -> dict:
+    """What tells the archives of one release from those of another, JSON-ready; not where a folder of them stands.
+
+    paths: as in `gen_kwargs`. Behind an address the size and the entity tag; None where the server gives no tag.
+    """
+    states = {}
+    for name, path in paths.items():
+        if emotiontalk.is_remote(path):
+            file = emotiontalk.open_archive(name, path, builder.token).file
+            states[name] = file.tag and [path, file.size, file.tag]
+        else:
+            states[name] = [list(entry[1:]) for entry in emotiontalk._state(path)]
+    return states
+
+
+def undecodable(uid: str, error: Exception) -> CommandError:
+    """The error for a sound that no library reads."""
+    return CommandError(f"{uid}: its sound cannot be decoded ({error}). `emotiontalk verify` names what is wrong with a copy.")

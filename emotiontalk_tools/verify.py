@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import os
 import re
@@ -38,9 +39,10 @@ CHECKS = {
     "wav": "Sounds: WAV headers, not empty",
     "format": "Sounds: 44.1 kHz, two channels, 16 bit",
     "mp4": "Clips: MP4, not empty",
+    "typed": "Texts, times and captions can be read",
     "marks": "Marks in transcriptions are well-formed",
 }
-CONTENT = ("labels", "votes", "scores", "names")
+CONTENT = ("labels", "votes", "scores", "names", "typed")
 STATES = ("ok", "unknown", "warning", "wrong")  # in the order of their weight
 
 # Of each vote: the key in the file, the field, the check it belongs to, and what it can be.
@@ -49,7 +51,8 @@ VOTE_VALUES = (
     ("Confidence_degree", "confidence", "votes", "1…9"),
     ("Continuous_label", "sentiment", "scores", "the whole numbers in -2…2"),
 )
-WELL_FORMED = re.compile(r"[\[【](?:over/|/over|interrupted|laughing|sobbing|crying|screaming)[\]】]", re.IGNORECASE)
+_WORDS = "(?:over/|/over|interrupted|laughing|sobbing|crying|screaming)"
+WELL_FORMED = re.compile(rf"\[{_WORDS}\]|【{_WORDS}】", re.IGNORECASE)
 MALFORMED = re.compile(rf"[\[\]【】［］]|{emotiontalk.MARKS.pattern}", re.IGNORECASE)
 
 
@@ -73,6 +76,8 @@ class Audit:
         self.archives = {}  # name -> {"paths", "bytes", "sha256"}
 
     def add(self, check, archive, where, what, state="wrong"):
+        # names and texts may hold what no terminal or file in UTF-8 takes
+        where, what = (text.encode("utf-8", "backslashreplace").decode() for text in (where, what))
         self.findings.append(Finding(check, state, archive, where, what))
 
     def of(self, check):
@@ -182,31 +187,34 @@ def verify(data_dir=None, token=None, pinned=False) -> Audit:
 
 def _audit_archive(audit, archive, source, token, pinned):
     """One pass over an archive. Returns {suffix: ids} of what it holds."""
-    parts, size, finish = _open(archive, source, token, pinned)
-    audit.archives[archive] = {"paths": [part.path for part in parts], "bytes": size, "pinned_bytes": emotiontalk.ARCHIVES[archive][0]}
+    sources, size, finish = _sources(archive, source, token, pinned)
+    told = audit.archives[archive] = {"paths": [path for path, _ in sources], "bytes": size, "pinned_bytes": emotiontalk.ARCHIVES[archive][0]}
     seen = {"json": {}, "wav": {}, "mp4": {}}
-    label = f"{archive}.tar"
-    with tqdm.tqdm(total=sum(map(_bytes_within, parts)), unit="B", unit_scale=True, desc=label) as bar:
+    for path, opened in sources:
+        label = os.path.basename(path.rstrip("/"))
         try:
-            for part in parts:
-                done = 0
-                for member in part.members():
-                    _audit_member(audit, archive, member, seen)
-                    passed = member.offset + member.size if isinstance(part, emotiontalk.Tar) else done + member.size
-                    bar.update(passed - done)
-                    done = passed
+            _audit_part(audit, archive, opened(), seen, f"{archive}.tar" if label == f"{archive}.tar" else f"{archive}, {label}")
             audit.examined["archives"] += 1
-        except EmotionTalkError as error:  # the rest of the archive cannot be read; what was read still counts
+        except EmotionTalkError as error:  # the rest of this file cannot be read; what was read still counts
             audit.add("archives", archive, label, str(error))
     # another size is another SHA-256: not worth reading 14.8 GB for
-    hashed = pinned and size == emotiontalk.ARCHIVES[archive][0]
-    audit.archives[archive]["sha256"] = finish() if hashed else None
+    told["sha256"] = finish() if pinned and size == emotiontalk.ARCHIVES[archive][0] else None
     _compare_pinned(audit, archive, pinned)
     return {suffix: set(members) for suffix, members in seen.items()}
 
 
-def _open(archive, source, token, pinned):
-    """(parts as `Tar` or `Tree`, bytes of their files, a function that gives the SHA-256 of the archive or None)."""
+def _audit_part(audit, archive, part, seen, label):
+    with tqdm.tqdm(total=_bytes_within(part), unit="B", unit_scale=True, desc=label) as bar:
+        done = 0
+        for member in part.members():
+            _audit_member(audit, archive, member, seen)
+            passed = member.offset + member.size if isinstance(part, emotiontalk.Tar) else done + member.size
+            bar.update(passed - done)
+            done = passed
+
+
+def _sources(archive, source, token, pinned):
+    """([(path, a function that opens it as `Tar` or `Tree`)], bytes of all, a function that gives the SHA-256 or None)."""
     paths = source if emotiontalk.is_remote(source) else emotiontalk.find_archive(archive, source)
     if emotiontalk.is_remote(paths):
         url = f"{source.rstrip('/')}/{archive}.tar"
@@ -221,14 +229,14 @@ def _open(archive, source, token, pinned):
                 passing = Passing(file.readinto, os.fstat(file.fileno()).st_size)
             else:
                 passing = Passing(_read_into(emotiontalk.RemoteReader(remote, 0, None)), remote.size)
-            return [PassingTar(archive, url, passing)], passing.size, passing.sha256
+            return [(url, lambda: PassingTar(archive, url, passing))], passing.size, passing.sha256
         paths = (cached,)
-    if pinned and len(paths) == 1 and os.path.isfile(paths[0]) and os.path.getsize(paths[0]) == emotiontalk.ARCHIVES[archive][0]:
-        passing = Passing(open(paths[0], "rb", buffering=0).readinto, os.path.getsize(paths[0]))
-        return [PassingTar(archive, paths[0], passing)], passing.size, passing.sha256
-    parts = [emotiontalk.Tree(archive, path) if os.path.isdir(path) else emotiontalk.Tar(archive, path) for path in paths]
-    size = sum(os.path.getsize(part.path) if os.path.isfile(part.path) else _bytes_within(part) for part in parts)
-    return parts, size, lambda: None
+    size = sum(os.path.getsize(path) if os.path.isfile(path) else _bytes_within(emotiontalk.Tree(archive, path)) for path in paths)
+    if pinned and size == emotiontalk.ARCHIVES[archive][0] and len(paths) == 1 and os.path.isfile(paths[0]):
+        passing = Passing(open(paths[0], "rb", buffering=0).readinto, size)
+        return [(paths[0], lambda: PassingTar(archive, paths[0], passing))], size, passing.sha256
+    kinds = [emotiontalk.Tree if os.path.isdir(path) else emotiontalk.Tar for path in paths]
+    return [(path, functools.partial(kind, archive, path)) for path, kind in zip(paths, kinds)], size, lambda: None
 
 
 def _read_into(reader):
@@ -294,11 +302,35 @@ def _audit_annotation(audit, archive, uid, member):
     annotation = utterance.annotations[own]
     _audit_votes(audit, archive, member, utterance)
     _audit_names(audit, archive, uid, member, annotation)
-    content = annotation.get("content")
-    if isinstance(content, str):
+    _audit_typed(audit, archive, member, own, utterance)
+
+
+def _audit_typed(audit, archive, member, own, utterance):
+    """Texts, and of the audio pass times and captions: what was typed and cannot be read, and what is not there."""
+    annotation = utterance.annotations[own]
+    values = {} if own == "video" else {"content": (annotation.get("content"), utterance.transcription())}
+    if own == "audio":
+        times, captions = annotation.get("paragraphs"), utterance.captions()
+        times = times if isinstance(times, dict) else {}
+        values |= {key: (times.get(key), utterance.time(key)) for key in ("startTime", "endTime")}
+        given = annotation.get("sourceAttr")
+        given = {**annotation, **(given if isinstance(given, dict) else {})}
+        keys = {"spe_cap": captions["speaker"], "style_cap": captions["style"], "emo_cap": captions["emotion"]}
+        keys |= {f"caption_{n}": text for n, text in enumerate(captions["overall"], 1)}
+        values |= {key: (given.get(key), read) for key, read in keys.items()}
+    if values:
+        audit.examined["typed"] += 1
+    missing = [key for key, (typed, _) in values.items() if typed is None]
+    unread = [f"{key} {typed!r}" for key, (typed, read) in values.items() if typed is not None and read is None]
+    if unread:
+        audit.add("typed", archive, member.name, f"cannot be read: {', '.join(unread)}", "warning")
+    if missing:
+        audit.add("typed", archive, member.name, f"not there: {', '.join(missing)}", "unknown")
+    content = values.get("content", (None, None))[1]
+    if content is not None:
         audit.examined["marks"] += 1
-        slip = MALFORMED.search(WELL_FORMED.sub("", content))
-        if slip:
+        lower = content.lower()
+        if MALFORMED.search(WELL_FORMED.sub("", content)) or lower.count("over/") != lower.count("/over"):
             audit.add("marks", archive, member.name, content, "warning")
 
 
@@ -312,29 +344,32 @@ def _typed_votes(annotation):
 def _audit_votes(audit, archive, member, utterance):
     annotation, votes = utterance.annotations[utterance.own], utterance.votes(utterance.own)
     audit.examined["labels"] += 1
-    result, bad = emotiontalk.emotion_id(annotation.get("emotion_result")), False
+    result = emotiontalk.emotion_id(annotation.get("emotion_result"))
     if result is None:
         audit.add("labels", archive, member.name, f"emotion_result {annotation.get('emotion_result')!r} is none of {', '.join(EMOTIONS)}")
-        bad = True
-    typed = _typed_votes(annotation)
-    for vote, as_typed in zip(votes, typed):
+    impossible = set()
+    for vote, as_typed in zip(votes, _typed_votes(annotation)):
         for key, name, check, what in VOTE_VALUES:
             if vote[name] is None and as_typed.get(key) is not None:
                 audit.add(check, archive, member.name, f"vote {vote['annotator']}: {key} {as_typed[key]!r} is none of {what}")
-                bad = True
-    if bad:
-        return
+                impossible.add(name)
     if utterance.own == "multimodal":
-        _audit_score(audit, archive, member, annotation, votes)
+        _audit_score(audit, archive, member, annotation, votes, "sentiment" in impossible)
+    chosen = {vote["emotion"] for vote in votes}
     means = confidences(votes)
-    if means is None:
-        audit.add("votes", archive, member.name, "votes or confidences are missing: what they give is unknown", "unknown")
+    if result is None or "emotion" in impossible:
         return
-    audit.examined["votes"] += 1
-    best = max(means.values()) - 1e-9
-    if means.get(result, 0) < best:
-        given = " or ".join(EMOTIONS[label] for label, mean in means.items() if mean >= best)
-        audit.add("votes", archive, member.name, f"labelled {EMOTIONS[result]}, but the votes give {given} (experts overruled some)")
+    if None not in chosen and result not in chosen:
+        audit.examined["votes"] += 1
+        audit.add("votes", archive, member.name, f"labelled {EMOTIONS[result]}, which nobody chose (experts overruled some)")
+    elif means is not None:
+        audit.examined["votes"] += 1
+        best = max(means.values()) - 1e-9
+        if means[result] < best:
+            given = " or ".join(EMOTIONS[label] for label, mean in means.items() if mean >= best)
+            audit.add("votes", archive, member.name, f"labelled {EMOTIONS[result]}, but the votes give {given} (experts overruled some)")
+    elif "confidence" not in impossible:
+        audit.add("votes", archive, member.name, "votes or confidences are missing: what they give is unknown", "unknown")
 
 
 def confidences(votes):
@@ -350,12 +385,14 @@ def confidences(votes):
     return {label: sum(given) / len(given) for label, given in by_label.items()}
 
 
-def _audit_score(audit, archive, member, annotation, votes):
+def _audit_score(audit, archive, member, annotation, votes, impossible):
     typed = annotation.get("Continuous label_result")
     score = number(typed, -2, 2)
     ratings = [vote["sentiment"] for vote in votes]
     if score is None:
         audit.add("scores", archive, member.name, f"Continuous label_result {typed!r} is no number in -2…2")
+    elif impossible:
+        pass  # named already
     elif None in ratings:
         audit.add("scores", archive, member.name, "ratings are missing: their mean is unknown", "unknown")
     else:
@@ -382,7 +419,7 @@ def _audit_wav(audit, archive, member):
     if not member.size:
         return audit.add("wav", archive, member.name, "empty: 0 bytes")
     try:
-        found = wav.format_of(wav.head(member), member.size)
+        found = wav.format_of(member)
     except ValueError as error:
         return audit.add("wav", archive, member.name, str(error))
     audit.examined["format"] += 1
@@ -394,7 +431,7 @@ def _audit_mp4(audit, archive, member):
     audit.examined["mp4"] += 1
     if not member.size:
         audit.add("mp4", archive, member.name, "empty: 0 bytes")
-    elif wav.head(member, 8)[4:] != b"ftyp":
+    elif wav.part(member, 4, 4) != b"ftyp":
         audit.add("mp4", archive, member.name, "no MP4 file: it does not begin with a box ftyp")
 
 

@@ -208,3 +208,11 @@ def test_no_room_for_a_compressed_archive(release, monkeypatch):
     monkeypatch.setattr(emotiontalk.tempfile, "TemporaryFile", Full)
     with pytest.raises(emotiontalk.EmotionTalkError, match="no room .*TMPDIR"):
         emotiontalk.Tar("Text", str(release() / "Text.tar"))
+
+
+def test_half_a_surrogate_pair_is_no_error(load, release):
+    """JSON can hold it (an emoji cut in two), a file in UTF-8 cannot: it becomes the replacement character."""
+    for folder, content, expected in (("half", "好\ud83d", "好\ufffd"), ("whole", "好\ud83d\ude00", "好😀")):
+        out = release(edit("Text", content=content), folder=folder)
+        found = {row["id"]: row for row in rows(load("text", data_dir=out, split="test"))}
+        assert found[UID]["transcription"] == found[UID]["text"] == expected

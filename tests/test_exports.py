@@ -18,7 +18,7 @@ from card import class_counts
 from conftest import PROJECT, RUNS_SCRIPTS, command, rows
 from hub_server import HubServer
 
-from emotiontalk_tools.dummy import archives, relative
+from emotiontalk_tools.dummy import archives, relative, utterances
 
 
 def written(out):
@@ -149,6 +149,24 @@ def test_a_finished_group_is_not_written_again(export):
 def test_another_kind_of_export_is_refused(export):
     run = command("parquet", export, "--data-dir", PROJECT / "dummy_data", "--format", "flac", status=1)
     assert "choose another folder" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
+    out = tmp_path / "out"
+    first, other = release(), release(lambda members: members["Text"].popitem(), folder="other")
+    command("parquet", out, "--config", "text", "--data-dir", first)
+    moved = first.rename(tmp_path / "moved")
+    command("parquet", out, "--config", "text", "--data-dir", moved)
+    assert "text of another release" in command("parquet", out, "--config", "text", "--data-dir", other, status=1).stderr
+    (out / "export.json").write_text("{")
+    assert "export.json is not what" in command("parquet", out, "--config", "text", "--data-dir", moved, status=1).stderr
+
+
+def test_a_sound_that_cannot_be_converted_is_named(tmp_path, release):
+    uid, _ = next(iter(utterances()))
+    broken = release(lambda members: members["Audio"].update({"Audio/wav/" + relative(uid, "wav"): b"<html>404</html>"}))
+    run = command("parquet", tmp_path / "out", "--config", "audio", "--format", "flac", "--data-dir", broken, status=1)
+    assert f"{uid}.wav: its sound cannot be decoded" in run.stderr and "Traceback" not in run.stderr
 
 
 def compared(converted, original):

@@ -1,15 +1,19 @@
 """`emotiontalk probe`: WAR and UAR of a linear layer on the official splits, from text, sound, or any encoder."""
 
+import io
 import json
 import re
 
 import numpy
 import pytest
 import sklearn.metrics
+import soundfile
 from card import card
 from conftest import PROJECT, command
+from hub_server import HubServer
 
 from emotiontalk_tools import features, probe
+from emotiontalk_tools.dummy import relative, utterances
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 
@@ -68,6 +72,11 @@ def encoder(folder, kind):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
+    if kind == "whisper":
+        config = transformers.WhisperConfig(d_model=16, encoder_layers=2, encoder_attention_heads=2, decoder_layers=1, decoder_attention_heads=2)
+        transformers.WhisperModel(config).save_pretrained(folder)
+        transformers.WhisperFeatureExtractor().save_pretrained(folder)
+        return folder
     if kind == "audio":
         config = transformers.Wav2Vec2Config(
             hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=(8, 8), conv_stride=(5, 2),
@@ -88,7 +97,7 @@ def encoder(folder, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["audio", "text"])
+@pytest.mark.parametrize("kind", ["audio", "text", "whisper"])
 def test_an_encoder_of_transformers_runs_offline(tmp_path, kind, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     folder = encoder(tmp_path / "encoder", kind)
@@ -101,6 +110,8 @@ def test_an_encoder_of_transformers_runs_offline(tmp_path, kind, monkeypatch):
     assert len(kept) == 3
     with numpy.load(kept[0]) as file:
         assert file["x"].shape == (8, 16) and len(set(map(bytes, file["x"]))) > 1
+    assert "layer 13" in command(*arguments, "--layer", "13", status=1).stderr
+    assert "device 'gpu'" in command(*arguments, "--device", "gpu", status=1).stderr
     command(*arguments, "--layer", "0")
     assert len(list((tmp_path / "emotiontalk-features").glob("*.npz"))) == 6
 
@@ -113,6 +124,56 @@ def test_hidden_states_are_averaged_over_time(tmp_path):
     with torch.inference_mode():
         states = upstream.model(**upstream.reader("今天好累", return_tensors="pt")).last_hidden_state
     assert vector == pytest.approx(states[0].mean(dim=0).numpy(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_padding_is_not_averaged(tmp_path):
+    """Whisper hears 30 s, whatever it is given: of 2 s of sound 100 of 1,500 hidden states count."""
+    torch = pytest.importorskip("torch")
+    upstream = features.open_upstream(str(encoder(tmp_path / "encoder", "whisper")))
+    samples = numpy.random.default_rng(0).normal(0, 0.1, 2 * 16_000).astype("float32")
+    sound = io.BytesIO()
+    soundfile.write(sound, samples, 16_000, format="WAV", subtype="FLOAT")
+    [vector] = upstream.of_sounds([("a", sound.getvalue())])
+    with torch.inference_mode():
+        states = upstream.model(upstream.reader(samples, sampling_rate=16_000, return_tensors="pt").input_features).last_hidden_state[0]
+    assert len(states) == 1_500 and vector == pytest.approx(states[:100].mean(dim=0).numpy(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_features_are_of_the_release_that_is_there_now(tmp_path, release):
+    server = HubServer(release())
+    arguments = ("probe", "--upstream", "logmel", "--config", "audio", "--data-dir", server.url + "/files", "--cache-dir", tmp_path, "--seeds", "1")
+    first = command(*arguments).stdout
+
+    def sad(members):
+        for name in members["Audio"]:
+            if name.endswith(".json"):
+                record = json.loads(members["Audio"][name].decode("utf-8-sig"))
+                record["emotion_result"] = "sad" if "G0000" in name and record["emotion_result"] != "happy" else "happy"
+                members["Audio"][name] = json.dumps(record).encode()
+
+    server.folder = release(sad, folder="changed")
+    again = command(*arguments).stdout
+    server.close()
+    assert first != again and "recall happy" in again and "angry" not in again.split("recall")[1]
+
+
+def test_a_sound_that_cannot_be_decoded_is_named(tmp_path, release):
+    uid, _ = next(iter(utterances()))
+    broken = release(lambda members: members["Audio"].update({"Audio/wav/" + relative(uid, "wav"): b"<html>404</html>"}))
+    run = command("probe", "--upstream", "logmel", "--config", "audio", "--data-dir", broken, "--cache-dir", tmp_path, status=1)
+    assert f"{uid}: its sound cannot be decoded" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_split_without_these_labels_is_told(release):
+    def fearful(members):
+        for name in members["Text"]:
+            if name.endswith(".json") and "/._" not in name and ("G00003" in name or "G00015" in name):
+                record = json.loads(members["Text"][name].decode("utf-8-sig"))
+                members["Text"][name] = json.dumps({**record, "emotion_result": "fearful"}).encode()
+
+    assert "no utterance of test" in command("probe", "--config", "text", "--label-set", "four", "--data-dir", release(fearful), status=1).stderr
 
 
 def test_the_layer_learns_what_is_there_and_chooses_on_validation():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from commit_server import TOKEN, CommitServer
 from conftest import PROJECT, RUNS_SCRIPTS, command, rows
 
+from emotiontalk_tools import dummy
 from emotiontalk_tools.dummy import archives, relative
 
 DUMMY = str(PROJECT / "dummy_data")
@@ -101,7 +103,8 @@ def test_a_push_that_is_repeated_sends_no_shard_again_and_leaves_none_behind(hub
         command("push", "me/emotion", "--as", "parquet", "--export", export, env=at)
         assert len(hub.uploaded) == len(set(hub.uploaded)) == len(list(export.glob("*/*.parquet")))
         (hub.folder / "me/emotion/audio/test-G00003-00001.parquet").write_bytes(b"of an earlier export")
-    command("push", "me/emotion", "--as", "parquet", "--export", export, env=at)
+    said = command("push", "me/emotion", "--as", "parquet", "--export", export, env=at).stdout
+    assert "Removed, of an earlier export: audio/test-G00003-00001.parquet" in said
     assert check(*loaded(at, "me/emotion", "audio")) == 24
 
 
@@ -150,12 +153,38 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     assert check(*loaded(at, "me/a", "text")) == 0
     log = json.loads((tmp_path / "e/export.json").read_text())
     (tmp_path / "e/export.json").write_text(json.dumps({**log, "complete": False}))
-    assert f"run `emotiontalk parquet {tmp_path / 'e'}`" in refused(*arguments, env=at)
+    assert f"run `emotiontalk parquet {tmp_path / 'e'}`" in refused(*arguments[:-2], env=at)
+    command(*arguments, env=at)  # with the source at hand it goes on where it was
+    shutil.rmtree(tmp_path / "e/text")
+    assert "shards of G00002 are gone" in refused(*arguments[:-2], env=at)
+
+
+def test_configs_that_were_not_asked_for_do_not_go_along(hub, at, export):
+    arguments = ("push", "me/a", "--as", "parquet", "--export", export, "--public")
+    assert "holds audio, too" in refused(*arguments, "--config", "text", env=at)
+    assert hub.log == [] and hub.repos == {}
+
+
+def test_what_else_is_in_a_repository_stays(hub, at, export):
+    hub.repos["me/other"] = {"private": True}
+    for name in ("README.md", "data/train-00000-of-00001.parquet"):
+        (hub.folder / "me/other" / name).parent.mkdir(parents=True, exist_ok=True)
+        (hub.folder / "me/other" / name).write_bytes(b"somebody's own")
+    assert "no part of an export" in refused("push", "me/other", "--as", "parquet", "--export", export, env=at)
+    assert all(path.read_bytes() == b"somebody's own" for path in hub.files("me/other").values())
+
+
+def test_what_stands_in_dummy_data_is_not_what_goes(hub, at):
+    command("push", "me/a", env=at)
+    for name, data in dummy.files().items():
+        assert hub.files("me/a")[f"dummy_data/{name}"].read_bytes() == data == (PROJECT / "dummy_data" / name).read_bytes()
 
 
 def test_no_server_wrong_names_and_wrong_tokens_are_told_in_a_line(hub, at):
     assert "no connection" in refused("push", "me/a", env={**at, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert "OWNER/NAME" in refused("push", "emotiontalk", env=at)
+    assert "emotion--talk" in refused("push", "me/emotion--talk", "--dry-run", env=at)
+    assert "offline" in refused("push", "me/a", env={**at, "HF_HUB_OFFLINE": "1"}).lower()
     assert "dot" in refused("push", "me/emotion.talk", env=at)
     hub.repos["me/a"] = {"private": True}
     hub.create = lambda request: hub.refuse(request, 403, "Forbidden")

@@ -197,3 +197,17 @@ def test_what_people_typed_is_text_on_the_page(tmp_path, release):
     command("report", "--out", out, "--data-dir", release(change))
     text = out.read_text(encoding="utf-8")
     assert "alert(1)" in text and "<script>alert(1)" not in text
+
+
+def test_odd_texts_and_one_class_alone_give_a_page(tmp_path, release):
+    def change(members):
+        for archive in members:
+            for name, data in members[archive].items():
+                if name.endswith(".json") and "/._" not in name:
+                    record = json.loads(data.decode("utf-8-sig"))
+                    record.update(emotion_result="sad", content="好\ud83d")
+                    members[archive][name] = json.dumps(record).encode()
+
+    out = tmp_path / "report.html"
+    command("report", "--out", out, "--data-dir", release(change))
+    assert numbers_of(out)["agreement"][0]["cohen"] is None and "NaN" not in out.read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ def note(members, archive, uid, **changes):
     name = f"{archive}/json/{relative(uid, 'json')}"
     record = json.loads(members[archive][name].decode("utf-8-sig"))
     record.update(changes)
-    members[archive][name] = json.dumps(record, ensure_ascii=False).encode()
+    members[archive][name] = json.dumps(record).encode()
     return record
 
 
@@ -170,7 +170,24 @@ def slip(members):
     note(members, "Text", IDS[0], content="好[over/")
 
 
+def nobodys_label(members):
+    data = note(members, "Text", IDS[0])["data"]
+    del data["A"]["Confidence_degree"]
+    note(members, "Text", IDS[0], data=data, emotion_result="fearful")
+
+
+def two_at_once(members):
+    note(members, "Multimodal", IDS[0], emotion_result="bored", **{"Continuous label_result": 9})
+
+
 FAULTS = [
+    (nobodys_label, {("votes", "wrong", IDS[0], "labelled fearful, which nobody chose")}),
+    (two_at_once, {("labels", "wrong", IDS[0], "'bored'"), ("scores", "wrong", IDS[0], "9 is no number")}),
+    (lambda members: note(members, "Audio", IDS[0], paragraphs={"startTime": "abc", "endTime": 2}), {("typed", "warning", IDS[0], "startTime 'abc'")}),
+    (lambda members: note(members, "Text", IDS[0], content=None), {("typed", "unknown", IDS[0], "not there: content")}),
+    (lambda members: note(members, "Text", IDS[0], content="[over/]好"), {("marks", "warning", IDS[0], "[over/]好")}),
+    (lambda members: note(members, "Text", IDS[0], content="[over/】好[/over]"), {("marks", "warning", IDS[0], "】")}),
+    (lambda members: note(members, "Text", IDS[0], emotion_result="\ud83d"), {("labels", "wrong", IDS[0], "ud83d")}),
     (missing_sound, {("media", "wrong", IDS[0], "annotation without wav")}),
     (missing_annotation, {("passes", "wrong", IDS[0], "no annotation in Video.tar"), ("utterances", "wrong", "G00001", "3 utterances")}),
     (lambda members: note(members, "Text", IDS[0], emotion_result="bored"), {("labels", "wrong", IDS[0], "'bored' is none of neutral")}),
@@ -239,6 +256,30 @@ def test_any_source_gives_the_same_findings(layout, tmp_path, clean):
     assert plain(found(audit)) == plain(clean)
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[:20_000], lambda data: b"version https://git-lfs.github.com/spec/v1\n"])
+def test_a_bad_shard_does_not_hide_the_others(tmp_path, damage):
+    for name, members in archives().items():
+        (tmp_path / name).mkdir()
+        for group in sorted({uid[:6] for uid in IDS}):
+            part = pack({member: data for member, data in members.items() if group in member})
+            (tmp_path / name / f"{group}.tar").write_bytes(damage(part) if (name, group) == ("Audio", "G00001") else part)
+    audit = verify(str(tmp_path))
+    assert [(finding.archive, finding.where) for finding in audit.of("archives")] == [("Audio", "G00001.tar")]
+    assert audit.examined["wav"] >= 20 and {finding.where[:6] for finding in audit.of("passes")} <= {"G00001"}
+
+
+def test_names_that_no_terminal_takes(tmp_path, release):
+    members = {"文本".encode("gbk").decode("utf-8", "surrogateescape") + name[4:]: data for name, data in archives()["Text"].items()}
+    out = release()
+    with tarfile.open(out / "Text.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    assert "\\udcce" in command("verify", "--data-dir", out, "--names", "99", status=1, env=environment).stdout
+
+
 def test_pinned_compares_bytes_and_excuses_what_the_release_itself_says(release, monkeypatch, tmp_path):
     out = release(lambda members: note(members, "Text", IDS[0], emotion_result="angry"))
     audit = verify(str(out), pinned=True)
@@ -271,9 +312,12 @@ def test_the_papers_rule():
 
 def test_wav_headers_with_other_chunks():
     sound = next(data for name, data in archives()["Audio"].items() if name.endswith(".wav"))
-    assert format_of(sound, len(sound)) == (44_100, 2, 16, (len(sound) - 44) // 4)
-    listed = sound[:36] + b"LIST" + (3).to_bytes(4, "little") + b"abc\0" + sound[36:]
-    assert format_of(listed[:100], len(listed)) == format_of(sound, len(sound))
+    expected = (44_100, 2, 16, (len(sound) - 44) // 4)
+    assert format_of(emotiontalk.Loaded("", sound)) == expected
+    for size in (3, 6_000):
+        chunk = b"LIST" + size.to_bytes(4, "little") + bytes(size + size % 2)
+        for at in (12, 36):
+            assert format_of(emotiontalk.Loaded("", sound[:at] + chunk + sound[at:])) == expected
 
 
 def test_unknown_commands_end_as_usage_errors():
