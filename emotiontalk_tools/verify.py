@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import hashlib
 import os
 import re
 import tempfile
@@ -21,6 +20,7 @@ import emotiontalk
 from emotiontalk import EMOTIONS, GROUPS, PASSES, BadUtteranceError, EmotionTalkError, Utterance, number
 
 from . import wav
+from .passing import Passing, PassingTar, read_into_of
 
 # What is checked, in the order of the table. A check of the content looks at what people typed, not at the copy of it.
 CHECKS = {
@@ -102,70 +102,6 @@ class Audit:
         return {"ok": self.ok, "archives": self.archives, "checks": checks}
 
 
-class Passing:
-    """A file whose bytes all go by once, forward, on their way to a SHA-256; for `Tar`, which reads it from front to back.
-
-    read_into: a function that fills a part of a writable view with the next bytes, and gives their number. A seek back
-    beyond the present block raises `ValueError`.
-    """
-
-    def __init__(self, read_into, size):
-        self._read_into, self.size = read_into, size
-        self.position, self.start, self.length = 0, 0, 0  # of the next read; of the block that is at hand
-        self._block = memoryview(bytearray(1 << 20))  # one, used again: fresh memory for each costs more than reading it
-        self._digest = hashlib.sha256()
-
-    def seek(self, offset, whence=os.SEEK_SET):
-        self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
-        return self.position
-
-    def tell(self):
-        return self.position
-
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
-    def _next_block(self):
-        self.start += self.length
-        self.length = self._read_into(self._block[: self.size - self.start]) if self.start < self.size else 0
-        self._digest.update(self._block[: self.length])
-        return self.length > 0
-
-    def read(self, size=-1):
-        if self.position < self.start:
-            raise ValueError("this file goes forward only")
-        end = self.size if size is None or size < 0 else min(self.size, self.position + size)
-        parts = []
-        while self.position < end:
-            offset = self.position - self.start
-            if offset < self.length:
-                parts.append(bytes(self._block[offset : min(self.length, end - self.start)]))
-                self.position += len(parts[-1])
-            elif not self._next_block():
-                break
-        return b"".join(parts)
-
-    def sha256(self):
-        """Of the whole file: what was not asked for goes by now."""
-        while self._next_block():
-            pass
-        return self._digest.hexdigest()
-
-
-class PassingTar(emotiontalk.Tar):
-    """A tar whose file is a `Passing`: a member can be read as long as it has not gone by."""
-
-    def read_into(self, member, view):
-        self.file.seek(member.offset)
-        data = self.file.read(len(view))
-        if len(data) < len(view):
-            raise EmotionTalkError(f"{self.path}: truncated within {member.name}.")
-        view[:] = data
-
-
 def verify(data_dir=None, token=None, pinned=False) -> Audit:
     """Audit the release at a folder or an address (default: the Hub). Progress goes to stderr.
 
@@ -179,8 +115,9 @@ def verify(data_dir=None, token=None, pinned=False) -> Audit:
         except EmotionTalkError as error:
             audit.add("archives", archive, f"{archive}.tar", str(error))
     _compare_archives(audit, ids)
+    pinned_ones = [name for name, found in audit.archives.items() if found.get("sha256") == emotiontalk.ARCHIVES[name][1]]
     for finding in audit.findings:
-        if finding.check in CONTENT and audit.archives.get(finding.archive, {}).get("sha256") == emotiontalk.ARCHIVES[finding.archive][1]:
+        if finding.state == "wrong" and finding.check in CONTENT and finding.archive in pinned_ones:
             finding.state = "warning"
     return audit
 
@@ -228,7 +165,7 @@ def _sources(archive, source, token, pinned):
                 file.seek(0)
                 passing = Passing(file.readinto, os.fstat(file.fileno()).st_size)
             else:
-                passing = Passing(_read_into(emotiontalk.RemoteReader(remote, 0, None)), remote.size)
+                passing = Passing(read_into_of(emotiontalk.RemoteReader(remote, 0, None)), remote.size)
             return [(url, lambda: PassingTar(archive, url, passing))], passing.size, passing.sha256
         paths = (cached,)
     size = sum(os.path.getsize(path) if os.path.isfile(path) else _bytes_within(emotiontalk.Tree(archive, path)) for path in paths)
@@ -237,15 +174,6 @@ def _sources(archive, source, token, pinned):
         return [(paths[0], lambda: PassingTar(archive, paths[0], passing))], size, passing.sha256
     kinds = [emotiontalk.Tree if os.path.isdir(path) else emotiontalk.Tar for path in paths]
     return [(path, functools.partial(kind, archive, path)) for path, kind in zip(paths, kinds)], size, lambda: None
-
-
-def _read_into(reader):
-    def read_into(view):
-        data = reader.read(len(view), all_of_it=False)
-        view[: len(data)] = data
-        return len(data)
-
-    return read_into
 
 
 def _bytes_within(part):

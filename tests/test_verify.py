@@ -290,6 +290,7 @@ def test_pinned_compares_bytes_and_excuses_what_the_release_itself_says(release,
     monkeypatch.setattr(emotiontalk, "ARCHIVES", facts)
     audit = verify(str(out), pinned=True)
     assert (audit.state("size"), audit.state("sha256"), audit.state("votes")) == ("ok", "ok", "warning")
+    assert {finding.state for finding in audit.of("typed")} == {"unknown"}
     server = HubServer(out)
     assert verify(server.url + "/files", pinned=True).state("sha256") == "ok"
     server.close()
