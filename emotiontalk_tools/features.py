@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import hashlib
-import io
 import json
 import math
 import multiprocessing
@@ -19,11 +18,11 @@ from pathlib import Path
 import datasets
 import numpy
 import soundfile
-import soxr
 from tqdm import tqdm
 
 from . import source
 from .errors import CommandError
+from .sound import decoded, undecodable
 
 RATE = 16_000  # Hz, of the sound that upstreams hear
 LOGMEL = {"n_fft": 400, "hop_length": 160, "n_mels": 80}
@@ -36,13 +35,6 @@ def open_upstream(name: str, layer: int = -1, device: str | None = None):
     if name == "text-tfidf":
         return TextTfidf()
     return LogMel() if name == "logmel" else Transformer(name, layer, device)
-
-
-def mono(sound: bytes, rate: int) -> numpy.ndarray:
-    """Samples of a sound file, −1…1, mono, at a rate in Hz."""
-    samples, given = soundfile.read(io.BytesIO(sound), dtype="float32", always_2d=True)
-    samples = sum(samples.T) / samples.shape[1]
-    return samples if given == rate or not len(samples) else soxr.resample(samples, given, rate, quality="HQ")
 
 
 class TextTfidf:
@@ -97,14 +89,14 @@ def _log_mel(uid, sound):
     try:
         return log_mel(sound)
     except soundfile.LibsndfileError as error:
-        raise source.undecodable(uid, error) from None
+        raise undecodable(uid, error) from None
 
 
 def log_mel(sound: bytes) -> numpy.ndarray:
     """The mean over time of a sound's log-mel spectrogram, 80 numbers in dB."""
     import librosa
 
-    samples = mono(sound, RATE)
+    samples = decoded(sound, RATE, channels=1)[0][:, 0]
     samples = numpy.pad(samples, (0, max(0, LOGMEL["n_fft"] - len(samples))))
     return librosa.power_to_db(librosa.feature.melspectrogram(y=samples, sr=RATE, **LOGMEL)).mean(axis=1)
 
@@ -171,9 +163,9 @@ class Transformer:
         rate = self.reader.sampling_rate
         for uid, sound in sounds:
             try:
-                samples = mono(sound, rate)
+                samples = decoded(sound, rate, channels=1)[0][:, 0]
             except soundfile.LibsndfileError as error:
-                raise source.undecodable(uid, error) from None
+                raise undecodable(uid, error) from None
             samples = numpy.pad(samples, (0, max(0, rate // 10 - len(samples))))  # the strides of an encoder need some
             yield self._mean(self.reader(samples, sampling_rate=rate, return_tensors="pt", return_attention_mask=True))
 

@@ -16,17 +16,16 @@ import os
 from pathlib import Path
 
 import datasets
-import numpy
 import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
-import soxr
 from tqdm import tqdm
 
 import emotiontalk
 
 from . import source
 from .errors import CommandError
+from .sound import decoded, undecodable
 
 SHARD_BYTES = 450 << 20  # a row group more stays below 500 MB
 ROW_GROUP_BYTES = 16 << 20
@@ -57,15 +56,9 @@ class Conversion:
 
     def __call__(self, sound: bytes) -> bytes:
         """A sound file rewritten. Raises `soundfile.LibsndfileError` for what is no sound."""
-        samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32", always_2d=True)
-        if self.channels == 1:
-            samples = (sum(samples.T) / samples.shape[1])[:, None]  # measured: numpy's mean along the short axis takes 8 times as long
-        elif self.channels == 2 and samples.shape[1] == 1:
-            samples = numpy.repeat(samples, 2, axis=1)
-        if self.sampling_rate and self.sampling_rate != rate and len(samples):
-            samples = soxr.resample(samples, rate, self.sampling_rate, quality="HQ")
+        samples, rate = decoded(sound, self.sampling_rate, self.channels)
         out = io.BytesIO()
-        soundfile.write(out, samples, self.sampling_rate or rate, format=(self.format or "wav").upper(), subtype="PCM_16")
+        soundfile.write(out, samples, rate, format=(self.format or "wav").upper(), subtype="PCM_16")
         return out.getvalue()
 
     def named(self, name: str, sound: bytes) -> bytes:
@@ -73,7 +66,7 @@ class Conversion:
         try:
             return self(sound)
         except soundfile.LibsndfileError as error:
-            raise source.undecodable(name, error) from None
+            raise undecodable(name, error) from None
 
 
 def features(config: str, conversion: Conversion) -> datasets.Features:
@@ -96,7 +89,6 @@ def write(
     conversion = conversion or Conversion()
     out.mkdir(parents=True, exist_ok=True)
     log = Log(out / "export.json", str(conversion))
-    log.mark(complete=False)
     with multiprocessing.Pool() if conversion else _NoPool() as pool:
         for config in configs:
             builder, splits = source.open_release(config, data_dir, cache_dir, token)
@@ -109,7 +101,7 @@ def write(
                         rows = _write_group(out / config, split, group, builder, kwargs, conversion, pool)
                         log.add(config, split, group, rows)
     write_card(out, log, conversion)
-    log.mark(complete=True)
+    log.finish()
 
 
 def finished_files(out: Path) -> list[Path]:
@@ -156,6 +148,7 @@ class Log:
                 "another folder, or delete that one."
             )
         self.told["sources"][config] = state
+        self.told["complete"] = False
         self.save()
 
     def has(self, config, split, group):
@@ -165,9 +158,9 @@ class Log:
         self.told["finished"].setdefault(config, {}).setdefault(split, {})[group] = rows
         self.save()
 
-    def mark(self, complete: bool):
-        """Note whether all that was asked for is there, and the card that names it."""
-        self.told["complete"] = complete
+    def finish(self):
+        """Note that all that was asked for is there, and the card that names it."""
+        self.told["complete"] = True
         self.save()
 
     def save(self):

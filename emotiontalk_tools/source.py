@@ -6,8 +6,6 @@ import datasets
 
 import emotiontalk
 
-from .errors import CommandError
-
 
 class _Everything:
     def __contains__(self, _):
@@ -57,8 +55,3 @@ def state(builder, paths: dict) -> dict:
         else:
             states[name] = [list(entry[1:]) for entry in emotiontalk._state(path)]
     return states
-
-
-def undecodable(uid: str, error: Exception) -> CommandError:
-    """The error for a sound that no library reads."""
-    return CommandError(f"{uid}: its sound cannot be decoded ({error}). `emotiontalk verify` names what is wrong with a copy.")

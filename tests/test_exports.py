@@ -157,7 +157,9 @@ def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
     command("parquet", out, "--config", "text", "--data-dir", first)
     moved = first.rename(tmp_path / "moved")
     command("parquet", out, "--config", "text", "--data-dir", moved)
+    told = (out / "export.json").read_bytes()
     assert "text of another release" in command("parquet", out, "--config", "text", "--data-dir", other, status=1).stderr
+    assert (out / "export.json").read_bytes() == told and json.loads(told)["complete"]
     (out / "export.json").write_text("{")
     assert "export.json is not what" in command("parquet", out, "--config", "text", "--data-dir", moved, status=1).stderr
 
