@@ -38,6 +38,8 @@ PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A confi
 
 def main():
     """Run the command line; what the user can mend is one message, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
     try:
         app(prog_name="emotiontalk")
     except Exception as error:
@@ -128,8 +130,10 @@ def push(
     elif dry_run and not export.exists():
         files = dict.fromkeys(push_.expected_files(configs or parquet_.CONFIGS))
     else:
-        if data_dir or not export.exists():  # goes on where a stopped one was, and refuses that of another release
+        if not export.exists():
             parquet_.write(export, configs or parquet_.CONFIGS, data_dir, cache_dir, token)
+        elif not dry_run and (export / "export.json").is_file():
+            parquet_.go_on(export, data_dir, cache_dir, token)
         files = push_.export_files(export, configs)
     typer.echo(push_.plan(repo, kind.value, files, private))
     if dry_run:

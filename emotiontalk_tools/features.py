@@ -17,12 +17,11 @@ from pathlib import Path
 
 import datasets
 import numpy
-import soundfile
 from tqdm import tqdm
 
 from . import source
 from .errors import CommandError
-from .sound import decoded, undecodable
+from .sound import SoundError, decoded, undecodable
 
 RATE = 16_000  # Hz, of the sound that upstreams hear
 LOGMEL = {"n_fft": 400, "hop_length": 160, "n_mels": 80}
@@ -88,7 +87,7 @@ class LogMel:
 def _log_mel(uid, sound):
     try:
         return log_mel(sound)
-    except soundfile.LibsndfileError as error:
+    except SoundError as error:
         raise undecodable(uid, error) from None
 
 
@@ -148,13 +147,19 @@ class Transformer:
 
         return [torch, transformers]
 
-    def _mean(self, inputs):
+    def _mean(self, given, **options):
         """The mean of the layer's hidden states, over what is no padding (Whisper's is always 30 s long)."""
         import torch
 
-        with torch.inference_mode():
-            states = self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[self.layer].squeeze(0)
-        mask = inputs.get("attention_mask")
+        try:
+            inputs = self.reader(given, return_tensors="pt", **options)
+            mask, first = inputs.get("attention_mask"), inputs[self.model.main_input_name]
+            if mask is None and first.ndim > 2:
+                raise CommandError(f"{self.name}: it pads sounds and does not say where: the padding would be averaged. Take another.")
+            with torch.inference_mode():
+                states = self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[self.layer].squeeze(0)
+        except (TypeError, KeyError, AttributeError, RuntimeError) as error:
+            raise CommandError(f"{self.name}: it is not used as encoders of transformers are ({error}). Take another.") from error
         share = 1 if mask is None else float(mask.sum()) / mask.numel()
         return states[: max(1, math.ceil(share * len(states)))].mean(dim=0).float().cpu().numpy()
 
@@ -164,15 +169,15 @@ class Transformer:
         for uid, sound in sounds:
             try:
                 samples = decoded(sound, rate, channels=1)[0][:, 0]
-            except soundfile.LibsndfileError as error:
+            except SoundError as error:
                 raise undecodable(uid, error) from None
             samples = numpy.pad(samples, (0, max(0, rate // 10 - len(samples))))  # the strides of an encoder need some
-            yield self._mean(self.reader(samples, sampling_rate=rate, return_tensors="pt", return_attention_mask=True))
+            yield self._mean(samples, sampling_rate=rate, return_attention_mask=True)
 
     def of_lines(self, texts):
         """Yield a vector for each of the texts."""
         for text in texts:
-            yield self._mean(self.reader(text or " ", return_tensors="pt", truncation=True))
+            yield self._mean(text or " ", truncation=True)
 
 
 def extract(upstream, builder, splits: dict, cache_dir: str | None, classes: int = 7):
@@ -244,7 +249,7 @@ def _sounds(builder, kwargs, split):
 
 def _cache_path(upstream, builder, kwargs, split, cache_dir):
     state = source.state(builder, kwargs["paths"])
-    if None in state.values():  # nothing tells whether what is behind that address is still the same
+    if any(None in known for known in state.values()):  # nothing tells whether what is behind that address is still the same
         state = {"once": os.urandom(16).hex()}
     versions = [module.__version__ for module in upstream.modules()]
     told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, kwargs["groups"], state]

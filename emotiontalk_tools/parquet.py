@@ -25,7 +25,7 @@ import emotiontalk
 
 from . import source
 from .errors import CommandError
-from .sound import decoded, undecodable
+from .sound import SoundError, decoded, undecodable
 
 SHARD_BYTES = 450 << 20  # a row group more stays below 500 MB
 ROW_GROUP_BYTES = 16 << 20
@@ -55,7 +55,7 @@ class Conversion:
         return f"converted to {rate}, {channels}, 16 bit {(self.format or 'wav').upper()}"
 
     def __call__(self, sound: bytes) -> bytes:
-        """A sound file rewritten. Raises `soundfile.LibsndfileError` for what is no sound."""
+        """A sound file rewritten. Raises `SoundError`."""
         samples, rate = decoded(sound, self.sampling_rate, self.channels)
         out = io.BytesIO()
         soundfile.write(out, samples, rate, format=(self.format or "wav").upper(), subtype="PCM_16")
@@ -65,7 +65,7 @@ class Conversion:
         """As calling it, but what is no sound is a `CommandError` with this name."""
         try:
             return self(sound)
-        except soundfile.LibsndfileError as error:
+        except SoundError as error:
             raise undecodable(name, error) from None
 
 
@@ -89,6 +89,7 @@ def write(
     conversion = conversion or Conversion()
     out.mkdir(parents=True, exist_ok=True)
     log = Log(out / "export.json", str(conversion))
+    log.ask(configs, data_dir, conversion)
     with multiprocessing.Pool() if conversion else _NoPool() as pool:
         for config in configs:
             builder, splits = source.open_release(config, data_dir, cache_dir, token)
@@ -104,14 +105,24 @@ def write(
     log.finish()
 
 
+def go_on(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None):
+    """Finish an export that is there, from the source and with the conversion it was begun with.
+
+    data_dir: where the archives are now; then a finished export is compared with them, too.
+    """
+    told = Log(out / "export.json").told
+    if data_dir or not told["complete"]:
+        asked = told["asked"]
+        write(out, asked["configs"], data_dir or asked["data_dir"], cache_dir, token, Conversion(*asked["conversion"]))
+
+
 def finished_files(out: Path) -> list[Path]:
     """Card and shards of a finished export. Raises `CommandError` for one that was stopped half way, or lacks shards."""
-    again = f"run `emotiontalk parquet {out}` (it goes on where it was)"
     if not (out / "export.json").is_file():
-        raise CommandError(f"{out} holds no export: {again}, or name its folder.")
+        raise CommandError(f"{out} holds no export: run `emotiontalk parquet {out}`, or name its folder.")
     log = Log(out / "export.json")
-    if not log.told.get("complete"):
-        raise CommandError(f"{out} is not a finished export: {again}.")
+    if not log.told["complete"]:
+        raise CommandError(f"{out} is not a finished export: run the command that began it again, it goes on where it was.")
     files = [out / "README.md"]
     for config, splits in log.told["finished"].items():
         for split, groups in splits.items():
@@ -128,25 +139,37 @@ class Log:
 
     def __init__(self, path: Path, sound: str | None = None):
         self.path = path
-        self.told = {"sound": sound, "version": str(emotiontalk.EmotionTalk.VERSION), "sources": {}, "finished": {}}
+        self.told = {"sound": sound, "version": str(emotiontalk.EmotionTalk.VERSION), "asked": None, "sources": {}, "finished": {},
+                     "complete": False}  # fmt: skip
         if path.is_file():
             try:
                 told = json.loads(path.read_text(encoding="utf-8"))
                 other = told["version"] != self.told["version"] or sound not in (None, told["sound"])
-                told["sources"], told["finished"]
+                told["asked"], told["sources"], told["finished"], told["complete"]
             except (ValueError, KeyError, TypeError):
                 raise CommandError(f"{path} is not what `emotiontalk parquet` writes: choose another folder.") from None
             if other:
                 raise CommandError(f"{path.parent} holds an export whose sound is {told['sound']}: choose another folder.")
             self.told = told
 
+    def ask(self, configs, data_dir, conversion):
+        """Note what is asked for, so that a stopped run can be gone on with; saved with the first config that is started."""
+        known = self.told["asked"]["configs"] if self.told["asked"] else []
+        told = (conversion.sampling_rate, conversion.channels, conversion.format)
+        configs = [*known, *(config for config in configs if config not in known)]
+        if data_dir and not emotiontalk.is_remote(data_dir):
+            data_dir = os.path.abspath(data_dir)
+        self.told["asked"] = {"configs": configs, "data_dir": data_dir, "conversion": told}
+
     def start(self, config, state):
-        """Note what release a config is written from. Raises `CommandError` if groups of another one are there."""
-        if self.told["finished"].get(config) and self.told["sources"].get(config) != state:
-            raise CommandError(
-                f"{self.path.parent} holds {config} of another release, or of archives that have changed since: choose "
-                "another folder, or delete that one."
-            )
+        """Note what release a config is written from. Raises `CommandError` if something of another one is there."""
+        for other, known in self.told["sources"].items():
+            changed = [name for name in state if self.told["finished"].get(other) and known.get(name, state[name]) != state[name]]
+            if changed:
+                raise CommandError(
+                    f"{self.path.parent} holds {other} of another release, or of a {changed[0]}.tar that has changed since: choose "
+                    "another folder, or delete that one."
+                )
         self.told["sources"][config] = state
         self.told["complete"] = False
         self.save()

@@ -52,16 +52,16 @@ def script_files(repo: str) -> dict:
 
 
 def export_files(export: Path, configs=()) -> dict:
-    """A finished export: path in the repository -> `Path`. configs: all that it may hold, where the user named them.
+    """A finished export: path in the repository -> `Path`. configs: what it must hold, where the user named them.
 
-    Raises `CommandError` for an export that is not finished, or holds another config: it goes as a whole.
+    Raises `CommandError` for an export that is not finished, or holds other configs: it goes as a whole.
     """
     files = {path.relative_to(export).as_posix(): path for path in parquet.finished_files(export)}
-    others = sorted({name.split("/")[0] for name in files if "/" in name} - set(configs))
-    if configs and others:
+    there = {name.split("/")[0] for name in files if "/" in name}
+    if configs and there != set(configs):
         raise CommandError(
-            f"{export} holds {', '.join(others)}, too: an export is pushed as a whole. Name all of its configs, or export "
-            f"{', '.join(configs)} to a folder of its own (--export)."
+            f"{export} holds {', '.join(sorted(there))}: an export is pushed as a whole. Export {', '.join(configs)} to a folder "
+            "of its own (--export), or leave --config away."
         )
     return files
 
@@ -75,8 +75,8 @@ def expected_files(configs) -> list[str]:
 def plan(repo: str, kind: str, files: dict, private: bool) -> str:
     """What would be sent where, as text: each file with its size in bytes, and the terms of the licence."""
     lines = [f"{_size(content):>15}  {name}" for name, content in files.items()]
-    visibility = "private" if private else "public"
-    return "\n".join([f"To {repo} ({visibility} dataset repository), as {kind}:", *lines, "", TERMS])
+    visibility = "private, or refused" if private else "public where it is not there yet"
+    return "\n".join([f"To the dataset repository {repo} ({visibility}), as {kind}:", *lines, "", TERMS])
 
 
 def _size(content) -> str:
@@ -90,7 +90,7 @@ def push(repo: str, kind: str, files: dict, private: bool, token: str | None = N
 
     Returns its address, and the shards of an earlier export that were removed. private: the repository is made private,
     and one that is there already must be. Raises `CommandError`, before anything is sent, where it is public, holds the
-    dataset as the other kind, or, for Parquet, anything else.
+    dataset as the other kind, or anything else.
     """
     api = huggingface_hub.HfApi(token=token)
     present = _info(api, repo)
@@ -102,7 +102,7 @@ def push(repo: str, kind: str, files: dict, private: bool, token: str | None = N
             f"{repo} is public; nothing was uploaded. Make it private in its settings, take another repository, or "
             "pass --public if you may publish there what would go."
         )
-    _check_kind(repo, present, kind)
+    _check_kind(repo, present, kind, files)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder, name)
@@ -126,13 +126,13 @@ def _names(info):
     return {sibling.rfilename for sibling in (info and info.siblings) or ()}
 
 
-def _check_kind(repo, info, kind):
+def _check_kind(repo, info, kind, files):
     names = _names(info)
     script = f"{repo.split('/')[1]}.py"
     if kind == "script" and any(name.endswith(".parquet") for name in names):
         raise CommandError(f"{repo} holds Parquet files, which the script would hide. Take another repository for it.")
     if kind == "parquet" and script in names:
         raise CommandError(f"{repo} holds {script}, for which datasets 4 refuses a repository. Take another one for Parquet.")
-    others = sorted(name for name in names - {"README.md", ".gitattributes"} if not SHARD.fullmatch(name))
-    if kind == "parquet" and others:
-        raise CommandError(f"{repo} holds {', '.join(others[:3])}, which is no part of an export. Take another repository for it.")
+    others = sorted(name for name in names - {".gitattributes", *files} if not SHARD.fullmatch(name))
+    if others and not (kind == "script" and script in names):
+        raise CommandError(f"{repo} holds {', '.join(others[:3])}, which is not EmotionTalk's. Take another repository for it.")

@@ -17,7 +17,6 @@ import jinja2
 import numpy
 import pandas
 import sklearn.metrics
-import soundfile
 import statsmodels.stats.inter_rater
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ from emotiontalk import ANNOTATORS, EMOTIONS, PASSES, SENTIMENTS, SPLITS
 from . import plots, source, wav
 from .errors import CommandError
 from .parquet import Conversion
+from .sound import SoundError
 
 PAPER_KAPPA = {"text": 0.66, "audio": 0.79, "video": 0.73, "multimodal": 0.78}  # Fleiss' kappa, section 3 of the paper
 PLAYED = Conversion(16_000, 1, "flac")  # small, and every browser plays it
@@ -82,7 +82,7 @@ def _clip(utterance, split, labels, score) -> dict:
     """What the listening table shows of an utterance, its sound as a data address."""
     try:
         sound = base64.b64encode(PLAYED(utterance.media.read())).decode()
-    except soundfile.LibsndfileError:
+    except SoundError:
         sound = None
     votes = utterance.votes("multimodal")
     captions = utterance.captions()

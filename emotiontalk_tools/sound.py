@@ -11,13 +11,22 @@ import soxr
 from .errors import CommandError
 
 
+class SoundError(ValueError):
+    """What is in a sound file cannot be heard."""
+
+
 def decoded(sound: bytes, rate: int | None = None, channels: int | None = None):
     """(samples (frames, channels), float32, −1…1; their rate in Hz) of a sound file.
 
     rate: resample to this (soxr, high quality); channels: 1 is the mean of all, 2 doubles a single one; None keeps.
-    Raises `soundfile.LibsndfileError` for what is no sound.
+    Raises `SoundError` for what is no sound, or holds samples that are no numbers.
     """
-    samples, given = soundfile.read(io.BytesIO(sound), dtype="float32", always_2d=True)
+    try:
+        samples, given = soundfile.read(io.BytesIO(sound), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise SoundError(str(error)) from None
+    if not numpy.isfinite(samples).all():
+        raise SoundError("some of its samples are no finite numbers")
     if channels == 1:
         samples = (sum(samples.T) / samples.shape[1])[:, None]  # measured: numpy's mean along the short axis takes 8 times as long
     elif channels == 2 and samples.shape[1] == 1:

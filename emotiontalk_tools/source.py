@@ -45,13 +45,13 @@ def utterances(builder, gen_kwargs: dict):
 def state(builder, paths: dict) -> dict:
     """What tells the archives of one release from those of another, JSON-ready; not where a folder of them stands.
 
-    paths: as in `gen_kwargs`. Behind an address the size and the entity tag; None where the server gives no tag.
+    paths: as in `gen_kwargs`. Behind an address: address, size and entity tag, None where the server gives none.
     """
     states = {}
     for name, path in paths.items():
         if emotiontalk.is_remote(path):
             file = emotiontalk.open_archive(name, path, builder.token).file
-            states[name] = file.tag and [path, file.size, file.tag]
+            states[name] = [path, file.size, file.tag]
         else:
             states[name] = [list(entry[1:]) for entry in emotiontalk._state(path)]
     return states

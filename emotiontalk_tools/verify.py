@@ -112,7 +112,7 @@ def verify(data_dir=None, token=None, pinned=False) -> Audit:
     for archive in emotiontalk.ARCHIVES:
         try:
             ids[archive] = _audit_archive(audit, archive, data_dir or emotiontalk.DEFAULT_SOURCE, token, pinned)
-        except EmotionTalkError as error:
+        except (EmotionTalkError, OSError) as error:
             audit.add("archives", archive, f"{archive}.tar", str(error))
     _compare_archives(audit, ids)
     pinned_ones = [name for name, found in audit.archives.items() if found.get("sha256") == emotiontalk.ARCHIVES[name][1]]
@@ -132,7 +132,7 @@ def _audit_archive(audit, archive, source, token, pinned):
         try:
             _audit_part(audit, archive, opened(), seen, f"{archive}.tar" if label == f"{archive}.tar" else f"{archive}, {label}")
             audit.examined["archives"] += 1
-        except EmotionTalkError as error:  # the rest of this file cannot be read; what was read still counts
+        except (EmotionTalkError, OSError) as error:  # the rest of this file cannot be read; what was read still counts
             audit.add("archives", archive, label, str(error))
     # another size is another SHA-256: not worth reading 14.8 GB for
     told["sha256"] = finish() if pinned and size == emotiontalk.ARCHIVES[archive][0] else None

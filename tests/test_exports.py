@@ -160,6 +160,9 @@ def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
     told = (out / "export.json").read_bytes()
     assert "text of another release" in command("parquet", out, "--config", "text", "--data-dir", other, status=1).stderr
     assert (out / "export.json").read_bytes() == told and json.loads(told)["complete"]
+    assert "is not in" in command("parquet", out, "--config", "text", "--data-dir", tmp_path / "none", status=1).stderr
+    mixed = command("parquet", out, "--config", "dialogues", "--data-dir", other, status=1).stderr  # another config, the same archive
+    assert "Text.tar that has changed" in mixed and (out / "export.json").read_bytes() == told
     (out / "export.json").write_text("{")
     assert "export.json is not what" in command("parquet", out, "--config", "text", "--data-dir", moved, status=1).stderr
 

@@ -13,7 +13,8 @@ from conftest import PROJECT, command
 from hub_server import HubServer
 
 from emotiontalk_tools import features, probe
-from emotiontalk_tools.dummy import relative, utterances
+from emotiontalk_tools.dummy import archives, relative, utterances
+from emotiontalk_tools.errors import CommandError
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 
@@ -140,6 +141,22 @@ def test_padding_is_not_averaged(tmp_path):
     with torch.inference_mode():
         states = upstream.model(upstream.reader(samples, sampling_rate=16_000, return_tensors="pt").input_features).last_hidden_state[0]
     assert len(states) == 1_500 and vector == pytest.approx(states[:100].mean(dim=0).numpy(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_an_encoder_that_hides_its_padding_is_refused(tmp_path):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+
+    class Padding:  # as the extractors of spectrograms of one length: no mask
+        sampling_rate = 16_000
+
+        def __call__(self, samples, **_):
+            return transformers.BatchFeature({"input_values": torch.zeros(1, 1_024, 128)})
+
+    upstream = features.open_upstream(str(encoder(tmp_path / "encoder", "audio")))
+    upstream.reader = Padding()
+    with pytest.raises(CommandError, match="the padding would be averaged"):
+        next(upstream.of_sounds([("a", next(d for n, d in archives()["Audio"].items() if n.endswith(".wav")))]))
 
 
 @pytest.mark.slow

@@ -153,15 +153,22 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     assert check(*loaded(at, "me/a", "text")) == 0
     log = json.loads((tmp_path / "e/export.json").read_text())
     (tmp_path / "e/export.json").write_text(json.dumps({**log, "complete": False}))
-    assert f"run `emotiontalk parquet {tmp_path / 'e'}`" in refused(*arguments[:-2], env=at)
-    command(*arguments, env=at)  # with the source at hand it goes on where it was
+    assert "not a finished export" in refused(*arguments[:-2], "--dry-run", env=at)
+    before = sorted((tmp_path / "e").rglob("*"))
+    command(*arguments[:-4], env=at)  # it goes on where it was, with what it was begun with
+    assert sorted((tmp_path / "e").rglob("*")) == before and json.loads((tmp_path / "e/export.json").read_text())["complete"]
     shutil.rmtree(tmp_path / "e/text")
-    assert "shards of G00002 are gone" in refused(*arguments[:-2], env=at)
+    assert "shards of G00002 are gone" in refused(*arguments[:-4], env=at)
 
 
 def test_configs_that_were_not_asked_for_do_not_go_along(hub, at, export):
     arguments = ("push", "me/a", "--as", "parquet", "--export", export, "--public")
-    assert "holds audio, too" in refused(*arguments, "--config", "text", env=at)
+    for configs in (("text",), ("audio", "text", "dialogues")):
+        options = [option for config in configs for option in ("--config", config)]
+        assert "holds audio, text" in refused(*arguments, *options, env=at)
+    before = sorted(export.rglob("*"))
+    said = command(*arguments, "--data-dir", DUMMY, "--dry-run", env=at).stdout
+    assert "multimodal" not in said and sorted(export.rglob("*")) == before
     assert hub.log == [] and hub.repos == {}
 
 
@@ -170,7 +177,9 @@ def test_what_else_is_in_a_repository_stays(hub, at, export):
     for name in ("README.md", "data/train-00000-of-00001.parquet"):
         (hub.folder / "me/other" / name).parent.mkdir(parents=True, exist_ok=True)
         (hub.folder / "me/other" / name).write_bytes(b"somebody's own")
-    assert "no part of an export" in refused("push", "me/other", "--as", "parquet", "--export", export, env=at)
+    assert "not EmotionTalk's" in refused("push", "me/other", "--as", "parquet", "--export", export, env=at)
+    (hub.folder / "me/other/data/train-00000-of-00001.parquet").rename(hub.folder / "me/other/data/train.csv")
+    assert "data/train.csv" in refused("push", "me/other", env=at)
     assert all(path.read_bytes() == b"somebody's own" for path in hub.files("me/other").values())
 
 

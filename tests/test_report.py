@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import shutil
+import struct
 import tarfile
 import wave
 
@@ -197,6 +198,20 @@ def test_what_people_typed_is_text_on_the_page(tmp_path, release):
     command("report", "--out", out, "--data-dir", release(change))
     text = out.read_text(encoding="utf-8")
     assert "alert(1)" in text and "<script>alert(1)" not in text
+
+
+def test_sounds_that_are_no_sounds_have_no_player(tmp_path, release):
+    def change(members):
+        for name in members["Audio"]:
+            if name.endswith(".wav"):
+                form, samples = struct.pack("<HHIIHH", 3, 1, 44_100, 4 * 44_100, 4, 32), b"\0\0\xc0\x7f" * 500  # floats, each NaN
+                members["Audio"][name] = b"RIFF" + struct.pack("<I", 36 + 2000) + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", 2000) + samples
+
+    out, bad = tmp_path / "report.html", release(change)
+    command("report", "--out", out, "--data-dir", bad)
+    assert "<audio" not in out.read_text(encoding="utf-8").split("<main>")[1] and numbers_of(out)["hours"] > 0
+    run = command("probe", "--upstream", "logmel", "--config", "audio", "--data-dir", bad, "--cache-dir", tmp_path, status=1)
+    assert "no finite numbers" in run.stderr and "Traceback" not in run.stderr
 
 
 def test_odd_texts_and_one_class_alone_give_a_page(tmp_path, release):
