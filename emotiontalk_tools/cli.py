@@ -39,7 +39,8 @@ PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A confi
 def main():
     """Run the command line; what the user can mend is one message, not a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
     try:
         app(prog_name="emotiontalk")
     except Exception as error:
