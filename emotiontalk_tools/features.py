@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import hashlib
 import json
 import math
@@ -132,8 +133,9 @@ class Transformer:
         self.model.eval().to(self.device)
 
     def settings(self):
-        return {"layer": self.layer, "model_revision": getattr(self.model.config, "_commit_hash", None), "weights": self.weights()}
+        return {"layer": self.layer, "model_revision": getattr(self.model.config, "_commit_hash", None), "weights": self.weights}
 
+    @functools.cached_property
     def weights(self):
         """A digest of the parameters: what a folder holds can change under its name."""
         digest = hashlib.sha256()
@@ -183,7 +185,8 @@ class Transformer:
 def extract(upstream, builder, splits: dict, cache_dir: str | None, classes: int = 7):
     """(split -> features (utterances, dimensions), split -> labels 0…classes-1) of a config, utterances sorted by id.
 
-    classes: 7, or 4 for the paper's four, which are the first ones; utterances of the others are left out. Dense features are kept below `cache_dir` (default: that of `datasets`), by upstream, config and archives.
+    classes: 7, or 4 for the paper's four, which are the first ones; utterances of the others are left out.
+    Dense features are kept below `cache_dir` (default: that of `datasets`), by upstream, config and archives.
     """
     if upstream.modality == "text":
         builder.unread = source.EVERYTHING
@@ -230,8 +233,7 @@ def _check(labels):
 
 
 def _texts(builder, kwargs, split):
-    examples = tqdm(builder._generate_examples(**kwargs), total=source.count(kwargs), unit=" utterances", desc=f"reading {split}")
-    pairs = [(example["text"] or "", example["emotion"]) for _, example in examples]
+    pairs = [(example["text"] or "", example["emotion"]) for _, example in source.examples(builder, kwargs, f"reading {split}")]
     return [text for text, _ in pairs], numpy.array([label for _, label in pairs])
 
 
@@ -240,7 +242,7 @@ def _sounds(builder, kwargs, split):
     labels = []
 
     def sounds():
-        for _, example in tqdm(builder._generate_examples(**kwargs), total=source.count(kwargs), unit=" utterances", desc=split):
+        for _, example in source.examples(builder, kwargs, split):
             labels.append(example["emotion"])
             yield example["id"], example["audio"]["bytes"].read()
 

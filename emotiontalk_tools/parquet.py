@@ -9,6 +9,7 @@ are finished, so that a run that was stopped goes on with the next group.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import multiprocessing
@@ -50,7 +51,7 @@ class Conversion:
     def __str__(self):
         if not self:
             return "as released: the bytes of the WAV files, unchanged"
-        rate = f"{self.sampling_rate or 44_100:,} Hz (soxr, high quality)" if self.sampling_rate else "44,100 Hz"
+        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "44,100 Hz"
         channels = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}[self.channels]
         return f"converted to {rate}, {channels}, 16 bit {(self.format or 'wav').upper()}"
 
@@ -90,7 +91,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     log = Log(out / "export.json", str(conversion))
     log.ask(configs, data_dir, conversion)
-    with multiprocessing.Pool() if conversion else _NoPool() as pool:
+    with multiprocessing.Pool() if conversion else contextlib.nullcontext() as pool:
         for config in configs:
             builder, splits = source.open_release(config, data_dir, cache_dir, token)
             log.start(config, source.state(builder, next(iter(splits.values()))["paths"]))
@@ -190,14 +191,6 @@ class Log:
         partial = self.path.with_suffix(".part")
         partial.write_text(json.dumps(self.told, indent=1), encoding="utf-8")
         os.replace(partial, self.path)
-
-
-class _NoPool:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
 
 
 def _write_group(folder: Path, split, group, builder, kwargs, conversion, pool) -> int:

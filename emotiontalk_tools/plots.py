@@ -43,7 +43,7 @@ def _svg(label, draw) -> str:
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :].replace(TEXT, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    return re.sub(r' width="[^"]*pt" height="[^"]*pt"|height="[^"]*pt" | width="[^"]*pt"', "", svg, count=2).replace(
+    return re.sub(r' (?:width|height)="[^"]*pt"', "", svg, count=2).replace(
         "<svg", f'<svg role="img" aria-label="{label}; the table below has the numbers"', 1
     )
 

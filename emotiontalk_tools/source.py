@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datasets
+from tqdm import tqdm
 
 import emotiontalk
 
@@ -31,6 +32,11 @@ def open_release(config: str, data_dir: str | None, cache_dir: str | None, token
 def count(gen_kwargs: dict) -> int | None:
     """Utterances of the groups of a split where the release is whole; None where nobody knows before reading."""
     return sum(emotiontalk.GROUPS[group] for group in gen_kwargs["groups"]) if gen_kwargs["whole"] else None
+
+
+def examples(builder, gen_kwargs: dict, label: str):
+    """The (id, example) of a split, sorted by id, behind a progress bar."""
+    return tqdm(builder._generate_examples(**gen_kwargs), total=count(gen_kwargs), unit=" utterances", desc=label)
 
 
 def utterances(builder, gen_kwargs: dict):

@@ -13,8 +13,6 @@ import json
 import os
 from pathlib import Path
 
-from tqdm import tqdm
-
 from . import source
 
 
@@ -27,8 +25,7 @@ def write(out: Path, data_dir: str | None = None, cache_dir: str | None = None, 
     builder.unread = finished = frozenset(path.stem for path in sounds.glob("*.wav"))
     written = 0
     with open(_partial(manifest), "w", encoding="utf-8", newline="\n") as file:
-        examples = builder._generate_examples(**splits["test"])
-        for uid, example in tqdm(examples, total=source.count(splits["test"]), unit=" utterances", desc="zh-en"):
+        for uid, example in source.examples(builder, splits["test"], "zh-en"):
             sound = example.pop("audio")["bytes"]
             if uid not in finished:
                 path = sounds / f"{uid}.wav"
