@@ -1,14 +1,17 @@
-"""EmotionTalk: a `datasets` loading script for the Chinese multimodal emotion corpus.
+"""EmotionTalk, the Chinese multimodal emotion corpus, for Hugging Face `datasets`.
 
 23.6 hours of acted Mandarin dialogue, 19,250 utterances, sound + video + text, four separate labelling
 passes, a sentiment score and captions (Sun et al., *EmotionTalk*, arXiv 2505.23018; Hub dataset
 `BAAI/Emotiontalk`, gated, CC BY-NC-SA 4.0).
 
-    load_dataset("./emotiontalk.py", data_dir="RELEASE", trust_remote_code=True)            # multimodal
-    load_dataset("./emotiontalk.py", "audio", data_dir="RELEASE", split="test", streaming=True)
+    import emotiontalk
+
+    emotiontalk.load_dataset("audio", split="test", data_dir="RELEASE")     # on every version of `datasets`
+    datasets.load_dataset("./emotiontalk.py", "audio", split="test", data_dir="RELEASE", trust_remote_code=True)  # below 4
 
 The page reads from top to bottom: the facts about the release, the archives (how a group's bytes are
-found), the annotations (how what people typed becomes a field), the configs, the builder.
+found), the annotations (how what people typed becomes a field), the configs, the builder, `load_dataset`
+and `decode_audio`.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import functools
 import glob
 import gzip
 import hashlib
+import importlib
+import io
 import json
 import lzma
 import math
@@ -37,10 +42,12 @@ import datasets
 import datasets.builder
 import filelock
 import huggingface_hub
+import numpy as np
 import pyarrow as pa
-import requests
-import urllib3
 
+__version__ = "1.1.0"
+
+MAJOR = int(datasets.__version__.split(".")[0])
 logger = datasets.utils.logging.get_logger(__name__)
 
 # ---------------------------------------------------------------------------------------------------------
@@ -130,8 +137,16 @@ class MissingArchiveError(EmotionTalkError, FileNotFoundError):
     """An archive that the config needs is not where it was looked for."""
 
 
+class NoUtteranceError(EmotionTalkError):
+    """The release at hand has no utterance of a split that was asked for."""
+
+
 class BadUtteranceError(EmotionTalkError):
     """One utterance cannot be given as it should be; `strict=False` passes over it."""
+
+
+class SoundError(ValueError):
+    """What is in a sound file cannot be heard."""
 
 
 def _damaged(archive, path, what):
@@ -456,9 +471,41 @@ def http_url(url):
     return f"{datasets.config.HF_ENDPOINT}/datasets/{repo}/resolve/{urllib.parse.quote(revision, safe='')}/{path}"
 
 
-@functools.lru_cache(maxsize=1)
-def _session(process):
-    return requests.Session()  # connections are kept open, but never shared with a forked worker
+# What the session of `huggingface_hub` raises: httpx has a base class of its own, the errors of requests are OSErrors.
+NETWORK_ERRORS = (OSError, huggingface_hub.utils.HfHubHTTPError.__bases__[0])
+
+
+class Answer:
+    """A streamed answer to a GET by the session of `huggingface_hub`: requests below its 1.0, httpx from 1.0 on.
+
+    The session follows redirects, and sends a token to no other host.
+    """
+
+    def __init__(self, url, headers):
+        session = huggingface_hub.utils.get_session()
+        if hasattr(session, "build_request"):
+            connect, read = TIMEOUTS
+            request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
+            self._response = session.send(request, stream=True, follow_redirects=True)
+            self._chunks = self._response.iter_raw()
+        else:
+            self._response = session.get(url, headers=headers, stream=True, timeout=TIMEOUTS)
+            self._chunks = self._response.iter_content(1 << 16)
+        self.status, self.headers = self._response.status_code, self._response.headers
+        self._rest = memoryview(b"")
+
+    def read(self, size):
+        """The next bytes, at most `size`; none at the end. Raises one of `NETWORK_ERRORS`."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def close(self):
+        self._response.close()
 
 
 def offline():
@@ -479,7 +526,7 @@ class RemoteFile:
         return RemoteReader(self, 0, length).read(length, all_of_it=False)
 
     def connect(self, start, end):
-        """A response whose body is the bytes from `start` to `end` (None: the end of the file).
+        """An `Answer` whose body is the bytes from `start` to `end` (None: the end of the file).
 
         Raises `EmotionTalkError` for what will not change, `ConnectionError` for what another try may mend.
         """
@@ -497,10 +544,10 @@ class RemoteFile:
             except (OSError, ValueError) as error:
                 raise EmotionTalkError(f"{self.path}: there is no token to send ({error}). {SEND_TOKEN}") from None
         try:
-            response = _session(os.getpid()).get(self.url, headers=headers, stream=True, timeout=TIMEOUTS)
-        except requests.RequestException as error:
+            response = Answer(self.url, headers)
+        except NETWORK_ERRORS as error:
             raise ConnectionError(f"no connection: {_reason(error)}") from None
-        status = response.status_code
+        status = response.status
         if status in (416, 501) and self.ranged is None:  # no ranges at all, or an empty file
             response.close()
             self.ranged = False
@@ -530,7 +577,7 @@ class RemoteFile:
             raise EmotionTalkError(f"{self.path}: the server gives another range or another file than before. Run again.")
         self.size, self.tag = size, tag
         while start and not self.ranged:  # the whole file comes: pass over what is there already
-            passed = len(response.raw.read(min(start, 1 << 20)))
+            passed = len(response.read(min(start, 1 << 20)))
             if not passed:
                 response.close()
                 raise ConnectionError("the answer was cut short")
@@ -596,7 +643,7 @@ class RemoteReader:
                 if self.response is None:
                     self.asked = self.end and max(self.end, self.position + size - len(data))
                     self.response = self.file.connect(self.position, self.asked)
-                chunk = self.response.raw.read(min(size - len(data), 1 << 20))
+                chunk = self.response.read(size - len(data))
                 if not chunk:
                     if self.file.size is None or self.position >= self.file.size:
                         break
@@ -604,7 +651,7 @@ class RemoteReader:
                         raise ConnectionError("the answer was cut short")
                     self.close()
                     continue
-            except (OSError, urllib3.exceptions.HTTPError) as error:
+            except NETWORK_ERRORS as error:
                 if isinstance(error, EmotionTalkError):
                     raise
                 self._broken(error)
@@ -1071,6 +1118,11 @@ class Utterance:
         data = _dict(self.annotations[name].get("data"))
         return [self._vote(annotator, _dict(data.get(annotator))) for annotator in ANNOTATORS]
 
+    def soft_label(self):
+        """The shares of the five votes of the own pass among the seven emotions, 0…1; None where a vote is missing."""
+        given = [vote["emotion"] for vote in self.votes(self.own)]
+        return None if None in given else [given.count(label) / len(given) for label in range(len(EMOTIONS))]
+
     @staticmethod
     def _vote(annotator, vote):
         tenths = number(vote.get("Confidence_degree"), 1, 9)
@@ -1090,12 +1142,12 @@ class Utterance:
 
 @dataclasses.dataclass
 class EmotionTalkConfig(datasets.BuilderConfig):
-    """The options of `load_dataset`, beside the config's name.
+    """The options of the loader, beside the config's name.
 
     label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral,
         happy, sad or angry, the paper's "Four" setting. Class numbers stay the same.
-    prepare_splits: prepare only these, for example ["test"]; None prepares all. (By itself `split="test"`
-        makes `datasets` prepare every split.)
+    prepare_splits: prepare only these, for example ["test"]; None prepares all. For the script alone: there
+        `split="test"` makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
     strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or
         the reverse, JSON that does not parse, unknown emotion, score out of range); False passes over it
         and logs how many and which.
@@ -1108,9 +1160,10 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     strict: bool = True
 
     def create_config_id(self, config_kwargs, custom_features=None):
-        """As in `datasets`, but a changed archive in the same folder is not mistaken for the cached one."""
+        """As in `datasets`, but what is prepared from other archives, or by a `datasets` that writes features in another
+        way (`List` from 4 on, `Video` from 3.2 on), is not mistaken for what is asked for."""
         self.check()
-        kwargs = dict(config_kwargs)
+        kwargs = {**config_kwargs, "features": json.dumps(features_of(self.name).to_dict(), sort_keys=True)}
         if self.data_dir is not None and not is_remote(self.data_dir):
             kwargs["archives"] = tuple(_state(find_archive(name, self.data_dir)) for name in archives_of(self.name))
         return super().create_config_id(kwargs, custom_features=custom_features)
@@ -1119,6 +1172,8 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         """Raise `ValueError` for an option that has no meaning."""
         if self.name not in CONFIGS:
             raise ValueError(f"Unknown config {self.name!r}: choose from {', '.join(CONFIGS)}.")
+        if self.data_files is not None:
+            raise ValueError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
         if self.label_set not in ("all", "four"):
             raise ValueError(f'label_set={self.label_set!r}: choose "all" or "four".')
         if self.label_set == "four" and self.name == "dialogues":
@@ -1138,7 +1193,8 @@ Field = collections.namedtuple("Field", "feature value description")
 
 _STRING = datasets.Value("string")
 _EMOTION = datasets.ClassLabel(names=list(EMOTIONS))
-_VIDEO = datasets.Video() if hasattr(datasets, "Video") else {"bytes": datasets.Value("binary"), "path": _STRING}
+_BYTES = {"bytes": datasets.Value("binary"), "path": _STRING}
+_VIDEO = datasets.Video() if hasattr(datasets, "Video") else _BYTES
 _VOTE = {
     "annotator": _STRING,
     "emotion": _EMOTION,
@@ -1166,6 +1222,11 @@ FIELDS = {
     "transcription": Field(_STRING, lambda u: u.transcription(), "what was said, verbatim, marks included"),
     "text": Field(_STRING, lambda u: spoken_text(u.transcription()), "`transcription` without the marks; every spoken word stays"),
     "emotion": Field(_EMOTION, lambda u: u.emotion(u.own), "**this config's label**: that of the {own} pass, 0…6"),
+    "soft_label": Field(
+        [datasets.Value("float64")],
+        lambda u: u.soft_label(),
+        "shares of the five votes of the {own} pass among the seven emotions, in the order of the labels, sum 1; null where a vote is missing",
+    ),
     "emotion_text": Field(_EMOTION, lambda u: u.emotion("text"), "label of the text pass (annotators read the transcription only)"),
     "emotion_audio": Field(_EMOTION, lambda u: u.emotion("audio"), "label of the audio pass (annotators heard the sound only)"),
     "emotion_video": Field(_EMOTION, lambda u: u.emotion("video"), "label of the video pass (annotators saw the silent video only)"),
@@ -1178,8 +1239,12 @@ FIELDS = {
         lambda u: sentiment_id(u.score()),
         "class of `sentiment_score`: ≤ −1, < 0, 0, < 1, ≥ 1",
     ),
-    "start": Field(datasets.Value("float64"), lambda u: u.time("startTime"), "start, seconds, as annotated; may be null"),
-    "end": Field(datasets.Value("float64"), lambda u: u.time("endTime"), "end, seconds, as annotated; may be null"),
+    "start": Field(
+        datasets.Value("float64"), lambda u: u.time("startTime"), "start in the dialogue, seconds, as annotated in the audio pass; may be null"
+    ),
+    "end": Field(
+        datasets.Value("float64"), lambda u: u.time("endTime"), "end in the dialogue, seconds, as annotated in the audio pass; may be null"
+    ),
     "captions": Field(
         {"speaker": _STRING, "style": _STRING, "emotion": _STRING, "overall": [_STRING]},
         lambda u: u.captions(),
@@ -1205,10 +1270,11 @@ FIELDS = {
     ),
 }  # fmt: skip
 
+MEDIA = frozenset({"audio", "video"})
 KEY_FIELDS = ("id", "group", "dialogue", "speaker_id", "turn")
 TURN_FIELDS = (
     "id", "speaker_id", "turn", "transcription", "text", "emotion_text", "emotion_audio", "emotion_video",
-    "emotion_multimodal", "sentiment_score", "sentiment",
+    "emotion_multimodal", "sentiment_score", "sentiment", "start", "end",
 )  # fmt: skip
 FIELDS["turns"] = Field(
     [{name: FIELDS[name].feature for name in TURN_FIELDS}],
@@ -1224,7 +1290,7 @@ CONFIGS = {
         media=("Audio", "wav"),
         splits=SPLITS,
         fields=KEY_FIELDS + (
-            "audio", "transcription", "text", "emotion", "sentiment_score", "sentiment", "emotion_text",
+            "audio", "transcription", "text", "emotion", "soft_label", "sentiment_score", "sentiment", "emotion_text",
             "emotion_audio", "emotion_video", "start", "end", "captions", "annotations",
         ),
     ),
@@ -1234,7 +1300,7 @@ CONFIGS = {
         passes=("audio",),
         media=("Audio", "wav"),
         splits=SPLITS,
-        fields=KEY_FIELDS + ("audio", "transcription", "text", "emotion", "start", "end", "captions", "annotations"),
+        fields=KEY_FIELDS + ("audio", "transcription", "text", "emotion", "soft_label", "start", "end", "captions", "annotations"),
     ),
     "text": Config(
         "Transcription with the label of the text pass; no media.",
@@ -1242,7 +1308,7 @@ CONFIGS = {
         passes=("text",),
         media=None,
         splits=SPLITS,
-        fields=KEY_FIELDS + ("transcription", "text", "emotion", "annotations"),
+        fields=KEY_FIELDS + ("transcription", "text", "emotion", "soft_label", "annotations"),
     ),
     "video": Config(
         "Video clip with the label of the video pass (silent video); the multimodal label and sentiment beside it.",
@@ -1251,7 +1317,8 @@ CONFIGS = {
         media=("Multimodal", "mp4"),
         splits=SPLITS,
         fields=KEY_FIELDS + (
-            "video", "transcription", "text", "emotion", "emotion_multimodal", "sentiment_score", "sentiment", "annotations",
+            "video", "transcription", "text", "emotion", "soft_label", "emotion_multimodal", "sentiment_score", "sentiment",
+            "annotations",
         ),
     ),
     "dialogues": Config(
@@ -1289,6 +1356,15 @@ def features_of(config):
     return datasets.Features({name: FIELDS[name].feature for name in CONFIGS[config].fields})
 
 
+def split_sizes(config):
+    """Examples of the pinned release in each split of a config."""
+    if config == "dialogues":
+        return dict(DIALOGUES)
+    return {
+        split: sum(count for group, count in GROUPS.items() if split_of(group) == split) for split in CONFIGS[config].splits
+    }
+
+
 def description_of(config, field):
     """What a field of a config holds, as a line of Markdown."""
     return FIELDS[field].description.format(own=CONFIGS[config].own)
@@ -1305,18 +1381,30 @@ STREAMED_BYTES = 4 << 20
 BATCH_ROWS = 500
 
 
-class EmotionTalk(datasets.ArrowBasedBuilder):
-    """EmotionTalk by group: `gen_kwargs["groups"]` is the list that `num_proc` and streaming share out."""
+class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
+    """EmotionTalk by group: `gen_kwargs["groups"]` is the list that `num_proc` and streaming share out.
 
-    VERSION = datasets.Version("1.0.0")
+    `_generate_examples` gives what loading scripts give: single examples, ready to be encoded. `datasets` prepares and
+    streams by `_generate_tables` (so the Arrow base stands first), because single examples take 2.5 to 3 times as long.
+    """
+
+    VERSION = datasets.Version(__version__)
     BUILDER_CONFIG_CLASS = EmotionTalkConfig
     BUILDER_CONFIGS = [
-        EmotionTalkConfig(name=name, version=datasets.Version("1.0.0"), description=config.description)
+        EmotionTalkConfig(name=name, version=datasets.Version(__version__), description=config.description)
         for name, config in CONFIGS.items()
     ]
     DEFAULT_CONFIG_NAME = "multimodal"
     _batch_bytes = STREAMED_BYTES
     unread = frozenset()  # ids whose sound or video nobody will ask for: set by a tool that has them already
+    all_splits = None  # of a builder of `load_dataset`: whether it prepares one split of all, and all are wanted
+
+    def __init__(self, *args, hash=None, **kwargs):
+        # `datasets` gives the hash of a script; for the imported class its cache must know the code, too
+        super().__init__(*args, hash=hash or _code_hash(), **kwargs)
+
+    # not the one of GeneratorBasedBuilder, which would have tables looked through for keys that are there twice
+    _download_and_prepare = datasets.DatasetBuilder._download_and_prepare
 
     def _info(self):
         config = CONFIGS[self.config.name]
@@ -1331,11 +1419,12 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager):
         paths = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
-        _open_remote.cache_clear()  # what is behind an address may have changed since
+        if self.all_splits is None:
+            _open_remote.cache_clear()  # what is behind an address may have changed since
         archives = {name: open_archive(name, paths[name], self.token) for name in paths}
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         whole = self._is_whole(archives)
-        generators = []
+        generators, absent = [], []
         for split in CONFIGS[self.config.name].splits:
             if self.config.prepare_splits and split not in self.config.prepare_splits:
                 continue
@@ -1343,9 +1432,11 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
             if own:
                 kwargs = {"groups": own, "paths": paths, "whole": whole}
                 generators.append(datasets.SplitGenerator(name=split, gen_kwargs=kwargs))
-        if not generators:
-            raise EmotionTalkError(
-                f"{self.config.data_dir} holds no utterance of {self.config.prepare_splits or 'any split'}: "
+            else:
+                absent.append(split)
+        if absent and (self.config.prepare_splits or not generators):
+            raise NoUtteranceError(
+                f"{self.config.data_dir} holds no utterance of {', '.join(absent)}: "
                 f"its groups are {', '.join(groups) or 'none'}, of {', '.join(GROUPS)}."
             )
         self._expect([generator.name for generator in generators], whole)
@@ -1362,7 +1453,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         url = f"{source.rstrip('/')}/{name}.tar"
         path = None if not dl_manager.is_streaming and dl_manager.download_config.force_download else cached_file(url)
         media = CONFIGS[self.config.name].media
-        everything = self.config.prepare_splits is None and CONFIGS[self.config.name].splits == SPLITS
+        everything = (self.config.prepare_splits is None or self.all_splits) and CONFIGS[self.config.name].splits == SPLITS
         if path is None and not dl_manager.is_streaming and everything and media and media[0] == name:
             settings = dl_manager.download_config
             folder = settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH)
@@ -1383,7 +1474,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         }
         if min(found.values()) > 0.95 * sum(GROUPS.values()):
             return True
-        logger.warning(
+        _warn_once(
             f"{self.config.data_dir or DEFAULT_SOURCE} holds a part of the release ("
             + ", ".join(f"{name} {n:,}" for name, n in found.items())
             + f" of {sum(GROUPS.values()):,} utterances): the sizes of its splits are not checked."
@@ -1391,10 +1482,11 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
         return False
 
     def _expect(self, splits, whole):
-        """Leave to `datasets` the check of those split sizes that dataset_infos.json can know."""
-        if whole and self.config.label_set == "all" and self.config.strict and self.info.splits:
-            for name in set(self.info.splits) - set(splits):
-                self.info.splits.pop(name)
+        """Leave to `datasets` the check of those split sizes that can be known: those of dataset_infos.json, where it read that."""
+        if whole and self.config.label_set == "all" and self.config.strict:
+            sizes = {name: info.num_examples for name, info in (self.info.splits or {}).items()} or split_sizes(self.config.name)
+            infos = [datasets.SplitInfo(name, num_examples=size) for name, size in sizes.items() if name in splits]
+            self.info.splits = datasets.SplitDict({info.name: info for info in infos})
         else:
             self.info.splits = None
         self.info.download_checksums = None  # `_locate` has compared them, where something was downloaded
@@ -1412,24 +1504,33 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
                     write_out(path)
             yield progress
 
-    def _generate_tables(self, groups, paths, whole):
-        """Yield (key, `pyarrow.Table`) for some groups: `_generate_examples` in batches.
+    def _generate_examples(self, groups, paths, whole):
+        """Yield (id, example) for each utterance (or dialogue) of some groups, sorted by id.
 
-        Tables, not single examples: each sound is then copied once on its way from archive to Arrow file,
-        not four times.
+        `features.encode_example` takes an example as it is; sound and video are `{bytes, path}`.
+        """
+        for key, example in self._examples(groups, paths, whole):
+            for name in MEDIA.intersection(example):
+                example[name] = {**example[name], "bytes": example[name]["bytes"].read()}
+            yield key, example
+
+    def _generate_tables(self, groups, paths, whole):
+        """Yield (key, `pyarrow.Table`) for some groups: the same examples in batches.
+
+        Each sound is copied once on its way from archive to Arrow file, not four times as by single examples.
         """
         schema = features_of(self.config.name).arrow_schema
         batch, size = [], 0
-        for key, example in self._generate_examples(groups, paths, whole):
+        for key, example in self._examples(groups, paths, whole):
             batch.append(example)
-            size += sum(len(example[name]["bytes"]) for name in ("audio", "video") if name in example)
+            size += sum(len(example[name]["bytes"]) for name in MEDIA.intersection(example))
             if size >= self._batch_bytes or len(batch) == BATCH_ROWS:
                 yield key, _table(batch, schema)
                 batch, size = [], 0
         if batch:
             yield key, _table(batch, schema)
 
-    def _generate_examples(self, groups, paths, whole):
+    def _examples(self, groups, paths, whole):
         """Yield (id, example) for each utterance (or dialogue) of some groups, sorted by id.
 
         In an example, sound and video are still a `Member`, which knows where its bytes are.
@@ -1507,6 +1608,19 @@ class EmotionTalk(datasets.ArrowBasedBuilder):
             yield uid, None
 
 
+@functools.lru_cache(maxsize=None)
+def _warn_once(message):
+    """Log a warning, once in a process."""
+    logger.warning(message)
+
+
+@functools.lru_cache(maxsize=1)
+def _code_hash():
+    """A digest of this file."""
+    with open(__file__, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 def _check_sha256(name, path):
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -1528,7 +1642,7 @@ def _table(examples, schema):
     columns = []
     for field in schema:
         values = [example[field.name] for example in examples]
-        if field.name in ("audio", "video"):
+        if field.name in MEDIA:
             columns.append(_media_array(values, field.type))
         else:
             columns.append(pa.array(values, type=field.type))
@@ -1550,3 +1664,240 @@ def _media_array(values, type):
         "path": pa.array([value["path"] for value in values], type=pa.string()),
     }
     return pa.StructArray.from_arrays([children[field.name] for field in type], fields=list(type))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# One call on every version of `datasets`
+# ---------------------------------------------------------------------------------------------------------
+
+# Keywords of `datasets.load_dataset` that mean nothing here, and what to do instead.
+INSTEAD = {
+    "path": 'the config comes first, for example load_dataset("audio")',
+    "data_files": "pass data_dir= with the folder or the address that holds the archives",
+    "revision": f'pass data_dir="hf://datasets/{REPO_ID}@REVISION"',
+    "prepare_splits": "pass split=, only the splits that it names are prepared",
+    "trust_remote_code": "leave it out, no script is run",
+    "features": "call cast() on what this returns",
+    "download_config": "pass token=, cache_dir= or download_mode=",
+    "storage_options": "pass data_dir= with a local folder, an hf:// or an http(s):// address",
+    "save_infos": "leave it out, the expected sizes stand in the loader",
+    "ignore_verifications": "pass verification_mode=",
+    "use_auth_token": "pass token=",
+}
+UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
+
+
+def load_dataset(
+    name="multimodal", data_dir=None, *, split=None, cache_dir=None, streaming=False, num_proc=None, token=None,
+    download_mode=None, verification_mode=None, keep_in_memory=None, label_set="all", strict=True, **others,
+):  # fmt: skip
+    """EmotionTalk as `datasets.load_dataset` would give it, on every version of `datasets` from 2.14 on.
+
+    Only the splits that `split` names are prepared, each in a folder of its own in the cache of `datasets`, where later
+    calls find them.
+
+    Args:
+        name: the config: "multimodal", "audio", "text", "video", "dialogues" or "zh-en".
+        data_dir: a local folder that holds the archives, or their hf:// or http(s):// address; None: the Hub.
+        split: as in `datasets`: "test", "train[:5]", "train+validation[:10%]", a `ReadInstruction`, or a list or dict
+            of these; None: all splits.
+        streaming: give examples as they are read; nothing is prepared or kept.
+        cache_dir, num_proc, token, download_mode, verification_mode, keep_in_memory: as in `datasets`.
+        label_set, strict: see `EmotionTalkConfig`.
+
+    Returns:
+        A `DatasetDict` of all splits, or for `split` a `Dataset` (for a list a list, for a dict a `DatasetDict`); with
+        `streaming=True` an `IterableDatasetDict`, an `IterableDataset`. Where `datasets` cannot decode sound or video
+        here, the rows carry it as `{bytes, path}`, after one warning (see `decode_audio`).
+
+    Raises:
+        ValueError: for an option or a split that is unknown or has no meaning.
+        EmotionTalkError: where the release is not as it should be.
+    """
+    for keyword in others:
+        why = f"has no meaning here: {INSTEAD[keyword]}" if keyword in INSTEAD else "is no option of emotiontalk.load_dataset"
+        raise ValueError(f"{keyword}= {why}.")
+    if streaming and num_proc is not None:
+        raise NotImplementedError("num_proc= does not go with streaming=True. Use a DataLoader with num_workers= instead.")
+    options = {"cache_dir": cache_dir, "data_dir": data_dir}
+    options = {key: os.fspath(value) for key, value in options.items() if value is not None}
+    builder = functools.partial(
+        EmotionTalk, config_name=name or "multimodal", token=token, label_set=label_set, strict=strict, **options
+    )
+    splits = CONFIGS[builder().config.name].splits  # a wrong option is an error before any work
+    asked = split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split or "all"]
+    named = {one.splitname for ask in asked for one in _instruction(ask, splits).to_absolute(dict.fromkeys(splits, UNKNOWN_SIZE))}
+    named = [name for name in splits if name in named]
+    if streaming:
+        source = builder(prepare_splits=named if split else None)
+        found = source.as_streaming_dataset()
+        sizes = {name: info.num_examples for name, info in (source.info.splits or {}).items()}
+        read = functools.partial(_read_streams, found, sizes)
+    else:
+        found = _prepare(builder, named, split is None, num_proc, download_mode, verification_mode)
+        read = functools.partial(_read_prepared, found, keep_in_memory)
+
+    def give(ask):
+        return _decodable(read(_instruction(ask, splits), datasets.Split("+".join(splits) if str(ask) == "all" else str(ask))))
+
+    if split is None or isinstance(split, dict):
+        kind = datasets.IterableDatasetDict if streaming else datasets.DatasetDict
+        return kind({key: give(ask) for key, ask in (split or {name: name for name in splits if name in found}).items()})
+    return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
+
+
+def _instruction(split, splits):
+    """The `ReadInstruction` of one split as users write it. Raises `ValueError`."""
+    if isinstance(split, datasets.ReadInstruction):
+        return split
+    return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
+
+
+def _prepare(builder, names, all_splits, num_proc, download_mode, verification_mode):
+    """A dict from the name of a split to the builder that has prepared it, and only it.
+
+    all_splits: these are all there can be; those of which a part of the release has no utterance are left out.
+    """
+    prepared, absent = {}, None
+    _open_remote.cache_clear()  # what is behind an address may have changed since; the builders below share what they find
+    for name in names:
+        one = builder(prepare_splits=[name])
+        one.all_splits = all_splits
+        try:
+            one.download_and_prepare(download_mode=download_mode, verification_mode=verification_mode, num_proc=num_proc)
+        except NoUtteranceError as error:
+            if not all_splits:
+                raise
+            absent = error
+            continue
+        prepared[name] = one
+        if download_mode and datasets.DownloadMode(download_mode) == datasets.DownloadMode.FORCE_REDOWNLOAD:  # once is enough
+            download_mode = datasets.DownloadMode.REUSE_CACHE_IF_EXISTS
+    if not prepared:
+        raise absent
+    return prepared
+
+
+def _read_prepared(builders, keep_in_memory, instruction, split):
+    """The `Dataset` of an instruction. split: what its `split` says."""
+
+    def read(name, instruction):
+        builder, in_memory = builders[name], keep_in_memory
+        if in_memory is None:
+            in_memory = datasets.utils.info_utils.is_small_dataset(builder.info.dataset_size)
+        return builder.as_dataset(split=instruction, in_memory=in_memory)
+
+    parts = instruction.to_absolute({name: builder.info.splits[name].num_examples for name, builder in builders.items()})
+    if len({part.splitname for part in parts}) == 1:
+        return read(parts[0].splitname, instruction)
+    pieces = [read(p.splitname, datasets.ReadInstruction(p.splitname, from_=p.from_, to=p.to, unit="abs")) for p in parts]
+    return datasets.concatenate_datasets(pieces, split=split)
+
+
+def _read_streams(streams, sizes, instruction, split):
+    """The `IterableDataset` of an instruction. sizes: examples of the splits, as far as they are known."""
+    parts = []
+    for part in instruction.to_absolute({name: sizes.get(name, UNKNOWN_SIZE) for name in streams}):
+        stream, size = streams[part.splitname], sizes.get(part.splitname, UNKNOWN_SIZE)
+        if size == UNKNOWN_SIZE and any(UNKNOWN_SIZE // 1000 < bound < size for bound in (part.from_, part.to)):
+            raise ValueError(
+                f"split={str(split)!r}: by percent or from its end a stream can be cut only where the whole release is read with "
+                'label_set="all" and strict=True. Count from the beginning, or load without streaming.'
+            )
+        stream = stream.skip(part.from_) if part.from_ else stream
+        parts.append(stream if part.to == size else stream.take(part.to - part.from_))
+    return parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts, split=split)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Sound, decoded on every version of `datasets`
+# ---------------------------------------------------------------------------------------------------------
+
+
+def decode_audio(audio, sampling_rate=None, mono=False):
+    """Decode a sound with soundfile, and resample it with soxr: for `map`, `with_transform` and plain loops.
+
+    Args:
+        audio: the field `audio` of a row: `{bytes, path}`, or what `datasets` has decoded already.
+        sampling_rate: resample to this rate, in Hz; None keeps that of the sound.
+        mono: True gives the mean of the channels.
+
+    Returns:
+        `{"array", "sampling_rate", "path"}`. The array is float32, −1…1, of shape (samples,) where there is one channel,
+        (channels, samples) where there are more.
+
+    Raises:
+        SoundError: for what is no sound. ImportError: soundfile, soxr (or librosa) are not installed.
+    """
+    samples, rate, path = _samples(audio)
+    if mono and samples.shape[0] > 1:
+        samples = (sum(samples) / len(samples))[None]  # measured: an eighth of the time of numpy's mean
+    if sampling_rate and sampling_rate != rate and samples.shape[1]:
+        samples, rate = _resampled(samples, rate, sampling_rate), sampling_rate
+    return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}
+
+
+def _samples(audio):
+    """(samples (channels, samples), float32; rate in Hz; path or None) of the field `audio` of a row."""
+    if hasattr(audio, "get_all_samples"):  # torchcodec's decoder, from datasets 4 on
+        decoded = audio.get_all_samples()
+        return decoded.data.cpu().numpy(), decoded.sample_rate, getattr(audio.metadata, "path", None)
+    path = audio.get("path")
+    if audio.get("array") is not None:
+        return np.atleast_2d(np.asarray(audio["array"], dtype=np.float32)), audio["sampling_rate"], path
+    soundfile = _module("soundfile")
+    try:
+        given = path if audio.get("bytes") is None else io.BytesIO(audio["bytes"])
+        samples, rate = soundfile.read(given, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise SoundError(f"{path or 'the sound'} cannot be decoded: {error}") from None
+    return samples.T, rate, path
+
+
+def _resampled(samples, rate, wanted):
+    """Samples (channels, samples) at another rate, in high quality."""
+    try:
+        import soxr
+    except ImportError:
+        return _module("librosa", "soxr").resample(samples, orig_sr=rate, target_sr=wanted)
+    return soxr.resample(samples.T, rate, wanted, quality="HQ").T
+
+
+def _module(name, install=None):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"decode_audio needs {install or name}: pip install soundfile soxr ({error}).") from None
+
+
+def _decodable(dataset):
+    """A dataset that decodes sound and video where `datasets` can do it here; elsewhere its rows carry `{bytes, path}`."""
+    for name in MEDIA.intersection(dataset.features):
+        feature = dataset.features[name]
+        if getattr(feature, "decode", False) and not _decodes(name):
+            # a stream below datasets 4 encodes what it gives, and needs soundfile for that, too
+            plain = MAJOR < 4 and isinstance(dataset, datasets.IterableDataset)
+            dataset = dataset.cast_column(name, _BYTES if plain else dataclasses.replace(feature, decode=False))
+    return dataset
+
+
+@functools.lru_cache(maxsize=None)
+def _decodes(name):
+    """Whether this `datasets` can decode "audio" or "video" here; a warning that says why not, once in a process."""
+    if MAJOR >= 4:
+        needed, install = ["torchcodec.decoders"], "torchcodec (and FFmpeg)"
+    else:
+        needed = {"audio": ["librosa", "soundfile"], "video": ["torchvision.io"]}[name]
+        install = {"audio": "librosa", "video": "torchvision"}[name]
+    try:
+        for module in needed:
+            importlib.import_module(module)
+    except Exception as error:  # a library that is there and does not load has errors of any kind
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        other = ' or use emotiontalk.decode_audio(row["audio"], sampling_rate=16000, mono=True)' if name == "audio" else " or read them yourself"
+        logger.warning(
+            f"datasets {datasets.__version__} cannot decode {name} here ({reason}): the rows carry it as {{bytes, path}}. "
+            f"Install {install} to have it decoded,{other}."
+        )
+        return False
+    return True

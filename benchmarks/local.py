@@ -26,8 +26,7 @@ SHARED = PROJECT.parent / "shared"
 LOAD = """
 import json, os, resource, sys, time
 sys.path.insert(0, {project!r})
-import datasets
-from emotiontalk_tools.demo import trust
+import datasets, emotiontalk
 start, cpu = time.perf_counter(), os.times()
 {body}
 seconds, now = time.perf_counter() - start, os.times()
@@ -47,22 +46,19 @@ def run(body: str, release: Path) -> dict:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def load(script: Path, config: str | None, **options) -> str:
-    arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
-    return (
-        f"datasets.load_dataset({str(script)!r}, {config!r}, data_dir={{release!r}}, cache_dir={{cache!r}}, "
-        f"{arguments}{', ' if arguments else ''}**trust())"
-    )
+def load(call: str, **options) -> str:
+    arguments = "".join(f", {key}={value!r}" for key, value in options.items())
+    return f"{call}, data_dir={{release!r}}, cache_dir={{cache!r}}{arguments})"
 
 
-EMOTIONTALK, BASELINE = PROJECT / "emotiontalk.py", SHARED / "bench" / "baseline_loader.py"
+EMOTIONTALK = "emotiontalk.load_dataset('audio'"
 RUNS = {
-    "baseline": load(BASELINE, None),
-    "audio": load(EMOTIONTALK, "audio"),
-    "audio, num_proc=2": load(EMOTIONTALK, "audio", num_proc=2),
-    'audio, prepare_splits=["test"]': load(EMOTIONTALK, "audio", prepare_splits=["test"]),
+    "baseline": load(f"datasets.load_dataset({str(SHARED / 'bench' / 'baseline_loader.py')!r}", trust_remote_code=True),
+    "audio": load(EMOTIONTALK),
+    "audio, num_proc=2": load(EMOTIONTALK, num_proc=2),
+    'audio, split="test"': load(EMOTIONTALK, split="test"),
     "first streamed example of test": "next(iter("
-    + load(EMOTIONTALK, "audio", split="test", streaming=True)
+    + load(EMOTIONTALK, split="test", streaming=True)
     + ".cast_column('audio', datasets.Audio(decode=False))))",
     "plain copy": "import shutil; shutil.copyfile({release!r} + '/Audio.tar', {cache!r} + '/copy')",
 }

@@ -33,15 +33,13 @@ def serve(release, latency, pipe):
 def stream(url, block, examples):
     import datasets
 
-    from emotiontalk_tools.demo import trust
+    import emotiontalk
 
     with tempfile.TemporaryDirectory() as cache:
-        script = str(PROJECT / "emotiontalk.py")
-        builder = datasets.load_dataset_builder(script, "zh-en", data_dir=url, cache_dir=cache, **trust())
-        module = sys.modules[type(builder).__module__]
-        module.BLOCK_BYTES = block << 10
+        emotiontalk.BLOCK_BYTES = block << 10
         start = time.perf_counter()
-        dataset = builder.as_streaming_dataset(split="test").cast_column("audio", datasets.Audio(decode=False))
+        dataset = emotiontalk.load_dataset("zh-en", url, split="test", streaming=True, cache_dir=cache)
+        dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
         for _ in zip(range(examples), dataset):
             pass
         return time.perf_counter() - start

@@ -10,46 +10,82 @@ from pathlib import Path
 
 HOME = tempfile.mkdtemp(prefix="emotiontalk-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers find what the first of them has rebuilt
+    os.environ["EMOTIONTALK_REBUILT"] = tempfile.mkdtemp(prefix="emotiontalk-rebuilt-")
+    atexit.register(shutil.rmtree, os.environ["EMOTIONTALK_REBUILT"], ignore_errors=True)
 os.environ["HF_HOME"] = HOME  # before `datasets` is imported
 for name in ("HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_HUB_CACHE", "HF_TOKEN", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
 import datasets  # noqa: E402
+import filelock  # noqa: E402
 import pytest  # noqa: E402
 
-from emotiontalk_tools.demo import trust  # noqa: E402
+import emotiontalk  # noqa: E402
 from emotiontalk_tools.dummy import archives, pack  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
-# datasets 4 and later run no scripts: there only the exports are tried. What does not depend on its version is tried on one.
+# datasets 4 and later run no scripts: there what is tried of loading goes through `emotiontalk.load_dataset` alone.
 VERSION = tuple(int(part) for part in datasets.__version__.split(".")[:2])
 RUNS_SCRIPTS = VERSION < (4, 0)
-collect_ignore = [] if VERSION == (3, 6) else [f"test_{name}.py" for name in ("verify", "probe", "report")]
-if not RUNS_SCRIPTS:
-    names = ("loading", "layouts", "bad_input", "hub", "rebuilt_release", "project_files")
-    collect_ignore += [f"test_{name}.py" for name in names]
+as_script = pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later run no scripts")
+# What does not depend on the version of datasets is tried on two of them.
+collect_ignore = [] if VERSION >= (3, 6) else [f"test_{name}.py" for name in ("verify", "probe", "report")]
 CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
 
 datasets.disable_progress_bars() if hasattr(datasets, "disable_progress_bars") else datasets.disable_progress_bar()
 
 
+def trust():
+    """The keywords with which this version of `datasets` runs a script without asking."""
+    return {"trust_remote_code": True} if (2, 16) <= VERSION < (4, 0) else {}
+
+
 @pytest.fixture
-def load(tmp_path):
-    """`load_dataset` of the script with a cache of its own; by default on the miniature release."""
+def script(tmp_path):
+    """`datasets.load_dataset` of the script with a cache of its own; by default on the miniature release."""
 
-    def load(config=None, data_dir=PROJECT / "dummy_data", cache_dir=None, **kwargs):
-        kwargs.setdefault("streaming", False)
-        return datasets.load_dataset(
-            str(PROJECT / "emotiontalk.py"),
-            config,
-            data_dir=str(data_dir) if data_dir else None,
-            cache_dir=str(cache_dir or tmp_path / "cache"),
-            **trust(),
-            **kwargs,
-        )
+    def script(config=None, data_dir=PROJECT / "dummy_data", cache_dir=None, **options):
+        cache_dir = str(cache_dir or tmp_path / "cache")
+        path = str(PROJECT / "emotiontalk.py")
+        return datasets.load_dataset(path, config, data_dir=str(data_dir), cache_dir=cache_dir, **trust(), **options)
 
-    return load
+    return script
+
+
+@pytest.fixture
+def call(tmp_path):
+    """`emotiontalk.load_dataset` with a cache of its own; by default on the miniature release."""
+
+    def call(config="multimodal", data_dir=PROJECT / "dummy_data", cache_dir=None, **options):
+        return emotiontalk.load_dataset(config, data_dir, cache_dir=cache_dir or tmp_path / "called", **options)
+
+    return call
+
+
+@pytest.fixture
+def load(script, call):
+    """What users type on this version of `datasets`: the script below 4, the call from 4 on.
+
+    `prepare_splits` is for scripts alone: the call gets the same splits as its `split`.
+    """
+
+    def load(config=None, *arguments, prepare_splits=None, **options):
+        if prepare_splits and "split" not in options:
+            options["split"] = {name: name for name in prepare_splits}
+        return call(config, *arguments, **options)
+
+    if not RUNS_SCRIPTS:
+        return load
+    return script
+
+
+def typed(config, **options):
+    """The code of what users type on this version of `datasets`, in the project's folder."""
+    if RUNS_SCRIPTS:
+        return f"__import__('datasets').load_dataset('./emotiontalk.py', {config!r}, **{ {**options, **trust()}!r})"
+    return f"__import__('emotiontalk').load_dataset({config!r}, **{options!r})"
 
 
 @pytest.fixture
@@ -72,22 +108,21 @@ def release(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def rebuilt(tmp_path_factory):
+def rebuilt():
     """A function that rebuilds the release from the published labels (../shared), once for each set of options."""
     if not (SHARED / "make_release.py").is_file():
         pytest.skip("../shared is not here")
-    made = {}
 
     def rebuilt(*options):
-        if options not in made:
-            made[options] = tmp_path_factory.mktemp("rebuilt")
-            command = [sys.executable, str(SHARED / "make_release.py"), str(made[options]), *options]
-            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        return made[options]
+        folder = Path(os.environ["EMOTIONTALK_REBUILT"], "-".join(options).strip("-") or "release")
+        with filelock.FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                command = [sys.executable, str(SHARED / "make_release.py"), f"{folder}.part", *options]
+                subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+                os.rename(f"{folder}.part", folder)
+        return folder
 
-    yield rebuilt
-    for folder in made.values():
-        shutil.rmtree(folder)
+    return rebuilt
 
 
 def command(*arguments, status=0, **options):

@@ -9,7 +9,7 @@ import sys
 import tarfile
 
 import pytest
-from conftest import CONFIGS, PROJECT, rows, undecoded
+from conftest import CONFIGS, PROJECT, rows, typed, undecoded
 from datasets.distributed import split_dataset_by_node
 from hub_server import REVISION, HubServer
 
@@ -173,15 +173,14 @@ def test_an_annotation_twice_is_an_error_from_an_address_too(load, serve, rebuil
 def test_two_at_once_download_it_once(load, serve, rebuilt, tmp_path):
     """Two processes, two configs, one archive in one folder of downloads."""
     server = serve(rebuilt())
-    code = (
-        "import sys, datasets; from emotiontalk_tools.demo import trust;"
-        f"d = datasets.load_dataset('./emotiontalk.py', 'audio', data_dir='{server.url}/files', label_set=sys.argv[1],"
-        f" cache_dir='{tmp_path / 'cache'}', **trust()); print(d['test'].num_rows)"
-    )
+    options = {"data_dir": f"{server.url}/files", "cache_dir": str(tmp_path / "cache")}
     both = [
-        subprocess.Popen([sys.executable, "-c", code, which], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", f"print({typed('audio', label_set=which, **options)}['test'].num_rows)"],
+            cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
         for which in ("all", "four")
-    ]
+    ]  # fmt: skip
     assert [process.communicate()[0] for process in both] == ["1929\n", "1560\n"]
     size = (rebuilt() / "Audio.tar").stat().st_size
     assert size <= server.bytes["Audio.tar"] < 1.05 * size
@@ -199,42 +198,35 @@ def test_nodes_share_the_work(load, serve, rebuilt, world):
         assert server.bytes["Audio.tar"] < 1.1 * (TEST_SHARE + 0.02) * (rebuilt() / "Audio.tar").stat().st_size
 
 
-CODE = """
-import sys, datasets
-v = tuple(map(int, datasets.__version__.split('.')[:2]))
-kw = {{'trust_remote_code': True}} if v >= (2, 20) else {{}}
-d = datasets.load_dataset('./emotiontalk.py', {config!r}, **{options!r}, **kw)
-print('rows', sum(1 for _ in d) if {options!r}.get('streaming') else d.num_rows)
-"""
-
-
-def typed(home, endpoint, config="text", environment={}, **options):
-    """`load_dataset` without `data_dir` in a process of its own, as a user of the Hub types it."""
+def run_typed(home, endpoint, config="text", environment={}, **options):
+    """Load without `data_dir` in a process of its own, as a user of the Hub types it."""
     env = {"PATH": os.environ["PATH"], "HF_HOME": str(home), "HF_ENDPOINT": endpoint, **environment}
-    code = CODE.format(config=config, options={"split": "test", **options})
+    code = f"d = {typed(config, **{'split': 'test', **options})}\nprint('rows', {'len(list(d))' if options.get('streaming') else 'd.num_rows'})"
     return subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True)
 
 
 def test_the_pinned_release_is_the_default_source(serve, rebuilt, tmp_path):
     server = serve(rebuilt(), token="hf_right")
-    run = typed(tmp_path, server.url, "zh-en", {"HF_TOKEN": "hf_right"}, streaming=True)
+    run = run_typed(tmp_path, server.url, "zh-en", {"HF_TOKEN": "hf_right"}, streaming=True)
     assert run.stdout == "rows 1929\n", run.stderr
     assert server.tokens == {"Bearer hf_right"}
     assert server.bytes["Audio.tar"] < 0.13 * (rebuilt() / "Audio.tar").stat().st_size
-    run = typed(tmp_path, server.url, "text", token="hf_right")
+    run = run_typed(tmp_path, server.url, "text", token="hf_right")
     assert run.stdout == "rows 1929\n", run.stderr
 
 
 def test_a_whole_archive_goes_to_the_hub_cache_once(serve, rebuilt, tmp_path):
     server = serve(rebuilt())
-    run = typed(tmp_path, server.url, "audio")
-    assert run.stdout == "rows 1929\n", run.stderr
+    code = f"d = {typed('audio', split=None)}; print(d['test'].num_rows)"
+    environment = {"PATH": os.environ["PATH"], "HF_HOME": str(tmp_path), "HF_ENDPOINT": server.url}
+    run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert run.stdout == "1929\n", run.stderr
     size = (rebuilt() / "Audio.tar").stat().st_size
     assert size <= server.bytes["Audio.tar"] < 1.01 * size
     server.forget()
-    run = typed(tmp_path, server.url, "audio", label_set="four")  # another config id: prepared anew, from the cache
-    assert run.stdout == "rows 1560\n" and not server.bytes
-    run = typed(tmp_path, server.url, "zh-en", {"HF_HUB_OFFLINE": "1"})
+    run = run_typed(tmp_path, server.url, "audio", label_set="four")  # another config id: prepared anew, from the cache
+    assert run.stdout == "rows 1560\n" and not server.bytes, run.stderr
+    run = run_typed(tmp_path, server.url, "zh-en", {"HF_HUB_OFFLINE": "1"})
     assert run.stdout == "rows 1929\n" and not server.bytes, run.stderr
 
 
@@ -256,7 +248,7 @@ REFUSALS = {
 def test_a_refusal_says_what_to_do(serve, tmp_path, case, streaming):
     environment, options, says = REFUSALS[case]
     server = serve(PROJECT / "dummy_data", token="hf_right")
-    run = typed(tmp_path, server.url, "text", environment, streaming=streaming, **options)
+    run = run_typed(tmp_path, server.url, "text", environment, streaming=streaming, **options)
     assert run.returncode != 0 and run.stderr.count("Traceback") == 1
     message = run.stderr.strip().splitlines()[-1]
     for words in ["Text.tar", *says]:
@@ -289,22 +281,19 @@ def test_a_broken_off_download_goes_on(load, serve, rebuilt, tmp_path):
     size = (out / "Audio.tar").stat().st_size
     server = serve(out)
     cache = tmp_path / "cache"
-    first = typed_stop(server, cache)
+    first = stop_a_download(server, cache)
     server.forget()
     assert 0 < first < size
-    assert len(load("audio", data_dir=server.url + "/files", split="test", cache_dir=cache)) == 1_929
+    assert len(load("audio", data_dir=server.url + "/files", cache_dir=cache)["test"]) == 1_929
     assert server.bytes["Audio.tar"] <= size - first + (4 << 20)
 
 
-def typed_stop(server, cache):
+def stop_a_download(server, cache):
     """Stop a process in the middle of its download; the bytes that it had written."""
     import time
 
     server.latency = 0.0
-    code = (
-        "import datasets; from emotiontalk_tools.demo import trust;"
-        f"datasets.load_dataset('./emotiontalk.py', 'audio', data_dir='{server.url}/files', cache_dir='{cache}', **trust())"
-    )
+    code = typed("audio", data_dir=f"{server.url}/files", cache_dir=str(cache))
     process = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(20_000):
         written = [f.stat().st_size for f in cache.glob("downloads/*.incomplete")]

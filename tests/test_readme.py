@@ -10,10 +10,8 @@ import datasets
 import pytest
 from card import card, snippets
 from commit_server import TOKEN, CommitServer
-from conftest import PROJECT, RUNS_SCRIPTS, VERSION, command
+from conftest import PROJECT, VERSION, command
 from hub_server import HubServer
-
-from emotiontalk_tools.demo import trust
 
 
 @pytest.fixture(scope="module")
@@ -48,48 +46,53 @@ def table(heading):
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
-WANTED = table("| what you want | what you type, beside `trust_remote_code=True` |")
+WANTED = table("| what you want | what you type |")
 VERSIONS = table("| your `datasets` | what you type |")
 
 
-@pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later run no scripts")
 def test_what_you_want_is_what_you_get(desk):
-    assert len(WANTED) >= 8
-    calls = [cell.strip("`")[:-1] + "".join(f", {name}={value}" for name, value in trust().items()) + ")" for _, cell in WANTED]
-    code = "from datasets import load_dataset\n" + "".join(f"print(len(next(iter(({call}).values())) if 'split' not in {call!r} else [*{call}]))\n" for call in calls)
+    assert len(WANTED) >= 9
+    calls = [cell.strip("`") for _, cell in WANTED]
+    code = "import emotiontalk\n" + "".join(
+        f"print(len(next(iter(({call}).values())) if 'split' not in {call!r} else [*{call}]))\n" for call in calls
+    )
     counts = [int(line) for line in typed(desk, code).split()]
-    # utterances (of the first split); "Four" leaves some out; dialogues
-    expected = {"the paper's \"Four\" setting": range(1, 8), "dialogues in turn order": [2]}
+    # utterances (of the first split); "Four" leaves some out; dialogues; five of train and all of validation
+    expected = {"the paper's \"Four\" setting": range(1, 8), "dialogues in turn order": [2], "a part of a split, two splits in one": [13]}
     assert all(count in expected.get(what, [8]) for (what, _), count in zip(WANTED, counts))
 
 
 def is_meant(cell, version=VERSION):
-    """Whether a cell such as "2.14 to 2.19", "4 and later" or "… (and all before)" means a version."""
-    bounds = [tuple(map(int, bound.split("."))) for bound in re.findall(r"[\d.]+\d|\d", cell)]
-    if "all before" in cell:
-        return True
+    """Whether a cell such as "2.14 to 2.19, as a script" or "4 and later" means a version."""
+    bounds = [tuple(map(int, bound.split("."))) for bound in re.findall(r"\d+(?:\.\d+)?", cell)]
     return bounds[0] <= version[: len(bounds[0])] and ("later" in cell or version[: len(bounds[1])] <= bounds[1])
 
 
 def test_your_version_of_datasets_and_what_you_type(desk):
     assert [is_meant("2.14 to 2.19", v) for v in ((2, 13), (2, 19), (2, 20))] == [False, True, False]
-    assert len(VERSIONS) == 3
+    assert len(VERSIONS) == 4
     meant = [cell for version, cell in VERSIONS if is_meant(version)]
-    assert len(meant) == (2 if RUNS_SCRIPTS else 1)
+    assert len(meant) == (3 if VERSION < (4, 0) else 2)
     for cell in meant:
-        call = re.match(r"`(load_dataset\(.*?\))`", cell)[1]
-        said = typed(desk, f"from datasets import load_dataset\nds = {call}\nprint(len(ds), ds.column_names)")
+        call = re.match(r"`((?:emotiontalk\.)?load_dataset\(.*?\))`", cell)[1]
+        said = typed(desk, f"import emotiontalk\nfrom datasets import load_dataset\nds = {call}\nprint(len(ds), ds.column_names)")
         assert said.startswith("8 ['id', 'group'") and "'audio'" in said
 
 
 def test_the_blocks_of_python(desk):
-    loading, miniature, hearing = snippets("python")
-    assert "soundfile.read" in hearing
-    assert typed(desk, hearing + "print(len(ds), rate, samples.shape)").startswith("8 44100 (")
-    if RUNS_SCRIPTS:
-        last = miniature.rstrip().splitlines()[-1]
-        said = typed(desk, loading + "print(ds)\n" + miniature.replace(last, f"print({last})"))
-        assert "num_rows: 8" in said and "happy" in said
+    loading, miniature, mapped, hearing = snippets("python")
+    last = miniature.rstrip().splitlines()[-1]
+    said = typed(desk, loading + "print(ds)\n" + miniature.replace(last, f"print({last})") + mapped + "print(heard[0]['seconds'])")
+    assert "num_rows: 8" in said and "(480,) happy\n0.03" in said
+    assert typed(desk, hearing + "print(len(ds), sound['sampling_rate'], sound['array'].shape)").startswith("8 44100 (")
+
+
+def test_the_quickstart(desk):
+    quickstart = (PROJECT / "examples" / "quickstart.py").read_text(encoding="utf-8")
+    for code in (quickstart, "import sys; sys.argv.append('dummy_data')\n" + quickstart.replace("from __future__", "# ")):
+        said = typed(desk, code)
+        assert "test: neutral 0, happy 3" in said and "0.03 s at 16,000 Hz, happy: 你好" in said
+        assert "G00003_13:\n    06  你好" in said and "votes: happy 0.8, surprised 0.2" in said
 
 
 def test_the_commands_that_write_files(desk):
