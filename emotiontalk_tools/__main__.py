@@ -1,5 +1,33 @@
-"""`python -m emotiontalk_tools <command>`: the same as the console script `emotiontalk`."""
+"""`python -m emotiontalk_tools <command>` and the console script `emotiontalk`."""
 
-from .cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+import emotiontalk
+
+# What a library is called in an import -> the extra of pyproject.toml that installs it.
+EXTRAS = {
+    **dict.fromkeys(("jinja2", "joblib", "librosa", "matplotlib", "rich", "sklearn", "statsmodels", "typer"), "tools"),
+    **dict.fromkeys(("torch", "transformers"), "encoders"),
+}
+
+
+def main():
+    """Run the command line. A library that is not installed is one message, which names the extra that brings it."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"emotiontalk {emotiontalk.__version__}")
+        return
+    try:
+        from .cli import run
+
+        run()
+    except ModuleNotFoundError as error:
+        name = (error.name or "").split(".")[0]
+        if name not in EXTRAS:
+            raise
+        sys.exit(f'emotiontalk: {name} is not installed: pip install "emotiontalk[{EXTRAS[name]}]"')
+
+
+if __name__ == "__main__":
+    main()

@@ -21,10 +21,14 @@ from . import push as push_
 from . import verify as verify_
 from . import zh_en as zh_en_
 from .errors import CommandError
+from .project import checkout
 
-PROJECT = Path(__file__).resolve().parent.parent
-
-app = typer.Typer(help="Tools for EmotionTalk, the Chinese multimodal emotion corpus.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Tools for EmotionTalk, the Chinese multimodal emotion corpus. `--version` prints the version.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 DATA_DIR = typer.Option(None, help="As in load_dataset: the folder or the address that holds the archives; the Hub by default.")
 CACHE_DIR = typer.Option(None, help="As in load_dataset.")
@@ -36,28 +40,27 @@ LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times.")
 
 
-def main():
+def run():
     """Run the command line; what the user can mend is one message, not a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
     try:
         app(prog_name="emotiontalk")
-    except Exception as error:
-        network = type(error).__module__.split(".")[0] in ("httpx", "httpx2", "requests")  # what huggingface_hub lets through
-        if not network and not isinstance(error, (CommandError, emotiontalk.EmotionTalkError, HfHubHTTPError, OSError)):
-            raise
-        typer.echo(f"emotiontalk: {'no connection: ' if network else ''}{error}", err=True)
-        sys.exit(1)
+    except (CommandError, emotiontalk.EmotionTalkError) as error:
+        sys.exit(f"emotiontalk: {error}")
+    except emotiontalk.NETWORK_ERRORS as error:  # what huggingface_hub lets through, and the disk's
+        answered = isinstance(error, HfHubHTTPError) or getattr(error, "errno", None)
+        sys.exit(f"emotiontalk: {'' if answered else 'no connection: '}{error}")
 
 
 @app.command()
 def demo(
-    data_dir: Path = typer.Option(PROJECT / "dummy_data", help="The folder that holds the archives."),
+    data_dir: Optional[str] = typer.Option(None, help="The folder or the address that holds the archives; by default a miniature release."),
     config: Config = typer.Option("multimodal", help="The config to load."),
 ):
-    """Load a release (the bundled miniature) through `load_dataset` and show it."""
-    demo_.show(PROJECT / "emotiontalk.py", data_dir, config.value)
+    """Load a release (by default a miniature one) through `emotiontalk.load_dataset`, and show it."""
+    demo_.show(data_dir, config.value)
 
 
 @app.command()
@@ -68,10 +71,11 @@ def dummy(out: Path = typer.Argument(..., help="The folder to write the four arc
 
 @app.command()
 def infos(
-    path: Path = typer.Option(PROJECT / "dataset_infos.json", help="The file to write or check."),
+    path: Optional[Path] = typer.Option(None, help="The file to write or check; by default that of the checkout."),
     check: bool = typer.Option(False, "--check", help="Write nothing; status 1 if the file is not what would be written."),
 ):
     """Make or check dataset_infos.json: features, split sizes and checksums of the pinned release."""
+    path = path or checkout("`infos` without --path") / "dataset_infos.json"
     if not check:
         infos_.write(path)
     elif not infos_.is_current(path):

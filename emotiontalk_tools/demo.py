@@ -8,27 +8,40 @@ from pathlib import Path
 
 import datasets
 
+import emotiontalk
 
-def trust():
-    """The keywords with which this version of `datasets` runs a local script."""
-    version = tuple(int(part) for part in datasets.__version__.split(".")[:2])
-    return {"trust_remote_code": True} if (2, 16) <= version < (4, 0) else {}
+from . import dummy
+from .project import ROOT, is_checkout
 
 
-def show(script: Path, data_dir: Path, config: str):
-    """Print the `DatasetDict` and the first test example of a config, its sound decoded."""
-    with tempfile.TemporaryDirectory() as cache:
-        loaded = datasets.load_dataset(str(script), config, data_dir=str(data_dir), cache_dir=cache, **trust())
+def show(data_dir: str | None, config: str):
+    """Print the `DatasetDict` and the first test example of a config, its sound decoded. data_dir: None, a miniature release."""
+    with tempfile.TemporaryDirectory() as folder:
+        if data_dir is None and is_checkout():
+            data_dir = str(ROOT / "dummy_data")
+        elif data_dir is None:
+            data_dir = str(Path(folder, "miniature"))
+            dummy.write(Path(data_dir))
+        loaded = emotiontalk.load_dataset(config, data_dir, cache_dir=Path(folder, "cache"))
         print(loaded)
         split = "test" if "test" in loaded else next(iter(loaded))
         dataset = loaded[split]
         print(f"\n{config}, {split}[0]:")
-        example = dataset[0]
-        for name, value in example.items():
+        for name, value in dataset[0].items():
             feature = dataset.features[name]
             if isinstance(feature, datasets.ClassLabel):
                 value = f"{value} ({feature.int2str(value)})"
             elif name == "audio":
-                array, rate = value["array"], value["sampling_rate"]
-                value = f"{value['path']}: {len(array) / rate:.3f} s at {rate:,} Hz, peak {abs(array).max():.2f}, {array.dtype}"
+                value = _heard(value)
+            elif name == "video" and isinstance(value, dict):
+                value = f"{value['path']}: {len(value['bytes']):,} bytes"
             print(f"  {name:18} {inspect.cleandoc(str(value))}")
+
+
+def _heard(audio) -> str:
+    sound = emotiontalk.decode_audio(audio)
+    array, rate = sound["array"], sound["sampling_rate"]
+    channels = 1 if array.ndim == 1 else len(array)
+    return (
+        f"{sound['path']}: {array.shape[-1] / rate:.3f} s at {rate:,} Hz, channels: {channels}, peak {abs(array).max():.2f}, {array.dtype}"
+    )

@@ -110,7 +110,7 @@ class Transformer:
             import transformers
         except ImportError:
             raise CommandError(
-                f"{name}: not one of text-tfidf and logmel, and encoders need `pip install torch transformers`."
+                f"{name}: not one of text-tfidf and logmel, and encoders need torch and transformers: pip install \"emotiontalk[encoders]\"."
             ) from None
         self.name, self.layer = name, layer
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")

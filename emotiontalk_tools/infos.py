@@ -14,17 +14,6 @@ import datasets
 import emotiontalk
 
 
-def split_sizes(config: str) -> dict[str, int]:
-    """Examples of the pinned release in each split of a config."""
-    if config == "dialogues":
-        return dict(emotiontalk.DIALOGUES)
-    sizes = dict.fromkeys(emotiontalk.CONFIGS[config].splits, 0)
-    for group, count in emotiontalk.GROUPS.items():
-        if emotiontalk.split_of(group) in sizes:
-            sizes[emotiontalk.split_of(group)] += count
-    return sizes
-
-
 def features(config: str) -> dict:
     """The features as JSON that every version of `datasets` reads, also those without `Video`."""
     given = emotiontalk.features_of(config)
@@ -47,7 +36,7 @@ def _plain(feature):
 
 def infos() -> dict:
     """What dataset_infos.json says: for each config its features, splits and downloads."""
-    made = {}
+    made, version = {}, emotiontalk.EmotionTalk.VERSION
     for name, config in emotiontalk.CONFIGS.items():
         archives = {archive: emotiontalk.ARCHIVES[archive] for archive in emotiontalk.archives_of(name)}
         made[name] = {
@@ -58,8 +47,8 @@ def infos() -> dict:
             "features": features(name),
             "builder_name": "emotiontalk",
             "config_name": name,
-            "version": {"version_str": str(emotiontalk.EmotionTalk.VERSION), "major": 1, "minor": 0, "patch": 0},
-            "splits": {split: {"name": split, "num_examples": size} for split, size in split_sizes(name).items()},
+            "version": {"version_str": str(version), "major": version.major, "minor": version.minor, "patch": version.patch},
+            "splits": {split: {"name": split, "num_examples": size} for split, size in emotiontalk.split_sizes(name).items()},
             "download_checksums": {
                 emotiontalk.archive_url(archive): {"num_bytes": size, "checksum": sha256}
                 for archive, (size, sha256) in archives.items()

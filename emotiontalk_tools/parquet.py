@@ -150,7 +150,10 @@ class Log:
             except (ValueError, KeyError, TypeError):
                 raise CommandError(f"{path} is not what `emotiontalk parquet` writes: choose another folder.") from None
             if other:
-                raise CommandError(f"{path.parent} holds an export whose sound is {told['sound']}: choose another folder.")
+                raise CommandError(
+                    f"{path.parent} holds an export by version {told['version']} of the loader, its sound {told['sound']}: choose another "
+                    "folder."
+                )
             self.told = told
 
     def ask(self, configs, data_dir, conversion):

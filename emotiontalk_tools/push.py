@@ -17,8 +17,8 @@ import emotiontalk
 
 from . import dummy, parquet
 from .errors import CommandError
+from .project import checkout
 
-PROJECT = Path(__file__).resolve().parent.parent
 SHARD = re.compile(rf"({'|'.join(emotiontalk.CONFIGS)})/({'|'.join(emotiontalk.SPLITS)})-G\d{{5}}-\d{{5}}\.parquet")
 
 TERMS = f"""\
@@ -44,9 +44,10 @@ def script_files(repo: str) -> dict:
     """
     if "." in repo:
         raise CommandError(f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's.")
-    card = (PROJECT / "README.md").read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
-    files = {f"{repo.split('/')[1]}.py": (PROJECT / "emotiontalk.py").read_bytes(), "README.md": card.encode()}
-    others = {name: (PROJECT / name).read_bytes() for name in ("dataset_infos.json", "benchmarks/README.md")}
+    project = checkout("`push` of the script, with its card,")
+    card = (project / "README.md").read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
+    files = {f"{repo.split('/')[1]}.py": (project / "emotiontalk.py").read_bytes(), "README.md": card.encode()}
+    others = {name: (project / name).read_bytes() for name in ("dataset_infos.json", "benchmarks/README.md")}
     # made anew, not read: whatever stands in dummy_data/ here, nothing but what is made up goes to a public place
     return {**files, **others, **{f"dummy_data/{name}": data for name, data in dummy.files().items()}}
 

@@ -19,7 +19,7 @@ EVERYTHING = _Everything()  # as `builder.unread`: no sound or video is wanted, 
 def open_release(config: str, data_dir: str | None, cache_dir: str | None, token: str | None = None):
     """(builder, {split: gen_kwargs}) of a config.
 
-    `gen_kwargs` go to `builder._generate_examples` or `_generate_tables`. From an address only the ranges of the groups
+    `gen_kwargs` go to `builder._examples` or `_generate_tables`. From an address only the ranges of the groups
     are read; nothing is prepared or kept. Raises the errors of `load_dataset`.
     """
     builder = emotiontalk.EmotionTalk(
@@ -36,7 +36,7 @@ def count(gen_kwargs: dict) -> int | None:
 
 def examples(builder, gen_kwargs: dict, label: str):
     """The (id, example) of a split, sorted by id, behind a progress bar."""
-    return tqdm(builder._generate_examples(**gen_kwargs), total=count(gen_kwargs), unit=" utterances", desc=label)
+    return tqdm(builder._examples(**gen_kwargs), total=count(gen_kwargs), unit=" utterances", desc=label)
 
 
 def utterances(builder, gen_kwargs: dict):

@@ -1,0 +1,119 @@
+"""What is installed works as it is: on bare `datasets`, from a wheel, with and without the extras."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+from hub_server import HubServer
+
+import emotiontalk
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """A function that makes a virtual environment of its own with these packages; the path of its Python."""
+
+    def environment(*packages):
+        folder = tmp_path_factory.mktemp("environment")
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        install(folder / "bin" / "python", *packages)
+        return folder / "bin" / "python"
+
+    return environment
+
+
+def install(python, *packages):
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *map(str, packages)], check=True)
+
+
+def run(command, cwd, status=0, **variables):
+    env = {"PATH": os.environ["PATH"], "HF_HOME": str(cwd / "home"), **variables}
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+STREAMED = """
+import sys
+import emotiontalk
+for source in sys.argv[1:]:
+    row = next(iter(emotiontalk.load_dataset("audio", source, split="test", streaming=True)))
+    print(row["id"], len(row["audio"]["bytes"]), emotiontalk.load_dataset("text", source, split="test").num_rows)
+"""
+
+
+@pytest.mark.parametrize(
+    "packages", [["datasets==5.2.0"], ["datasets==2.19.2", "huggingface_hub<1"], ["datasets==3.6.0", "huggingface_hub<1"]], ids=str
+)
+def test_bare_datasets_is_enough(environment, tmp_path, packages):
+    """Nothing is imported that `datasets` does not bring: rows come from disk and over HTTP."""
+    python = environment(*packages)
+    server = HubServer(PROJECT / "dummy_data")
+    sources = [PROJECT / "dummy_data", server.url + "/files"]
+    said = run([python, "-c", STREAMED, *sources], tmp_path, PYTHONPATH=str(PROJECT)).stdout
+    assert said == "G00003_13_06_001 5336 8\n" * 2 and server.bytes
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from what git knows: as somebody without a checkout gets it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, check=True, capture_output=True, text=True)
+    for name in files.stdout.splitlines():
+        if (PROJECT / name).is_file():
+            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, folder / "source" / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, folder / "source"]
+    subprocess.run(list(map(str, command)), check=True)
+    return next(folder.glob("*.whl"))
+
+
+COMMANDS = [
+    # arguments, status with the tools, what is said
+    (["--version"], 0, f"emotiontalk {emotiontalk.__version__}"),
+    (["-h"], 0, "Commands"),
+    (["demo"], 0, "num_rows: 8"),
+    (["dummy", "release"], 0, ""),
+    (["infos"], 1, "needs a checkout"),
+    (["infos", "--path", "infos.json"], 0, ""),
+    (["zh-en", "h2t", "--data-dir", "release"], 0, "8 records"),
+    (["parquet", "export", "--config", "audio", "--data-dir", "release"], 0, 'load_dataset("export", "audio"'),
+    (["push", "me/emotiontalk", "--dry-run"], 1, "needs a checkout"),
+    (["push", "me/emotiontalk", "--as", "parquet", "--export", "export", "--dry-run"], 0, "Nothing was sent"),
+    (["verify", "--data-dir", "release"], 1, "Something is wrong"),
+    (["probe", "--data-dir", "release"], 0, "WAR"),
+    (["probe", "--upstream", "me/encoder", "--config", "audio", "--data-dir", "release"], 1, "emotiontalk[encoders]"),
+    (["report", "--data-dir", "release"], 0, "24 utterances"),
+]
+
+
+def test_a_wheel_is_a_whole_product(environment, wheel, tmp_path):
+    python = environment(wheel)
+    script, site = python.parent / "emotiontalk", sorted(python.parent.parent.rglob("site-packages"))[0]
+
+    def installed():
+        return {path: path.stat().st_mtime_ns for path in site.rglob("*") if "emotiontalk" in str(path) and "__pycache__" not in str(path)}
+
+    before = installed()
+    assert run([python, "-c", STREAMED, PROJECT / "dummy_data"], tmp_path).stdout.startswith("G00003_13_06_001 5336 8")
+    heard = (
+        "import emotiontalk; row = emotiontalk.load_dataset('audio', %r, split='test')[0];"
+        "print(emotiontalk.decode_audio(row['audio'], 16000, mono=True)['array'].shape)" % str(PROJECT / "dummy_data")
+    )
+    assert run([python, "-c", heard], tmp_path).stdout == "(480,)\n"
+    for arguments, _, _ in COMMANDS[1:]:  # the base alone: one line that names the extra
+        said = run([script, *arguments], tmp_path, status=1).stderr
+        assert said.count("\n") == 1 and "emotiontalk[tools]" in said
+    assert run([script, "--version"], tmp_path).stdout == f"emotiontalk {emotiontalk.__version__}\n"
+    install(python, f"{wheel}[tools]")
+    for arguments, status, says in COMMANDS:
+        done = run([script, *arguments], tmp_path, status=status)
+        assert says in done.stdout + done.stderr and "Traceback" not in done.stderr
+        assert status == 0 or arguments[0] == "verify" or len(done.stderr.strip().splitlines()) == 1
+    assert installed() == before
