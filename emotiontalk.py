@@ -130,7 +130,10 @@ def split_of(group):
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
-    """The release is not as it should be. The message names the archive, the member and the way out."""
+    """The release is not as it should be. The message, one line, names the archive, the member and the way out."""
+
+    def __init__(self, message=""):
+        super().__init__(brief(message, 3_000))
 
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):
@@ -147,6 +150,17 @@ class BadUtteranceError(EmotionTalkError):
 
 class SoundError(ValueError):
     """What is in a sound file cannot be heard."""
+
+
+def brief(value, limit=200):
+    """A text in one line of `limit` characters at the most, whatever an archive or a server has put into it."""
+    text = " ".join(str(value)[: 4 * limit].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shown(address):
+    """An address (or folder) as it may stand in a message or a file: without name and password."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", os.fspath(address))
 
 
 def _damaged(archive, path, what):
@@ -166,16 +180,16 @@ def _damaged(archive, path, what):
 class Member:
     """One file of the release: where its `size` bytes are. `len()` is its size in bytes."""
 
-    __slots__ = ("part", "name", "offset", "size")
+    __slots__ = ("source", "name", "offset", "size")
 
-    def __init__(self, part, name, offset, size):
-        self.part, self.name, self.offset, self.size = part, name, offset, size
+    def __init__(self, source, name, offset, size):
+        self.source, self.name, self.offset, self.size = source, name, offset, size
 
     def __len__(self):
         return self.size
 
     def __str__(self):
-        return f"{self.part.path}: {self.name}"
+        return f"{self.source.path}: {brief(self.name, 300)}"
 
     def read(self):
         data = bytearray(self.size)
@@ -184,7 +198,11 @@ class Member:
 
     def read_into(self, view):
         """Fill a writable view of `size` bytes, straight from the file."""
-        self.part.read_into(self, view)
+        self.source.read_into(self, view)
+
+    def part(self, start, size):
+        """Some of its bytes, fewer at its end."""
+        return Member(self.source, self.name, self.offset + start, max(0, min(size, self.size - start))).read()
 
 
 def _fill(fd, offset, view):
@@ -206,30 +224,68 @@ def _fill(fd, offset, view):
     return True
 
 
-def parse_header(block):
+def parse_header(block, magic=True):
     """(name, payload size, type) of a tar header block of 512 bytes, or None where its checksum says it is none.
 
-    Only what plain members have; an extended header shows in its type ("x", "g", "L", "K").
+    Only what plain members have; an extended header shows in its type ("x", "g", "L", "K"). magic: whether the block
+    must say "ustar", as all but the oldest tars do: outside the order of a tar, payload could pass for a header.
     """
-    if len(block) < tarfile.BLOCKSIZE or block[257:262] != b"ustar":
+    if len(block) < tarfile.BLOCKSIZE or magic and block[257:262] != b"ustar":
         return None
     try:
         checksum = int(block[148:156].strip(b" \0") or b"0", 8)
-        size = int(block[124:136].strip(b" \0") or b"0", 8) if block[124] < 0x80 else int.from_bytes(block[125:136], "big")
+        size = int.from_bytes(block[125:136], "big") if block[124] == 0x80 else int(block[124:136].strip(b" \0") or b"0", 8)
     except ValueError:
         return None
-    if checksum != sum(block[:148]) + 256 + sum(block[156:512]):
+    if checksum != sum(block[:148]) + 256 + sum(block[156:512]) or size < 0:
         return None
     name, prefix = block[:100].split(b"\0", 1)[0], block[345:500].split(b"\0", 1)[0]
     if prefix and block[257:263] == b"ustar\0":  # GNU's header has other things there
         name = prefix + b"/" + name
-    kind = chr(block[156]).replace("\0", "0")
+    kind = chr(block[156]).replace("\0", "0").replace("7", "0")
     return name.decode("utf-8", "surrogateescape"), 0 if kind in "123456" else size, kind  # links and folders have no payload
+
+
+def parse_extended(kind, data):
+    """What an extended header says of the next member: "path", "size", and "sparse" for a sparse file."""
+    if kind == "L":
+        return {"path": data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")}
+    said = {}
+    while kind in "xX" and data:  # records `LENGTH KEY=VALUE\n`; anything else ends them
+        digits, _, _ = data[:20].partition(b" ")
+        if not digits.isdigit() or not 0 < int(digits) <= len(data):
+            break
+        record, data = data[len(digits) + 1 : int(digits) - 1], data[int(digits) :]
+        key, _, value = record.partition(b"=")
+        if key == b"path":
+            said["path"] = value.decode("utf-8", "surrogateescape")
+        elif key == b"size" and value[:20].isdigit() and len(value) <= 20:
+            said["size"] = int(value)
+        elif key.startswith(b"GNU.sparse."):
+            said["sparse"] = True
+            if key == b"GNU.sparse.name":
+                said["path"] = value.decode("utf-8", "surrogateescape")
+    return said
 
 
 def padded(size):
     """Bytes that a payload takes in a tar."""
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _unreadable(path, error):
+    """The error for a file or folder that the system does not let us read."""
+    return EmotionTalkError(f"{path} cannot be read ({error.strerror or error}): look at its owner and its permissions.")
+
+
+def _unwritable(folder, error, needed=None):
+    """The error for a folder in which nothing can be kept. needed: bytes that would be."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = f"there is no room in {folder}" if full else f"{folder} cannot be written"
+    much = f", {needed:,} bytes are needed" if needed else ""
+    return EmotionTalkError(
+        f"{what}{much} ({error.strerror or error}). Set HF_HOME to a folder with room that you may write, or pass cache_dir=."
+    )
 
 
 def _check_room(error, path):
@@ -241,6 +297,10 @@ def _check_room(error, path):
         ) from None
 
 
+EXTENDED_BYTES = 1 << 20  # an extended header is no longer: it holds names and times
+TYPES = {"1": "a link", "2": "a link", "3": "a device", "4": "a device", "5": "a folder", "6": "a FIFO", "S": "a sparse file"}
+
+
 class Tar:
     """A local tar file, plain or compressed. Headers are scanned once; payload is read where it is asked for."""
 
@@ -248,7 +308,12 @@ class Tar:
 
     def __init__(self, archive, path, file=None):
         self.archive, self.path = archive, path
-        self.file = file or open(path, "rb")
+        try:
+            self.file = file or open(path, "rb")
+        except OSError as error:
+            if os.path.islink(path) and not os.path.exists(path):
+                raise MissingArchiveError(f"{path} is a link to nothing. Download what it stands for, or remove it.") from None
+            raise _unreadable(path, error) from None
         self.file.seek(0)
         start = self.file.read(64)
         opener = self.opener(start)
@@ -277,44 +342,65 @@ class Tar:
     def members(self):
         """Yield every regular file as a `Member`, in archive order. No payload is read.
 
-        Unlike `tarfile`'s own loop, which ends quietly at the first header it cannot read, this one
-        raises `EmotionTalkError` unless the archive runs whole to its end mark.
+        Unlike `tarfile`'s own loop, which ends quietly at the first zeros and at the first header it cannot read, this
+        one raises `EmotionTalkError` unless the archive runs whole to its end mark, and reads on where members follow it.
         """
         end = self.file.seek(0, os.SEEK_END)
-        self.file.seek(0)
-        try:
-            tar = tarfile.open(fileobj=self.file, mode="r:")
-        except (tarfile.TarError, EOFError) as error:
-            raise _damaged(self.archive, self.path, f"cannot be read as a tar archive ({error}).") from None
-        position, last = 0, "its beginning"
+        position, last, extended = 0, "its beginning", {}
         while True:
             self.file.seek(position)
-            plain = parse_header(self.file.read(tarfile.BLOCKSIZE))
-            if plain and plain[2] in "05":
-                name, size, kind = plain
-                start, regular = position + tarfile.BLOCKSIZE, kind == "0"
-                position = start + padded(size)
-            else:  # extended headers, links, the end, or no header: tarfile knows them all
-                self.file.seek(position)
-                try:
-                    info = tarfile.TarInfo.fromtarfile(tar)
-                except tarfile.EOFHeaderError:
+            block = self.file.read(tarfile.BLOCKSIZE)
+            header = parse_header(block, magic=False)
+            if header is None and position and block == bytes(tarfile.BLOCKSIZE) and not extended:
+                position = self._after_zeros(position, last)
+                if position is None:
                     return
-                except (tarfile.TarError, ValueError) as error:
-                    what = "truncated" if position + tarfile.BLOCKSIZE > end else f"corrupt at byte {position:,}"
-                    raise _damaged(self.archive, self.path, f"{what} after {last} ({error}).") from None
-                if (info.issparse() or info.issym() or info.islnk()) and match_member(info.name):
-                    raise EmotionTalkError(
-                        f"{self.path}: {info.name} is stored as a link or a sparse file. Pack the files themselves: "
-                        "`tar --dereference --hard-dereference`, without `--sparse`."
-                    )
-                name, size, start, regular = info.name, info.size, info.offset_data, info.isreg()
-                position = tar.offset
-            last = name
+                continue
+            if header is None:
+                raise self._no_header(position, end, last)
+            name, size, kind = header
+            start = position + tarfile.BLOCKSIZE
+            if kind in "xgXLK":  # about the next member, and small
+                if start + size > end or size > EXTENDED_BYTES:
+                    raise _damaged(self.archive, self.path, f"corrupt at byte {position:,} after {brief(last)}: an extended header of {size:,} bytes.")
+                extended.update(parse_extended(kind, self.file.read(size)))
+                position = start + padded(size)
+                continue
+            name, size = extended.get("path", name), extended.get("size", size) if kind == "0" else size
+            if kind == "S":  # its map may go on in further blocks
+                more = block[482]
+                while more and start < end:
+                    start, more = start + tarfile.BLOCKSIZE, self.file.read(tarfile.BLOCKSIZE)[504:505] not in (b"", b"\0")
+            regular = kind == "0" and not name.endswith("/")
+            if (not regular or "sparse" in extended) and match_member(name.rstrip("/")):
+                what = TYPES.get("S" if "sparse" in extended else kind, "no regular file")
+                raise EmotionTalkError(
+                    f"{self.path}: {brief(name.rstrip('/'))} is stored as {what}. Pack the files themselves: "
+                    "`tar --dereference --hard-dereference`, without `--sparse`."
+                )
+            if start + size > end:
+                raise _damaged(self.archive, self.path, f"truncated within {brief(name)}: the file ends at byte {end:,}.")
             if regular:
-                if start + size > end:
-                    raise _damaged(self.archive, self.path, f"truncated within {name}: the file ends at byte {end:,}.")
                 yield Member(self, name, start, size)
+            position, last, extended = start + padded(size), name, {}
+
+    def _no_header(self, position, end, last):
+        if not position:
+            return _damaged(self.archive, self.path, "cannot be read as a tar archive.")
+        what = "truncated" if position + tarfile.BLOCKSIZE > end else f"corrupt at byte {position:,}"
+        return _damaged(self.archive, self.path, f"{what} after {brief(last)}.")
+
+    def _after_zeros(self, position, last):
+        """Where members go on after a block of zeros, or None where nothing but zeros follows."""
+        zeros, start = bytes(tarfile.BLOCKSIZE), position
+        while block := self.file.read(tarfile.BLOCKSIZE):
+            position += tarfile.BLOCKSIZE
+            if block != zeros[: len(block)]:
+                if parse_header(block, magic=False) is None:
+                    raise _damaged(self.archive, self.path, f"corrupt at byte {start:,} after {brief(last)}: zeros, then what is no member.")
+                _warn_once(f"{self.path}: members go on after an end mark at byte {start:,} (tars put together?): they are read, too.")
+                return position
+        return None
 
     def read_into(self, member, view):
         if not _fill(self.file.fileno(), member.offset, view):
@@ -322,9 +408,25 @@ class Tar:
 
 
 def _walk(path):
-    """Yield (folder, its files) below a path, sorted, without what is hidden (`._*`, the downloader's `.cache`)."""
-    for folder, subfolders, files in os.walk(path, followlinks=True):
+    """Yield (folder, its files) below a path, sorted, without what is hidden (`._*`, the downloader's `.cache`).
+
+    Links to folders are followed, each folder is entered once.
+    """
+
+    def refuse(error):
+        raise _unreadable(error.filename, error) from None
+
+    entered = set()
+    for folder, subfolders, files in os.walk(path, followlinks=True, onerror=refuse):
+        there = os.stat(folder)
+        if (there.st_dev, there.st_ino) in entered:
+            subfolders[:] = []
+            continue
+        entered.add((there.st_dev, there.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        odd = [name for name in subfolders if match_member(name)]
+        if odd:
+            raise EmotionTalkError(f"{os.path.join(folder, odd[0])} is a folder, where a file of that name belongs. Compare it with the release.")
         yield folder, sorted(name for name in files if not name.startswith("."))
 
 
@@ -341,11 +443,18 @@ class Tree:
                 path = os.path.join(folder, name)
                 if os.path.isfile(path):
                     yield Member(self, os.path.relpath(path, self.path), 0, os.stat(path).st_size)
+                elif match_member(name):
+                    what = "a link to nothing" if os.path.islink(path) else "no regular file"
+                    raise EmotionTalkError(f"{path} is {what}. Compare the folder with the release.")
 
     def read_into(self, member, view):
-        with open(os.path.join(self.path, member.name), "rb") as file:
-            if not _fill(file.fileno(), member.offset, view):
-                raise _damaged(self.archive, str(member), "it became shorter while it was read.")
+        try:
+            with open(os.path.join(self.path, member.name), "rb") as file:
+                whole = _fill(file.fileno(), member.offset, view)
+        except OSError as error:
+            raise _unreadable(member, error) from None
+        if not whole:
+            raise _damaged(self.archive, str(member), "it became shorter while it was read.")
 
 
 class Archive:
@@ -368,6 +477,10 @@ class Archive:
         match = match_member(member.name)
         if not match:
             return
+        if match["group"].upper() not in GROUPS:
+            raise EmotionTalkError(
+                f"{member}: {match['group']} is no group of EmotionTalk, which has {min(GROUPS)} to {max(GROUPS)}. Rename or remove it."
+            )
         known = self.groups.setdefault(match["group"].upper(), {}).setdefault(match["suffix"].lower(), {})
         first = known.setdefault(match["id"].upper(), member)
         if first is not member:
@@ -388,16 +501,23 @@ class Archive:
 
 
 def _state(paths):
-    """What tells one content from another without reading it: path, size and time of the last change."""
+    """What tells one content from another without reading it: of each path its name and a digest of the name, size, time, inode
+    and time of change of every file."""
     states = []
     for path in paths:
-        below = [os.path.join(folder, name) for folder, names in _walk(path) for name in names]
-        stats = [os.stat(file) for file in [path, *below] if os.path.exists(file)]
-        states.append((path, len(below), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)))
+        digest, size = hashlib.sha256(), 0
+        files = [os.path.join(folder, name) for folder, names in _walk(path) for name in names] if os.path.isdir(path) else [path]
+        for file in filter(os.path.exists, files):
+            s = os.stat(file)
+            size += s.st_size
+            told = (os.path.relpath(file, path), s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns)
+            digest.update(repr(told).encode("utf-8", "surrogateescape"))
+        states.append((path, len(files), size, digest.hexdigest()))
     return tuple(states)
 
 
 TAR_NAME = re.compile(r".+\.(tar(\.(gz|bz2|xz|lzma))?|tgz|tbz2?|txz)", re.IGNORECASE)
+UNREAD_NAME = re.compile(r"(.+?)\.(part|partial|incomplete|crdownload|download|zst|zstd|lz4|7z|rar)", re.IGNORECASE)
 
 
 def find_archive(name, data_dir):
@@ -408,19 +528,31 @@ def find_archive(name, data_dir):
     Raises `MissingArchiveError`.
     """
     data_dir = os.path.abspath(os.path.expanduser(data_dir))
-    roots = [data_dir, os.path.join(data_dir, "data")]
-    for root in filter(os.path.isdir, roots):
-        entries = [e for e in sorted(os.listdir(root)) if e.split(".")[0].lower() == name.lower()]
-        tars = [os.path.join(root, e) for e in entries if TAR_NAME.fullmatch(e)]
-        tars = [path for path in tars if os.path.isfile(path)]
-        folders = [os.path.join(root, e) for e in entries if e.lower() == name.lower()]
-        folders = [path for path in folders if os.path.isdir(path)]
-        for folder in folders:
-            for below, files in _walk(folder):
-                if not tars or tars[0].startswith(folder + os.sep):
-                    tars += [os.path.join(below, f) for f in files if TAR_NAME.fullmatch(f)]
+    if os.path.isfile(data_dir):
+        raise MissingArchiveError(f"{data_dir} is a file: pass data_dir= with the folder that holds it, {os.path.dirname(data_dir)}.")
+    if not os.path.isdir(data_dir):
+        raise MissingArchiveError(f"{name}.tar: there is no folder {data_dir}. data_dir= is the folder that holds the archives.")
+    unread = []
+    for root in filter(os.path.isdir, [data_dir, os.path.join(data_dir, "data")]):
+        try:
+            entries = [e for e in sorted(os.listdir(root)) if e.split(".")[0].lower() == name.lower()]
+        except OSError as error:
+            raise _unreadable(root, error) from None
+        files = [os.path.join(root, e) for e in entries if not os.path.isdir(os.path.join(root, e))]
+        folders = [os.path.join(root, e) for e in entries if e.lower() == name.lower() and os.path.isdir(os.path.join(root, e))]
+        if not any(TAR_NAME.fullmatch(path) for path in files):
+            files += [os.path.join(below, f) for folder in folders for below, names in _walk(folder) for f in names]
+        tars = [path for path in files if TAR_NAME.fullmatch(path)]
+        unread += [path for path in files if UNREAD_NAME.fullmatch(path) and ".tar" in path and UNREAD_NAME.fullmatch(path)[1] not in tars]
+        if unread and (tars or folders):
+            break
         if tars or folders:
             return tuple(tars or folders)
+    if unread:
+        raise MissingArchiveError(
+            f"{', '.join(unread[:3])}: a part of {name}.tar that is not whole yet, or is packed in a way that Python does not read. "
+            "Finish the download, or unpack it."
+        )
     raise MissingArchiveError(
         f"{name}.tar is not in {data_dir}: looked there and in its data/ for {name}.tar, {name}/*.tar and an "
         f"unpacked {name}/. Accept the terms at {HOMEPAGE}, then run `hf download {REPO_ID} "
@@ -447,6 +579,10 @@ SEND_TOKEN = (
 )
 
 
+class NoConnectionError(EmotionTalkError):
+    """An address cannot be reached now."""
+
+
 class NotSortedError(Exception):
     """An archive is not in the order in which a group is a range."""
 
@@ -455,11 +591,25 @@ def is_remote(path):
     return isinstance(path, str) and path.startswith(("hf://", "http://", "https://"))
 
 
+def is_pinned(url):
+    """Whether what is behind an address cannot change: it names a commit of the Hub."""
+    return url.startswith("hf://") and bool(re.fullmatch(r"hf://datasets/[^/@]+/[^/@]+@[0-9a-f]{40}(/.*)?", url))
+
+
+def checked_token(token):
+    """A token as it can be sent, without the blanks around it. Raises `ValueError`, which does not quote it."""
+    if not isinstance(token, str):
+        return token
+    if not re.fullmatch(r"[!-~]+", token.strip()):
+        raise ValueError("token= is empty, or holds characters that no token has: copy it again from the Hub's settings.")
+    return token.strip()
+
+
 def split_hf_url(url):
     """(repository, revision, path) of `hf://datasets/owner/name@revision/path`."""
     match = re.fullmatch(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/(.+)", url)
     if not match:
-        raise EmotionTalkError(f"{url}: expected hf://datasets/OWNER/NAME@REVISION/… .")
+        raise EmotionTalkError(f"{shown(url)}: expected hf://datasets/OWNER/NAME@REVISION/… .")
     return match[1], urllib.parse.unquote(match[2] or "main"), match[3]
 
 
@@ -514,16 +664,38 @@ def offline():
 
 
 class RemoteFile:
-    """A file behind HTTP. `size` is its bytes, `ranged` whether the server serves ranges, both after `head()`."""
+    """A file behind HTTP. `size` is its bytes, `tag` its entity tag (or time of change), None where the server tells none;
+    `ranged` says whether the server serves ranges: all after `head()`, and the same in every later answer."""
 
     def __init__(self, archive, path, token):
-        self.archive, self.path, self.token = archive, path, token
+        self.archive, self.path, self.token = archive, shown(path), token
         self.url = http_url(path)
-        self.size = self.ranged = self.tag = None
+        self.size = self.ranged = self.tag = self.first = None
+        try:
+            host = urllib.parse.urlsplit(self.url).hostname
+        except ValueError:
+            host = None
+        if not host:
+            raise MissingArchiveError(f"{self.path}: an address without a host. data_dir= is the address that holds {archive}.tar.")
 
-    def head(self, length):
-        """The first bytes of the file; what the answer says of it is kept."""
-        return RemoteReader(self, 0, length).read(length, all_of_it=False)
+    def head(self):
+        """The first 512 bytes of the file; what the first answer says of it is kept."""
+        if self.first is None:
+            self.first = RemoteReader(self, 0, tarfile.BLOCKSIZE).read(tarfile.BLOCKSIZE, all_of_it=False)
+        return self.first
+
+    def _headers(self, start, end):
+        headers = {"Accept-Encoding": "identity"}
+        if self.ranged is not False:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        if self.url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
+            try:
+                headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
+            except (OSError, ValueError):
+                raise EmotionTalkError(f"{self.path}: there is no token to send. {SEND_TOKEN}") from None
+            if not re.fullmatch(r"[ -~]*", headers.get("authorization", "")):
+                raise EmotionTalkError(f"{self.path}: the token that is logged in holds characters that no token has. {SEND_TOKEN}")
+        return headers
 
     def connect(self, start, end):
         """An `Answer` whose body is the bytes from `start` to `end` (None: the end of the file).
@@ -531,70 +703,76 @@ class RemoteFile:
         Raises `EmotionTalkError` for what will not change, `ConnectionError` for what another try may mend.
         """
         if offline():
-            raise EmotionTalkError(
+            raise NoConnectionError(
                 f"{self.path} cannot be read: offline mode is on (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE). "
                 "Unset it, or pass data_dir= with a local folder."
             )
-        headers = {"Accept-Encoding": "identity"}
-        if self.ranged is not False:
-            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        if self.url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
-            try:
-                headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
-            except (OSError, ValueError) as error:
-                raise EmotionTalkError(f"{self.path}: there is no token to send ({error}). {SEND_TOKEN}") from None
+        headers = self._headers(start, end)
         try:
             response = Answer(self.url, headers)
-        except NETWORK_ERRORS as error:
+        except Exception as error:  # what the sessions raise for a bad answer, address or redirect has no common class
             raise ConnectionError(f"no connection: {_reason(error)}") from None
-        status = response.status
+        try:
+            if not self._accept(response, start):
+                response.close()
+                return self.connect(start, end)
+            if start and not self.ranged:  # the whole file comes: pass over what is there already
+                self._pass_over(response, start)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _accept(self, response, start):
+        """Whether an answer is what was asked for; False: ask again, without a range. Raises as `connect`."""
+        status, told = response.status, response.headers
         if status in (416, 501) and self.ranged is None:  # no ranges at all, or an empty file
-            response.close()
             self.ranged = False
-            return self.connect(start, end)
+            return False
         if status == 429 or status >= 500:
-            response.close()
             raise ConnectionError(f"HTTP status {status}")
         if status not in (200, 206):
-            response.close()
-            raise self._refusal(status, response.headers)
+            raise self._refusal(status, told)
         if status == 200 and self.ranged:
-            response.close()
             raise ConnectionError("the server no longer serves ranges")
-        if status == 206 and response.headers.get("Content-Range", "").endswith("/*"):  # of unknown length: read in sequence
-            response.close()
+        content_range = told.get("Content-Range", "")
+        if status == 206 and content_range.endswith("/*"):  # of unknown length: read in sequence
             if self.ranged:
                 raise ConnectionError("the server no longer says how long the file is")
             self.ranged = False
-            return self.connect(start, end)
-        self.ranged = status == 206
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-        length = response.headers.get("Content-Length")
-        size = int(found[2]) if found else int(length) if length and not self.ranged else None
-        tag = response.headers.get("ETag") if found or not self.ranged else None
-        if (self.ranged and not (found and int(found[1]) == start)) or (self.size not in (None, size)):
-            response.close()
-            raise EmotionTalkError(f"{self.path}: the server gives another range or another file than before. Run again.")
-        self.size, self.tag = size, tag
-        while start and not self.ranged:  # the whole file comes: pass over what is there already
+            return False
+        ranged = status == 206
+        found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", content_range) if ranged else None
+        length = re.fullmatch(r"\d{1,18}", told.get("Content-Length", ""))
+        size = int(found[3]) if found else int(length[0]) if length and not ranged else None
+        if ranged and not (found and int(found[1]) == start and start <= int(found[2]) < size):
+            raise EmotionTalkError(f"{self.path}: the server gives another range than was asked for ({brief(content_range)}). Run again.")
+        tag = told.get("ETag") or told.get("Last-Modified")
+        tag = brief(tag.strip().removeprefix("W/")) if tag else None  # a weak tag tells as much as is to be had
+        known = self.ranged is not None or self.size is not None
+        if known and (self.size not in (None, size) or None not in (tag, self.tag) and tag != self.tag):
+            raise EmotionTalkError(f"{self.path}: this is another file than before: it has changed while it was read. Run again.")
+        self.ranged, self.size, self.tag = ranged, size, tag or self.tag
+        return True
+
+    def _pass_over(self, response, start):
+        while start:
             passed = len(response.read(min(start, 1 << 20)))
             if not passed:
-                response.close()
                 raise ConnectionError("the answer was cut short")
             start -= passed
-        return response
 
     def _refusal(self, status, headers):
-        code = headers.get("X-Error-Code", "")
+        code = brief(re.sub(r"[^\w ]", "", headers.get("X-Error-Code", "")), 40)
         if status in (401, 403):
             return EmotionTalkError(f"{self.path}: no access (HTTP status {status}{', ' + code if code else ''}). {SEND_TOKEN}")
         if status == 404:
             what = {"RevisionNotFound": "no such revision", "RepoNotFound": "no such repository"}.get(code, "no such file")
             return MissingArchiveError(
-                f"{self.path}: {what} (HTTP status 404 for {self.url}). data_dir= is the address that holds "
+                f"{self.path}: {what} (HTTP status 404 for {shown(self.url)}). data_dir= is the address that holds "
                 f"{self.archive}.tar; the release is hf://datasets/{REPO_ID}@{REVISION}."
             )
-        return EmotionTalkError(f"{self.path}: HTTP status {status} for {self.url}.")
+        return EmotionTalkError(f"{self.path}: HTTP status {status} for {shown(self.url)}.")
 
     def read(self, start, end):
         return RemoteReader(self, start, end).read(end - start)
@@ -622,7 +800,7 @@ def _reason(error):
         if not isinstance(inner, Exception):
             break
         error = inner
-    return " ".join(str(error).split()).split(": ", 1)[-1]
+    return brief(shown(str(error)).split(": ", 1)[-1])
 
 
 class RemoteReader:
@@ -676,7 +854,7 @@ class RemoteReader:
     def _broken(self, error):
         self.close()
         if self.failures == len(WAITS):
-            raise EmotionTalkError(
+            raise NoConnectionError(
                 f"{self.file.path}: gave up at byte {self.position:,} after {self.failures + 1} tries ({_reason(error)}). "
                 "Check the network and the address, then run again; or pass data_dir= with a local folder."
             ) from None
@@ -709,6 +887,9 @@ class Loaded:
     def read_into(self, view):
         view[:] = self.data
 
+    def part(self, start, size):
+        return self.data[start : start + size]
+
 
 # Where a member of the release was found: looking from byte `probe` on, header at `start`, payload at `offset`,
 # the next header at `end`. `key` sorts as the archive does: annotations, then media, each by id.
@@ -724,11 +905,11 @@ class RemoteArchive:
     """
 
     def __init__(self, name, path, token):
-        self.name, self.file = name, RemoteFile(name, path, token)
+        self.name, self.file = name, _remote_file(name, path, token)
         self.whole = None  # the `Archive`, once it had to be fetched
         self.marks = []
         self.block, self.window = (0, b""), 4096
-        head = self.file.head(tarfile.BLOCKSIZE)
+        head = self.file.head()
         if self.file.size is not None and self.file.size <= WHOLE_BYTES:
             self._fetch(None)
         elif not self.file.ranged:
@@ -904,9 +1085,22 @@ class RemoteArchive:
             raise NotSortedError(f"{ids[done]} does not come with the others of its group")
 
 
+@functools.lru_cache(maxsize=64)
+def _remote_file(name, path, token):
+    file = RemoteFile(name, path, token)
+    file.head()
+    return file
+
+
 @functools.lru_cache(maxsize=16)
 def _open_remote(name, path, token):
     return RemoteArchive(name, path, token)
+
+
+def forget_addresses():
+    """Ask anew what is behind an address, which may have changed."""
+    _remote_file.cache_clear()
+    _open_remote.cache_clear()
 
 
 @functools.lru_cache(maxsize=16)
@@ -914,9 +1108,47 @@ def _open_local(name, paths, state):
     return Archive(name, [Tree(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
 
 
-def open_archive(name, paths, token=None):
-    """The archive at an address, or at some local paths; each worker opens it once, or inherits its parent's."""
-    return _open_remote(name, paths, token) if is_remote(paths) else _open_local(name, paths, _state(paths))
+def open_archive(name, paths, token=None, known=None):
+    """The archive at an address, or at some local paths; each worker opens it once, or inherits its parent's.
+
+    known: what the address was found to hold, as `address_states` says. Raises `EmotionTalkError` if it holds another file now.
+    """
+    if not is_remote(paths):
+        return _open_local(name, paths, _state(paths))
+    archive = _open_remote(name, paths, token)
+    if known and known != [archive.file.size, archive.file.tag]:
+        raise EmotionTalkError(f"{archive.file.path}: this is another file than before. Run again.")
+    return archive
+
+
+def address_states(names, source, token, folder):
+    """Archive -> [size, entity tag], None for what the server does not tell, of the archives at an address that can change.
+
+    Where it cannot be reached, what it was the last time (kept in `folder`) still says what has been prepared from it.
+    """
+    forget_addresses()
+    if not is_remote(source) or is_pinned(source):
+        return None
+    states = {}
+    for name in names:
+        url = f"{source.rstrip('/')}/{name}.tar"
+        kept = os.path.join(folder, "emotiontalk-addresses", hashlib.sha256(http_url(url).encode()).hexdigest() + ".json")
+        try:
+            file = _remote_file(name, url, token)
+            states[name] = [file.size, file.tag]
+        except NoConnectionError as error:
+            try:
+                with open(kept, encoding="utf-8") as saved:
+                    states[name] = json.load(saved)
+            except (OSError, ValueError):
+                raise error from None
+            logger.warning(f"{error} What has been prepared from it before is used, where there is some.")
+            continue
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        with open(f"{kept}.{os.getpid()}", "w", encoding="utf-8") as saved:
+            json.dump(states[name], saved)
+        os.replace(f"{kept}.{os.getpid()}", kept)
+    return states
 
 
 def cached_file(url):
@@ -933,34 +1165,30 @@ def cached_file(url):
     return found if isinstance(found, str) else None
 
 
-def download(name, url, token, folder, force=False):
-    """Download an archive whole, once, and give its path; what had come of it before is kept.
+def downloaded_file(url, state, folder):
+    """Where `download` keeps an archive. state: [size, entity tag] of an address that can change; None for one that cannot."""
+    return os.path.join(folder, hashlib.sha256(json.dumps([http_url(url), state]).encode()).hexdigest())
 
-    `hf://` goes to the cache of `huggingface_hub`, another address to `folder`, the downloads of `datasets`.
-    """
-    remote = RemoteFile(name, url, token)
-    remote.head(1)  # its errors say what to do
-    if url.startswith("hf://"):
-        repo, revision, path = split_hf_url(url)
-        try:
-            return huggingface_hub.hf_hub_download(
-                repo, path, revision=revision, repo_type="dataset", token=token, force_download=force
-            )
-        except Exception as error:
-            raise EmotionTalkError(f"{url}: the download broke off ({_reason(error)}). Run again to go on.") from None
-    key = hashlib.sha256(f"{url} {remote.size} {remote.tag}".encode()).hexdigest()
-    path, partial = os.path.join(folder, key), os.path.join(folder, key + ".incomplete")
-    os.makedirs(folder, exist_ok=True)
-    with filelock.FileLock(path + ".lock"):
-        if os.path.exists(path) and not force and remote.size is not None:
-            return path
-        unknown = remote.size is None  # then nothing tells whether what is there belongs to it
-        if os.path.exists(partial) and (unknown or force or os.path.getsize(partial) > remote.size):
-            os.remove(partial)
-        with open(partial, "ab") as file:
-            remote.save(file)
-        os.replace(partial, path)
-    return path
+
+def download(name, url, token, path, force=False):
+    """Download an archive whole, once, to a path; what had come of it before, however that ended, is kept and gone on with."""
+    partial = path + ".incomplete"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with filelock.FileLock(path + ".lock"):
+            if os.path.exists(path) and not force:
+                return
+            remote = _remote_file(name, url, token)
+            unknown = remote.size is None  # then nothing tells whether what is there belongs to it
+            if os.path.exists(partial) and (unknown or force or os.path.getsize(partial) > remote.size):
+                os.remove(partial)
+            with open(partial, "ab") as file:
+                remote.save(file)
+            os.replace(partial, path)
+    except OSError as error:
+        if isinstance(error, EmotionTalkError):
+            raise
+        raise _unwritable(os.path.dirname(path), error, _remote_file(name, url, token).size) from None
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -970,8 +1198,9 @@ def download(name, url, token, folder, force=False):
 _MARK = r"(?:over|interrupted|laughing|sobbing|crying|screaming)"
 # A mark has a bracket on one side at least: `[over/]`, `[[/over]`, `[over/呀`, `没问题/over]`. Only the mark
 # goes; words that a slip has put inside the brackets were spoken, and stay.
-MARKS = re.compile(
-    rf"[\[【［]\s*/*\s*{_MARK}(?![A-Za-z])(?:\s*/+)?(?:\s*[\]】］])?|(?:/|(?<![A-Za-z\s])){_MARK}\s*/*\s*[\]】］]",
+MARKS = re.compile(  # every repeat has a bound, so that no text takes more than one look at each of its characters
+    rf"[\[【［]\s{{0,4}}/{{0,4}}\s{{0,4}}{_MARK}(?![A-Za-z])(?:\s{{0,4}}/{{1,4}})?(?:\s{{0,4}}[\]】］])?"
+    rf"|(?:/|(?<![A-Za-z\s])){_MARK}\s{{0,4}}/{{0,4}}\s{{0,4}}[\]】］]",
     re.IGNORECASE,
 )
 BRACKETS = re.compile(r"[\[\]【】［］]")
@@ -988,13 +1217,48 @@ def spoken_text(transcription):
     return BRACKETS.sub("", MARKS.sub("", transcription))
 
 
+def wav_format(member):
+    """(sampling rate in Hz, channels, bits of a sample, frames, frames that the header says) of a WAV file.
+
+    Reads the heads of its chunks alone. Raises `ValueError` for what is no WAV file, or holds no samples.
+    """
+    size, at, form = len(member), 12, None
+    start, data = 0, member.part(0, 512)
+    if data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
+        raise ValueError("no WAV file: it does not begin with RIFF … WAVE")
+    for _ in range(1_000):  # chunks
+        if at + 8 > size:
+            break
+        if at + 24 > start + len(data):
+            start, data = at, member.part(at, 512)
+        kind, length = data[at - start : at - start + 4], int.from_bytes(data[at - start + 4 : at - start + 8], "little")
+        if kind == b"fmt ":
+            if at + 24 > size:
+                break
+            fields = data[at - start + 10 : at - start + 24]  # channels, rate, bytes a second, bytes a frame, bits
+            channels, rate, frame, bits = (int.from_bytes(fields[a:b], "little") for a, b in ((0, 2), (2, 6), (10, 12), (12, 14)))
+            if not (channels and rate and frame):
+                raise ValueError("its header says no channels, or no rate")
+            form = rate, channels, bits
+        elif kind == b"data":
+            if form is None:
+                raise ValueError("its samples come before their format")
+            there = size - at - 8
+            said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
+            if min(said, there) < frame:
+                raise ValueError("empty: no samples")
+            return (*form, min(said, there) // frame, said // frame)
+        at += 8 + length + length % 2
+    raise ValueError("no samples: it has no data chunk")
+
+
 def parse_annotation(member):
     """The JSON object of an annotation file. Raises `BadUtteranceError`."""
     try:
         # json finds UTF-8, with or without BOM, by itself; strict=False allows line breaks in strings
         annotation = json.loads(member.read(), strict=False)
     except (ValueError, RecursionError) as error:
-        raise BadUtteranceError(f"{member} is not JSON: {error}. Compare it with the release.") from None
+        raise BadUtteranceError(f"{member} is not JSON: {brief(error)}. Compare it with the release.") from None
     if not isinstance(annotation, dict):
         raise BadUtteranceError(f"{member} holds no JSON object. Compare it with the release.")
     return annotation
@@ -1034,7 +1298,7 @@ def _string(value):
     Half of a surrogate pair, which JSON can hold and no file in UTF-8, becomes the replacement character.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
+        return str(value) if math.isfinite(value) else None
     if not isinstance(value, str):
         return None
     try:
@@ -1046,6 +1310,10 @@ def _string(value):
 
 def _dict(value):
     return value if isinstance(value, dict) else {}
+
+
+ID_INSIDE = re.compile(r"(?:^|[/\\])(G\d{5}_\d{2}_\d{2}_\d{3})(?:\.\w*)?$", re.ASCII | re.IGNORECASE)
+LONGEST_MEDIA = 1 << 30  # bytes of one sound or clip: more do not fit into a batch, and none is so long
 
 
 class Utterance:
@@ -1061,8 +1329,31 @@ class Utterance:
         self.dialogue = f"{self.group}_{dialogue}"
         self.turn = int(turn)
         self.annotations = {name: parse_annotation(member) for name, member in members.items()}
-        if media is not None and not len(media):
+        self.seconds = None  # how long the sound is, where there is one to look at
+        self.notes = []  # (what is odd, which member it is) of what decides no row
+        for name, annotation in self.annotations.items():
+            path = annotation.get("file_path", annotation.get("file_name"))
+            inside = ID_INSIDE.search(path) if isinstance(path, str) else None
+            if inside and inside[1].upper() != uid:
+                self.notes.append(("the path inside is another utterance's", f"{members[name]} ({brief(path)})"))
+        if media is not None:
+            self._look_at(media)
+
+    def _look_at(self, media):
+        """Look at the header of a sound. Raises `BadUtteranceError` for what is none."""
+        if not len(media):
             raise BadUtteranceError(f"{media} is empty. Compare it with the release.")
+        if len(media) > LONGEST_MEDIA:
+            raise BadUtteranceError(f"{media} has {len(media):,} bytes, more than any clip. Compare it with the release.")
+        if not str(media).lower().endswith(".wav"):
+            return
+        try:
+            rate, _, _, frames, said = wav_format(media)
+        except ValueError as error:
+            raise BadUtteranceError(f"{media} is no sound ({error}). Compare it with the release.") from None
+        self.seconds = frames / rate
+        if frames < said:
+            self.notes.append(("the sound is cut: its header says more samples than are there", str(media)))
 
     def emotion(self, name):
         """The label 0…6 that a pass has given. Raises `BadUtteranceError`."""
@@ -1070,7 +1361,7 @@ class Utterance:
         label = emotion_id(value)
         if label is None:
             raise BadUtteranceError(
-                f"{self.members[name]}: emotion_result {value!r} is none of {', '.join(EMOTIONS)}. "
+                f"{self.members[name]}: emotion_result {brief(repr(value))} is none of {', '.join(EMOTIONS)}. "
                 "Correct the file, or compare it with the release."
             )
         return label
@@ -1081,7 +1372,7 @@ class Utterance:
         score = number(value, -2, 2)
         if score is None:
             raise BadUtteranceError(
-                f"{self.members['multimodal']}: Continuous label_result {value!r} is no number in -2…2. "
+                f"{self.members['multimodal']}: Continuous label_result {brief(repr(value))} is no number in -2…2. "
                 "Correct the file, or compare it with the release."
             )
         return score
@@ -1089,15 +1380,22 @@ class Utterance:
     def transcription(self):
         """The transcription, verbatim: the own pass's, or where that has none, another's that was read."""
         for name in (self.own, "multimodal", "text", "audio"):
-            content = _string(self.annotations.get(name, {}).get("content"))
+            annotation = self.annotations.get(name, {})
+            content = _string(annotation.get("content"))
             if content is not None:
                 return content
+            if name in self.annotations and name != "video":
+                what = "is null" if annotation.get("content") is None else "is no text"
+                self._note(f"the content of the {name} pass {what}", str(self.members[name]))
         return None
 
+    def _note(self, what, which):
+        if (what, which) not in self.notes:
+            self.notes.append((what, which))
+
     def emotion_string(self):
-        """The own label as it stands in the file, for the benchmark. Raises `BadUtteranceError`."""
-        self.emotion(self.own)
-        return self.annotations[self.own]["emotion_result"]
+        """The own label as a word, for the benchmark. Raises `BadUtteranceError`."""
+        return EMOTIONS[self.emotion(self.own)]
 
     def time(self, key):
         """`startTime` or `endTime` in seconds, or None."""
@@ -1158,6 +1456,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     label_set: str = "all"
     prepare_splits: list | tuple | str | None = None
     strict: bool = True
+    addresses: dict | None = None  # set by the builder: `address_states` of an address that can change
 
     def create_config_id(self, config_kwargs, custom_features=None):
         """As in `datasets`, but what is prepared from other archives, or by a `datasets` that writes features in another
@@ -1397,11 +1696,18 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
     DEFAULT_CONFIG_NAME = "multimodal"
     _batch_bytes = STREAMED_BYTES
     unread = frozenset()  # ids whose sound or video nobody will ask for: set by a tool that has them already
-    all_splits = None  # of a builder of `load_dataset`: whether it prepares one split of all, and all are wanted
+    all_splits = False  # whether this builder prepares one split of several that are wanted: set by `load_dataset`
 
-    def __init__(self, *args, hash=None, **kwargs):
-        # `datasets` gives the hash of a script; for the imported class its cache must know the code, too
-        super().__init__(*args, hash=hash or _code_hash(), **kwargs)
+    def __init__(self, cache_dir=None, *args, hash=None, token=None, config_name=None, **kwargs):
+        token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        try:
+            if "addresses" not in kwargs:
+                names = archives_of(config_name or "multimodal") if (config_name or "multimodal") in CONFIGS else ()
+                kwargs["addresses"] = address_states(names, kwargs.get("data_dir"), token, folder)
+            # `datasets` gives the hash of a script; for the imported class its cache must know the code, too
+            super().__init__(cache_dir, *args, hash=hash or _code_hash(), token=token, config_name=config_name, **kwargs)
+        except OSError as error:
+            raise error if isinstance(error, EmotionTalkError) else _unwritable(folder, error) from None
 
     # not the one of GeneratorBasedBuilder, which would have tables looked through for keys that are there twice
     _download_and_prepare = datasets.DatasetBuilder._download_and_prepare
@@ -1419,9 +1725,8 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         paths = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
-        if self.all_splits is None:
-            _open_remote.cache_clear()  # what is behind an address may have changed since
-        archives = {name: open_archive(name, paths[name], self.token) for name in paths}
+        known = self.config.addresses or {}
+        archives = {name: open_archive(name, paths[name], self.token, known.get(name)) for name in paths}
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         whole = self._is_whole(archives)
         generators, absent = [], []
@@ -1430,13 +1735,13 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
                 continue
             own = [group for group in (GROUPS if whole else groups) if split_of(group) == split]
             if own:
-                kwargs = {"groups": own, "paths": paths, "whole": whole}
+                kwargs = {"groups": own, "paths": paths, "whole": whole, "known": known}
                 generators.append(datasets.SplitGenerator(name=split, gen_kwargs=kwargs))
             else:
                 absent.append(split)
         if absent and (self.config.prepare_splits or not generators):
             raise NoUtteranceError(
-                f"{self.config.data_dir} holds no utterance of {', '.join(absent)}: "
+                f"{shown(self.config.data_dir or DEFAULT_SOURCE)} holds no utterance of {', '.join(absent)}: "
                 f"its groups are {', '.join(groups) or 'none'}, of {', '.join(GROUPS)}."
             )
         self._expect([generator.name for generator in generators], whole)
@@ -1451,13 +1756,16 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         if not is_remote(source):
             return find_archive(name, source)
         url = f"{source.rstrip('/')}/{name}.tar"
-        path = None if not dl_manager.is_streaming and dl_manager.download_config.force_download else cached_file(url)
+        settings = dl_manager.download_config
+        force = not dl_manager.is_streaming and settings.force_download
+        known = None if is_pinned(url) else (self.config.addresses or {}).get(name)
+        kept = downloaded_file(url, known, settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH))
+        path = None if force else cached_file(url) or (kept if os.path.exists(kept) and known != [None, None] else None)
         media = CONFIGS[self.config.name].media
         everything = (self.config.prepare_splits is None or self.all_splits) and CONFIGS[self.config.name].splits == SPLITS
         if path is None and not dl_manager.is_streaming and everything and media and media[0] == name:
-            settings = dl_manager.download_config
-            folder = settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH)
-            path = download(name, url, self.token, folder, settings.force_download)
+            download(name, url, self.token, kept, force or known is not None and None in known)
+            path = kept
             if dl_manager.record_checksums and source == DEFAULT_SOURCE:  # verification_mode="all_checks"
                 _check_sha256(name, path)
         return (path,) if path else url
@@ -1475,7 +1783,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         if min(found.values()) > 0.95 * sum(GROUPS.values()):
             return True
         _warn_once(
-            f"{self.config.data_dir or DEFAULT_SOURCE} holds a part of the release ("
+            f"{shown(self.config.data_dir or DEFAULT_SOURCE)} holds a part of the release ("
             + ", ".join(f"{name} {n:,}" for name, n in found.items())
             + f" of {sum(GROUPS.values()):,} utterances): the sizes of its splits are not checked."
         )
@@ -1497,31 +1805,38 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         Measured with 14.8 GB of sound on 24 GB of memory: half the wall time (benchmarks/README.md).
         """
         self._batch_bytes = PREPARED_BYTES
-        for progress in super()._prepare_split_single(**kwargs):
-            if CONFIGS[self.config.name].media:
-                pattern = kwargs["fpath"].replace("JJJJJ", f"{kwargs['job_id']:05d}")
-                for path in glob.glob(glob.escape(pattern).replace("SSSSS", "*")):
-                    write_out(path)
-            yield progress
+        try:
+            for progress in super()._prepare_split_single(**kwargs):
+                if CONFIGS[self.config.name].media:
+                    pattern = kwargs["fpath"].replace("JJJJJ", f"{kwargs['job_id']:05d}")
+                    for path in glob.glob(glob.escape(pattern).replace("SSSSS", "*")):
+                        write_out(path)
+                yield progress
+        except (OSError, datasets.builder.DatasetGenerationError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(error, EmotionTalkError) or not isinstance(cause, OSError) or cause.errno is None:
+                raise
+            media = CONFIGS[self.config.name].media
+            raise _unwritable(os.path.dirname(kwargs["fpath"]), cause, ARCHIVES[media[0]][0] if media else None) from None
 
-    def _generate_examples(self, groups, paths, whole):
+    def _generate_examples(self, groups, paths, whole, known):
         """Yield (id, example) for each utterance (or dialogue) of some groups, sorted by id.
 
         `features.encode_example` takes an example as it is; sound and video are `{bytes, path}`.
         """
-        for key, example in self._examples(groups, paths, whole):
+        for key, example in self._examples(groups, paths, whole, known):
             for name in MEDIA.intersection(example):
                 example[name] = {**example[name], "bytes": example[name]["bytes"].read()}
             yield key, example
 
-    def _generate_tables(self, groups, paths, whole):
+    def _generate_tables(self, groups, paths, whole, known):
         """Yield (key, `pyarrow.Table`) for some groups: the same examples in batches.
 
         Each sound is copied once on its way from archive to Arrow file, not four times as by single examples.
         """
         schema = features_of(self.config.name).arrow_schema
         batch, size = [], 0
-        for key, example in self._examples(groups, paths, whole):
+        for key, example in self._examples(groups, paths, whole, known):
             batch.append(example)
             size += sum(len(example[name]["bytes"]) for name in MEDIA.intersection(example))
             if size >= self._batch_bytes or len(batch) == BATCH_ROWS:
@@ -1530,12 +1845,12 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         if batch:
             yield key, _table(batch, schema)
 
-    def _examples(self, groups, paths, whole):
+    def _examples(self, groups, paths, whole, known):
         """Yield (id, example) for each utterance (or dialogue) of some groups, sorted by id.
 
         In an example, sound and video are still a `Member`, which knows where its bytes are.
         """
-        archives = {name: open_archive(name, paths[name], self.token) for name in paths}
+        archives = {name: open_archive(name, paths[name], self.token, known.get(name)) for name in paths}
         for group in groups:
             if self.config.name == "dialogues":
                 dialogues = collections.defaultdict(list)
@@ -1567,7 +1882,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
             if self.config.strict:
                 raise EmotionTalkError(problem)
             logger.warning(problem)
-        seen, skipped = 0, []
+        seen, skipped, notes = 0, [], collections.defaultdict(list)
         for uid, medium in self._with_media(group, archives, ids):
             seen += 1
             try:
@@ -1587,9 +1902,13 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
                     raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
                 skipped.append(f"{uid} ({error})")
                 continue
+            for what, which in utterance.notes:
+                notes[what].append(which)
             yield utterance, example
         if skipped:
             logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
+        for what, members in notes.items():
+            logger.warning(f"{group}, {len(members)} of {seen} utterances: {what}. The first: {members[0]}. `emotiontalk verify` names each.")
 
     def _with_media(self, group, archives, ids):
         """Yield (id, its sound or video) for each of these ids and each medium of the group, sorted; one may be missing."""
@@ -1724,7 +2043,8 @@ def load_dataset(
     builder = functools.partial(
         EmotionTalk, config_name=name or "multimodal", token=token, label_set=label_set, strict=strict, **options
     )
-    splits = CONFIGS[builder().config.name].splits  # a wrong option is an error before any work
+    config = builder().config  # a wrong option is an error before any work
+    builder, splits = functools.partial(builder, addresses=config.addresses), CONFIGS[config.name].splits
     asked = split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split or "all"]
     named = {one.splitname for ask in asked for one in _instruction(ask, splits).to_absolute(dict.fromkeys(splits, UNKNOWN_SIZE))}
     named = [name for name in splits if name in named]
@@ -1759,7 +2079,6 @@ def _prepare(builder, names, all_splits, num_proc, download_mode, verification_m
     all_splits: these are all there can be; those of which a part of the release has no utterance are left out.
     """
     prepared, absent = {}, None
-    _open_remote.cache_clear()  # what is behind an address may have changed since; the builders below share what they find
     for name in names:
         one = builder(prepare_splits=[name])
         one.all_splits = all_splits

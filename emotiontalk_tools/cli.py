@@ -17,11 +17,13 @@ from . import demo as demo_
 from . import dummy as dummy_
 from . import infos as infos_
 from . import parquet as parquet_
+from . import published as published_
 from . import push as push_
 from . import verify as verify_
 from . import zh_en as zh_en_
 from .errors import CommandError
 from .project import checkout
+from .written import Folder
 
 app = typer.Typer(
     help="Tools for EmotionTalk, the Chinese multimodal emotion corpus. `--version` prints the version.",
@@ -29,6 +31,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+
+def _home(path: Optional[Path]):
+    """`~` is the reader's home also where no shell has said so, as in --out=~/page.html."""
+    return path and path.expanduser()
+
 
 DATA_DIR = typer.Option(None, help="As in load_dataset: the folder or the address that holds the archives; the Hub by default.")
 CACHE_DIR = typer.Option(None, help="As in load_dataset.")
@@ -64,14 +73,14 @@ def demo(
 
 
 @app.command()
-def dummy(out: Path = typer.Argument(..., help="The folder to write the four archives to.")):
+def dummy(out: Path = typer.Argument(..., callback=_home, help="The folder to write the four archives to.")):
     """Make the miniature release: the same bytes at every run."""
     dummy_.write(out)
 
 
 @app.command()
 def infos(
-    path: Optional[Path] = typer.Option(None, help="The file to write or check; by default that of the checkout."),
+    path: Optional[Path] = typer.Option(None, callback=_home, help="The file to write or check; by default that of the checkout."),
     check: bool = typer.Option(False, "--check", help="Write nothing; status 1 if the file is not what would be written."),
 ):
     """Make or check dataset_infos.json: features, split sizes and checksums of the pinned release."""
@@ -83,9 +92,18 @@ def infos(
         raise typer.Exit(1)
 
 
+@app.command()
+def published(
+    labels: Path = typer.Argument(..., help="The authors' label files joined to one table (CSV, also gzip)."),
+    path: Optional[Path] = typer.Option(None, help="The file to write; by default that of the checkout."),
+):
+    """Make published.json: the digests of labels, scores and texts that `verify` compares with."""
+    published_.write(labels, path or checkout("`published` without --path") / "emotiontalk_tools" / "published.json")
+
+
 @app.command("zh-en")
 def zh_en(
-    out: Path = typer.Argument(..., help="The benchmark's data folder (H2T_DATADIR)."),
+    out: Path = typer.Argument(..., callback=_home, help="The benchmark's data folder (H2T_DATADIR)."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -97,7 +115,7 @@ def zh_en(
 
 @app.command()
 def parquet(
-    out: Path = typer.Argument(..., help="The folder to write to."),
+    out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
     config: List[Config] = PARQUET_CONFIGS,
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
@@ -116,7 +134,9 @@ def parquet(
 def push(
     repo: str = typer.Argument(..., help="The dataset repository, OWNER/NAME; created where it is not there."),
     kind: Kind = typer.Option("script", "--as", help="The loader, or the release as Parquet (gated media)."),
-    export: Path = typer.Option("emotiontalk-parquet", help="Parquet: the folder of the export; written first where there is none."),
+    export: Optional[Path] = typer.Option(
+        None, callback=_home, help="Parquet: the folder of the export (default emotiontalk-parquet); written first where there is none."
+    ),
     config: List[Config] = typer.Option([], help="The configs of the export; by default those it has, or all but video."),
     private: Optional[bool] = typer.Option(
         None, "--private/--public", help="Parquet goes to private repositories unless --public is given; the script is public."
@@ -128,6 +148,9 @@ def push(
 ):
     """Upload the loader, or an export of the release, to the Hub."""
     push_.check_name(repo)
+    if kind is Kind.script and (export is not None or config):
+        raise CommandError("--export and --config are about an export: add --as parquet, or leave them away.")
+    export = export or Path("emotiontalk-parquet")
     configs = [c.value for c in config]
     private = kind is Kind.parquet if private is None else private
     if kind is Kind.script:
@@ -157,15 +180,20 @@ def verify(
     pinned: bool = typer.Option(False, "--pinned", help="Compare size and SHA-256 with the pinned archives: a difference is an error."),
     as_json: bool = typer.Option(False, "--json", help="Print all findings as JSON."),
     names: int = typer.Option(5, min=0, help="How many findings of each check to name in the table."),
+    quick: bool = typer.Option(False, "--quick", help="Compare sizes and the first bytes alone: 70 MB instead of 36 GB."),
 ):
-    """Compare a release with what is published; status 1 when something is wrong."""
-    audit = verify_.verify(data_dir, token, pinned)
+    """Compare a release with what is published. Status 0: nothing is wrong; 1: something is; 2: nothing could be looked at."""
+    if quick and pinned:
+        raise CommandError("--quick and --pinned do not go together: --quick compares with the pinned archives as it is.")
+    audit = verify_.quick(data_dir, token) if quick else verify_.verify(data_dir, token, pinned)
     if as_json:
         typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
     else:
         verify_.print_table(audit, names)
-    if not audit.ok:
-        raise typer.Exit(1)
+        if quick:
+            typer.echo(verify_.PROVEN)
+    if not (audit.ok and audit.looked):
+        raise typer.Exit(1 if audit.looked else 2)
 
 
 @app.command()
@@ -176,7 +204,7 @@ def probe(
     seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
     layer: int = typer.Option(-1, help="Encoders: which of the hidden states."),
     device: Optional[str] = typer.Option(None, help="Encoders: cpu, cuda, …; by default cuda where there is one."),
-    out: Optional[Path] = typer.Option(None, help="A folder for result.json and confusion.png."),
+    out: Optional[Path] = typer.Option(None, callback=_home, help="A folder for result.json and confusion.png."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -184,8 +212,9 @@ def probe(
     """How much of the label do features hold? Mean over time, one linear layer, the official splits; WAR and UAR."""
     from . import probe as probe_  # scikit-learn takes a second to import
 
-    if out:
-        out.mkdir(parents=True, exist_ok=True)  # before the work, so that an error is not after it
+    if out:  # before the work, so that an error is not after it
+        Folder(out).refuse_foreign(*probe_.FILES)
+        out.mkdir(parents=True, exist_ok=True)
     result = probe_.probe(upstream, config.value, label_set.value, seeds, data_dir, cache_dir, token, layer, device)
     typer.echo(probe_.summary(result))
     if out:
@@ -195,8 +224,8 @@ def probe(
 
 @app.command()
 def report(
-    out: Path = typer.Option("report.html", help="The page to write."),
-    clips: int = typer.Option(3, min=0, help="Utterances to listen to, for each split and emotion."),
+    out: Path = typer.Option("report.html", callback=_home, help="The page to write."),
+    clips: int = typer.Option(3, min=0, help="Utterances to listen to, for each split and emotion; 0: none."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,

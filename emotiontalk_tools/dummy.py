@@ -17,6 +17,8 @@ from pathlib import Path
 
 import emotiontalk
 
+from .written import refuse_foreign_file, write_file
+
 GROUPS = ("G00001", "G00002", "G00003", "G00004", "G00012", "G00015")
 EMOTIONS = emotiontalk.EMOTIONS
 RATE = 44_100
@@ -187,7 +189,9 @@ def files() -> dict[str, bytes]:
 
 
 def write(out: Path):
-    """Write the four archives."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name, data in files().items():
-        (out / name).write_bytes(data)
+    """Write the four archives. Raises `CommandError` where others are."""
+    made = files()
+    for name, data in made.items():
+        refuse_foreign_file(out / name, data.__eq__)
+    for name, data in made.items():
+        write_file(out / name, data, data.__eq__)

@@ -251,7 +251,7 @@ def _sounds(builder, kwargs, split):
 
 def _cache_path(upstream, builder, kwargs, split, cache_dir):
     state = source.state(builder, kwargs["paths"])
-    if any(None in known for known in state.values()):  # nothing tells whether what is behind that address is still the same
+    if not source.is_known(state):  # nothing tells whether what is behind that address is still the same
         state = {"once": os.urandom(16).hex()}
     versions = [module.__version__ for module in upstream.modules()]
     told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, kwargs["groups"], state]

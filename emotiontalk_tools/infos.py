@@ -13,6 +13,8 @@ import datasets
 
 import emotiontalk
 
+from .written import write_file
+
 
 def features(config: str) -> dict:
     """The features as JSON that every version of `datasets` reads, also those without `Video`."""
@@ -62,7 +64,15 @@ def _text() -> str:
 
 
 def write(path: Path):
-    path.write_text(_text(), encoding="utf-8")
+    """Write the file. Raises `CommandError` where another kind of file is."""
+    write_file(path, _text().encode(), _is_infos)
+
+
+def _is_infos(data: bytes) -> bool:
+    try:
+        return all(info["builder_name"] == "emotiontalk" for info in json.loads(data).values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def is_current(path: Path) -> bool:

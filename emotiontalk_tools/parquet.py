@@ -3,17 +3,19 @@
     OUT/README.md                                     a dataset card that names every config, split and feature
     OUT/<config>/<split>-<group>-<shard>.parquet      at most 500 MB each, features embedded
 
-The unit is the group: its shards get their names when all of them are whole, and OUT/export.json lists the groups that
-are finished, so that a run that was stopped goes on with the next group.
+The unit is the group: OUT/export.json lists the groups that are finished, so that a run that was stopped goes on with the
+next one. Until all that was asked for is there, shards are called .part and there is no card: nothing of it loads.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import multiprocessing
 import os
+import re
 from pathlib import Path
 
 import datasets
@@ -27,6 +29,7 @@ import emotiontalk
 from . import source
 from .errors import CommandError
 from .sound import SoundError, decoded, undecodable
+from .written import Folder
 
 SHARD_BYTES = 450 << 20  # a row group more stays below 500 MB
 ROW_GROUP_BYTES = 16 << 20
@@ -86,10 +89,16 @@ def write(
     token: str | None = None,
     conversion: Conversion | None = None,
 ):
-    """Write the configs to `out`. Raises `CommandError` where it holds an export of another kind."""
+    """Write the configs to `out`. Raises `CommandError` where it holds an export of another kind, or anything else."""
     conversion = conversion or Conversion()
+    if conversion and not any("audio" in emotiontalk.CONFIGS[config].fields for config in configs):
+        raise CommandError(f"{', '.join(configs)} has no sound: leave --sampling-rate, --channels and --format away.")
+    others = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    if others and not (out / "export.json").is_file():
+        raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
     out.mkdir(parents=True, exist_ok=True)
-    log = Log(out / "export.json", str(conversion))
+    folder, log = Folder(out), Log(out / "export.json", str(conversion))
+    _check_own(folder, log, configs)
     log.ask(configs, data_dir, conversion)
     with multiprocessing.Pool() if conversion else contextlib.nullcontext() as pool:
         for config in configs:
@@ -100,10 +109,37 @@ def write(
             for split, kwargs in splits.items():
                 for group in tqdm(kwargs["groups"], unit=" groups", desc=f"{config}, {split}"):
                     if not log.has(config, split, group):
-                        rows = _write_group(out / config, split, group, builder, kwargs, conversion, pool)
-                        log.add(config, split, group, rows)
-    write_card(out, log, conversion)
+                        rows, shards = _write_group(out / config, split, group, builder, kwargs, conversion, pool)
+                        log.add(config, split, group, rows, shards)
+    _name_shards(folder, log)
+    write_card(folder, log, conversion)
     log.finish()
+
+
+def _check_own(folder: Folder, log, configs):
+    """Raise `CommandError` where a file is in the way, or would be loaded along, that no command wrote."""
+    folder.refuse_foreign("README.md")
+    for config in {*configs, *log.told["finished"]}:
+        for path in sorted((folder.path / config).glob("*.parquet")):
+            name = f"{config}/{path.name}"
+            if not folder.is_own(name) and not log.told["complete"] and name not in log.shards():
+                folder.refuse_foreign(name)
+
+
+def _name_shards(folder: Folder, log):
+    """Give the shards of finished groups their names; those of an earlier run that they replace go."""
+    shards = log.shards()
+    for name in shards:
+        partial = folder.path / name.replace(".parquet", ".part")
+        if partial.is_file():
+            folder.adopt(name, partial)
+            os.replace(partial, folder.path / name)
+        if not (folder.path / name).is_file():
+            raise CommandError(f"{folder.path / name} is gone. Delete {folder.path} and export again.")
+    for config in log.told["finished"]:
+        for path in (folder.path / config).glob("*.parquet"):
+            if f"{config}/{path.name}" not in shards and folder.is_own(f"{config}/{path.name}"):
+                path.unlink()
 
 
 def go_on(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None):
@@ -114,6 +150,8 @@ def go_on(out: Path, data_dir: str | None = None, cache_dir: str | None = None, 
     told = Log(out / "export.json").told
     if data_dir or not told["complete"]:
         asked = told["asked"]
+        if not data_dir and "…@" in (asked["data_dir"] or ""):
+            raise CommandError(f"{out} was begun from an address with a password, which is not kept: pass --data-dir again.")
         write(out, asked["configs"], data_dir or asked["data_dir"], cache_dir, token, Conversion(*asked["conversion"]))
 
 
@@ -124,19 +162,14 @@ def finished_files(out: Path) -> list[Path]:
     log = Log(out / "export.json")
     if not log.told["complete"]:
         raise CommandError(f"{out} is not a finished export: run the command that began it again, it goes on where it was.")
-    files = [out / "README.md"]
-    for config, splits in log.told["finished"].items():
-        for split, groups in splits.items():
-            for group, rows in groups.items():
-                shards = sorted((out / config).glob(f"{split}-{group}-*.parquet"))
-                if rows and not shards:
-                    raise CommandError(f"{out / config}: the shards of {group} are gone. Delete {out} and export again.")
-                files += shards
-    return files
+    for name in log.shards():
+        if not (out / name).is_file():
+            raise CommandError(f"{out / name} is gone. Delete {out} and export again.")
+    return [out / "README.md", *(out / name for name in log.shards())]
 
 
 class Log:
-    """What of an export is finished: config -> split -> group -> rows, in a file that is replaced as a whole."""
+    """What of an export is finished: config -> split -> group -> [rows, shards], in a file that is replaced as a whole."""
 
     def __init__(self, path: Path, sound: str | None = None):
         self.path = path
@@ -161,8 +194,10 @@ class Log:
         known = self.told["asked"]["configs"] if self.told["asked"] else []
         told = (conversion.sampling_rate, conversion.channels, conversion.format)
         configs = [*known, *(config for config in configs if config not in known)]
-        if data_dir and not emotiontalk.is_remote(data_dir):
-            data_dir = os.path.abspath(data_dir)
+        if data_dir and emotiontalk.is_remote(data_dir):
+            data_dir = data_dir if emotiontalk.shown(data_dir) == data_dir else re.sub("(?<=://)", "…@", emotiontalk.shown(data_dir), count=1)
+        elif data_dir:
+            data_dir = os.path.abspath(os.path.expanduser(data_dir))
         self.told["asked"] = {"configs": configs, "data_dir": data_dir, "conversion": told}
 
     def start(self, config, state):
@@ -181,9 +216,19 @@ class Log:
     def has(self, config, split, group):
         return group in self.told["finished"].get(config, {}).get(split, {})
 
-    def add(self, config, split, group, rows):
-        self.told["finished"].setdefault(config, {}).setdefault(split, {})[group] = rows
+    def add(self, config, split, group, rows, shards):
+        self.told["finished"].setdefault(config, {}).setdefault(split, {})[group] = [rows, shards]
         self.save()
+
+    def shards(self):
+        """The path of every shard below the folder, in order."""
+        return [
+            f"{config}/{split}-{group}-{n:05d}.parquet"
+            for config, splits in self.told["finished"].items()
+            for split, groups in splits.items()
+            for group, (_, shards) in sorted(groups.items())
+            for n in range(shards)
+        ]
 
     def finish(self):
         """Note that all that was asked for is there, and the card that names it."""
@@ -196,8 +241,8 @@ class Log:
         os.replace(partial, self.path)
 
 
-def _write_group(folder: Path, split, group, builder, kwargs, conversion, pool) -> int:
-    """Write the shards of a group; the number of rows."""
+def _write_group(folder: Path, split, group, builder, kwargs, conversion, pool) -> tuple[int, int]:
+    """Write the shards of a group, still without their names; the number of rows, and of shards."""
     schema = features(builder.config.name, conversion).arrow_schema
     small = [field.name for field in schema if field.name not in ("audio", "video")]
     partial, writer, rows, size = [], None, 0, 0
@@ -209,7 +254,7 @@ def _write_group(folder: Path, split, group, builder, kwargs, conversion, pool) 
         if writer is None or size > SHARD_BYTES:
             if writer:
                 writer.close()
-            partial.append(folder / f"{split}-{group}-{len(partial):05d}.part")
+            partial.append(folder / f"{split}-{group}-{len(partial):05d}.writing")
             # sounds are neither compressible nor worth a dictionary or a minimum and maximum
             writer = pq.ParquetWriter(partial[-1], schema, compression="snappy" if len(small) == len(schema) else "none",
                                       use_dictionary=small, write_statistics=small)  # fmt: skip
@@ -220,11 +265,9 @@ def _write_group(folder: Path, split, group, builder, kwargs, conversion, pool) 
         size += table.nbytes
     if writer:
         writer.close()
-    for old in folder.glob(f"{split}-{group}-*.parquet"):  # of a run that was stopped between here and the log
-        old.unlink()
     for path in partial:
-        os.replace(path, path.with_suffix(".parquet"))
-    return rows
+        os.replace(path, path.with_suffix(".part"))
+    return rows, len(partial)
 
 
 def _converted(tables, conversion, pool):
@@ -281,23 +324,27 @@ are gated: whoever loads them here must have accepted the terms at the source. D
 """
 
 
-def write_card(out: Path, log: Log, conversion: Conversion):
+def write_card(folder: Folder, log: Log, conversion: Conversion):
     """Write OUT/README.md: its YAML has each config's files and features, so that no version has to guess them."""
     import yaml
 
+    out = folder.path
     finished = log.told["finished"]
     configs, infos, texts = [], [], []
     for config, splits in finished.items():
         files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
         configs.append({"config_name": config, "data_files": files, **({"default": True} if config == next(iter(finished)) else {})})
-        sizes = [{"name": split, "num_examples": sum(groups.values())} for split, groups in splits.items()]
+        sizes = [{"name": split, "num_examples": sum(rows for rows, _ in groups.values())} for split, groups in splits.items()]
         for size in sizes:
             size["num_bytes"] = sum(f.stat().st_size for f in (out / config).glob(f"{size['name']}-*.parquet"))
         if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
             given = features(config, conversion)._to_yaml_list()
             total = sum(size["num_bytes"] for size in sizes)
             infos.append({"config_name": config, "features": given, "splits": sizes, "download_size": total, "dataset_size": total})
-        fields = "\n".join(f"| `{f}` | {emotiontalk.description_of(config, f)} |" for f in emotiontalk.CONFIGS[config].fields)
+        describe = functools.partial(emotiontalk.description_of, config)
+        fields = "\n".join(
+            f"| `{f}` | {f'the sound, {conversion}' if f == 'audio' and conversion else describe(f)} |" for f in emotiontalk.CONFIGS[config].fields
+        )
         counts = ", ".join(f"{size['name']} {size['num_examples']:,}" for size in sizes)
         texts.append(f"## {config}\n\n{emotiontalk.CONFIGS[config].description} {counts}.\n\n| field | what it holds |\n|---|---|\n{fields}\n")
     text = CARD.format(
@@ -310,4 +357,4 @@ def write_card(out: Path, log: Log, conversion: Conversion):
         configs="\n".join(texts),
         citation=emotiontalk.CITATION,
     )
-    (out / "README.md").write_text(text, encoding="utf-8")
+    folder.write("README.md", text.encode())

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import base64
+import collections
 import dataclasses
+import datetime
 import itertools
 import json
 import math
-import os
 from pathlib import Path
 
 import jinja2
@@ -23,12 +24,14 @@ from tqdm import tqdm
 import emotiontalk
 from emotiontalk import ANNOTATORS, EMOTIONS, PASSES, SENTIMENTS, SPLITS
 
-from . import plots, source, wav
+from . import plots, source
 from .errors import CommandError
 from .parquet import Conversion
 from .sound import SoundError
+from .written import refuse_foreign_file, write_file
 
 PAPER_KAPPA = {"text": 0.66, "audio": 0.79, "video": 0.73, "multimodal": 0.78}  # Fleiss' kappa, section 3 of the paper
+PAPER_HOURS = 23.6
 PLAYED = Conversion(16_000, 1, "flac")  # small, and every browser plays it
 
 
@@ -42,40 +45,45 @@ class Release:
 
 
 def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Release:
-    """Read a release once. clips: how many utterances to listen to for each split and emotion, each from another dialogue.
+    """Read a release once. clips: how many utterances to listen to for each split and emotion, over groups and speakers.
 
     The table's columns: id, split, group, dialogue, speaker, seconds (NaN where the sound has no readable header),
     score (−2…2), sentiment (0…4) and the label 0…6 of each pass. Raises the errors of `load_dataset`.
     """
     builder, splits = source.open_release("multimodal", data_dir, cache_dir, token)
-    rows, votes, chosen = [], {name: [] for name in PASSES}, []
-    heard = {}  # (split, emotion) -> dialogues
+    rows, votes = [], {name: [] for name in PASSES}
+    candidates = {}  # (split, emotion) -> {(group, speaker): clip}
     for split, kwargs in splits.items():
         for utterance in tqdm(source.utterances(builder, kwargs), total=source.count(kwargs), unit=" utterances", desc=split):
             labels = {name: utterance.emotion(name) for name in PASSES}
             score = utterance.score()
             rows.append({
                 "id": utterance.id, "split": split, "group": utterance.group, "dialogue": utterance.dialogue,
-                "speaker": utterance.speaker_id, "seconds": _seconds(utterance.media), "score": score,
+                "speaker": utterance.speaker_id, "seconds": utterance.seconds, "score": score,
                 "sentiment": emotiontalk.sentiment_id(score), **labels,
             })  # fmt: skip
             for name in PASSES:
                 given = [vote["emotion"] for vote in utterance.votes(name)]
                 if None not in given:
                     votes[name].append(numpy.bincount(given, minlength=len(EMOTIONS)))
-            dialogues = heard.setdefault((split, labels["multimodal"]), set())
-            if len(dialogues) < clips and utterance.dialogue not in dialogues:
-                dialogues.add(utterance.dialogue)
-                chosen.append(_clip(utterance, split, labels, score))
+            first = candidates.setdefault((split, labels["multimodal"]), {})
+            if clips and (utterance.group, utterance.speaker_id) not in first:
+                first[utterance.group, utterance.speaker_id] = _clip(utterance, split, labels, score)
     table = pandas.DataFrame(rows)
-    return Release(table, {name: numpy.array(counts).reshape(-1, len(EMOTIONS)) for name, counts in votes.items()}, chosen)
+    votes = {name: numpy.array(counts).reshape(-1, len(EMOTIONS)) for name, counts in votes.items()}
+    return Release(table, votes, _spread_out(candidates, clips))
 
 
-def _seconds(sound):
-    try:
-        return wav.seconds(sound)
-    except ValueError:
-        return float("nan")
+def _spread_out(candidates, clips: int) -> list:
+    """Of the candidates of each split and emotion some, so that the groups and speakers heard least so far come first."""
+    used, chosen = collections.Counter(), []
+    for _, by_voice in sorted(candidates.items()):
+        left = dict(by_voice)
+        for _ in range(min(clips, len(left))):
+            group, speaker = min(left, key=lambda voice: (used[voice[0]], used[voice[1]], voice))
+            used.update((group, speaker))
+            chosen.append(left.pop((group, speaker)))
+    return chosen
 
 
 def _clip(utterance, split, labels, score) -> dict:
@@ -121,6 +129,10 @@ def numbers(release: Release) -> dict:
             speaker: {split: int(((part["speaker"] == speaker)).sum()) for split, part in parts.items()}
             for speaker in sorted(table["speaker"].unique())
         },
+        "seconds_by_emotion": {name: _spread(table["seconds"][table["multimodal"] == n].dropna()) for n, name in enumerate(EMOTIONS)},
+        "emotions_by_speaker": {
+            speaker: [int((part["multimodal"] == n).sum()) for n in range(len(EMOTIONS))] for speaker, part in table.groupby("speaker")
+        },
         "utterances_by_dialogue": {split: _spread(part.groupby("dialogue").size()) for split, part in parts.items()},
     }
 
@@ -155,13 +167,13 @@ def _kappa(votes) -> float | None:
 
 def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) -> dict:
     """Write the page; its numbers."""
-    if out.is_dir():
-        raise CommandError(f"{out} is a folder: give the name of a file, for example {out / 'report.html'}.")
+    refuse_foreign_file(out, _is_report)
     out.parent.mkdir(parents=True, exist_ok=True)
     release = read(data_dir, cache_dir, token, clips)
     if not len(release.table):
         raise CommandError("the release at hand has no utterances.")
     counted = numbers(release)
+    whole = counted["utterances"] == sum(emotiontalk.GROUPS.values())
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -169,10 +181,18 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
     page = environment.get_template("report.html").render(
         numbers=counted, as_json=json.dumps(counted, allow_nan=False).replace("<", "\\u003c"), clips=release.clips, emotions=EMOTIONS,
         sentiments=SENTIMENTS, annotators=ANNOTATORS, passes=list(PASSES), charts=plots.charts(release.table, counted),
-        source=data_dir or emotiontalk.DEFAULT_SOURCE, version=str(emotiontalk.EmotionTalk.VERSION), license=emotiontalk.LICENSE,
+        source=_origin(data_dir), date=datetime.date.today().isoformat(),
+        paper_hours=PAPER_HOURS if whole else None, version=str(emotiontalk.EmotionTalk.VERSION), license=emotiontalk.LICENSE,
         homepage=emotiontalk.HOMEPAGE, shared=[s for s, n in counted["speakers_by_split"].items() if n.get("validation") and n.get("test")],
     )  # fmt: skip
-    partial = out.with_name(out.name + ".part")
-    partial.write_text(page, encoding="utf-8", errors="backslashreplace")
-    os.replace(partial, out)
+    write_file(out, page.encode("utf-8", "backslashreplace"), _is_report)
     return counted
+
+
+def _origin(data_dir) -> str:
+    """Where a release was read, without the path of a folder of the reader's own."""
+    return emotiontalk.shown(data_dir) if emotiontalk.is_remote(data_dir) else "a local folder" if data_dir else emotiontalk.DEFAULT_SOURCE
+
+
+def _is_report(data: bytes) -> bool:
+    return b'<meta name="generator" content="emotiontalk report">' in data[:2_000]

@@ -42,7 +42,8 @@ def examples(builder, gen_kwargs: dict, label: str):
 def utterances(builder, gen_kwargs: dict):
     """Yield the `Utterance` of each example of a split, sorted by id: its annotations in all passes of the config, its media."""
     paths = gen_kwargs["paths"]
-    archives = {name: emotiontalk.open_archive(name, paths[name], builder.token) for name in paths}
+    known = gen_kwargs["known"]
+    archives = {name: emotiontalk.open_archive(name, paths[name], builder.token, known.get(name)) for name in paths}
     for group in gen_kwargs["groups"]:
         for utterance, _ in builder._utterances(group, archives, gen_kwargs["whole"], ("id",)):
             yield utterance
@@ -57,7 +58,12 @@ def state(builder, paths: dict) -> dict:
     for name, path in paths.items():
         if emotiontalk.is_remote(path):
             file = emotiontalk.open_archive(name, path, builder.token).file
-            states[name] = [path, file.size, file.tag]
+            states[name] = [file.path, file.size, file.tag]
         else:
             states[name] = [list(entry[1:]) for entry in emotiontalk._state(path)]
     return states
+
+
+def is_known(states: dict) -> bool:
+    """Whether `state` tells all: a server without sizes and entity tags leaves open what is behind its address."""
+    return not any(None in known for known in states.values())

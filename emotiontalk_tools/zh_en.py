@@ -4,38 +4,37 @@
     OUT/emotiontalk/audio/zh/<id>.wav       the release's own bytes
 
 OUT is the benchmark's H2T_DATADIR. Each WAV gets its name once it is whole, and the manifest once all of them are:
-a run that was stopped goes on where it was, and reads no finished sound again.
+a run that was stopped goes on where it was, and from the same archive it reads no finished sound again. A sound that
+was written from another archive is compared, and written anew where it is another.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from pathlib import Path
 
 from . import source
+from .written import Folder
 
 
 def write(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None) -> int:
-    """Write the manifest and the sounds; the number of records. Raises the errors of `load_dataset`."""
+    """Write the manifest and the sounds; the number of records.
+
+    Raises the errors of `load_dataset`, and `CommandError` where a file is in the way that no command wrote.
+    """
     builder, splits = source.open_release("zh-en", data_dir, cache_dir, token)
-    manifest = out / "emotiontalk" / "zh-en.jsonl"
-    sounds = out / "emotiontalk" / "audio" / "zh"
-    sounds.mkdir(parents=True, exist_ok=True)
-    builder.unread = finished = frozenset(path.stem for path in sounds.glob("*.wav"))
-    written = 0
-    with open(_partial(manifest), "w", encoding="utf-8", newline="\n") as file:
-        for uid, example in source.examples(builder, splits["test"], "zh-en"):
-            sound = example.pop("audio")["bytes"]
-            if uid not in finished:
-                path = sounds / f"{uid}.wav"
-                _partial(path).write_bytes(sound.read())
-                os.replace(_partial(path), path)
-            file.write(json.dumps(example, ensure_ascii=False) + "\n")
-            written += 1
-    os.replace(_partial(manifest), manifest)
-    return written
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+    folder = Folder(out / "emotiontalk")
+    state = source.state(builder, splits["test"]["paths"])
+    origin = hashlib.sha256(json.dumps(state).encode()).hexdigest() if source.is_known(state) else None
+    names = {path.stem: f"audio/zh/{path.name}" for path in (folder.path / "audio" / "zh").glob("*.wav")}
+    kept = frozenset(uid for uid, name in names.items() if origin and folder.is_own(name, origin))
+    builder.unread = kept
+    lines = []
+    for uid, example in source.examples(builder, splits["test"], "zh-en"):
+        sound = example.pop("audio")["bytes"]
+        if uid not in kept:
+            folder.write(f"audio/zh/{uid}.wav", sound.read(), origin)
+        lines.append(json.dumps(example, ensure_ascii=False) + "\n")
+    folder.write("zh-en.jsonl", "".join(lines).encode())
+    return len(lines)

@@ -18,12 +18,13 @@ REPO, REVISION = "BAAI/Emotiontalk", "adbc17fc944e8cf2873643906160c6ca0259ab61"
 
 class HubServer:
     """Attributes that change what it does: `ranges`, `token` (None: open to all), `cut_after` (bytes after which the
-    first answer for each file breaks off), `refused` (status for requests with a range), `broken` (how many answers fail with 503 first), `latency` (seconds)."""
+    first answer for each file breaks off), `refused` (status for requests with a range), `broken` (how many answers fail with 503 first), `latency` (seconds), `odd` (headers
+    of files that are given another value; `Location` makes the answer a redirect), `after` (called once an answer was cut)."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self.ranges, self.token, self.cut_after, self.broken, self.latency = True, None, None, 0, 0.0
-        self.refused = None
+        self.refused, self.odd, self.after = None, {}, None
         self.sha = REVISION
         self.bytes, self.requests = collections.Counter(), collections.Counter()
         self.tokens = set()
@@ -120,16 +121,20 @@ class HubServer:
             start, end = int(asked[1]), min(size, int(asked[2]) + 1 if asked[2] else size)
             if start >= size:
                 return self.send(request, 416, b"", {"Content-Range": f"bytes */{size}"})
-        request.send_response(206 if ranged else 200)
+        if "Content-Length" in self.odd:
+            ranged, start, end = False, 0, size
+        request.send_response(302 if "Location" in self.odd else 206 if ranged else 200)
         headers = {"Content-Length": str(end - start), "ETag": f'"{self.tag(file)}"', "X-Repo-Commit": self.sha}
         if ranged:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         if self.ranges:
             headers["Accept-Ranges"] = "bytes"
-        for name, value in headers.items():
+        if "Location" in self.odd:
+            headers = {"Content-Length": "0"}
+        for name, value in {**headers, **self.odd}.items():
             request.send_header(name, value)
         request.end_headers()
-        if not body:
+        if not body or "Location" in self.odd:
             return None
         left = end - start
         cut = None
@@ -153,6 +158,8 @@ class HubServer:
                     if cut <= 0:
                         break
         if left:
+            if self.after:
+                self.after()
             request.close_connection = True
             request.connection.close()
         return None

@@ -160,7 +160,7 @@ def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
     told = (out / "export.json").read_bytes()
     assert "text of another release" in command("parquet", out, "--config", "text", "--data-dir", other, status=1).stderr
     assert (out / "export.json").read_bytes() == told and json.loads(told)["complete"]
-    assert "is not in" in command("parquet", out, "--config", "text", "--data-dir", tmp_path / "none", status=1).stderr
+    assert "there is no folder" in command("parquet", out, "--config", "text", "--data-dir", tmp_path / "none", status=1).stderr
     mixed = command("parquet", out, "--config", "dialogues", "--data-dir", other, status=1).stderr  # another config, the same archive
     assert "Text.tar that has changed" in mixed and (out / "export.json").read_bytes() == told
     (out / "export.json").write_text("{")
@@ -169,7 +169,12 @@ def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
 
 def test_a_sound_that_cannot_be_converted_is_named(tmp_path, release):
     uid, _ = next(iter(utterances()))
-    broken = release(lambda members: members["Audio"].update({"Audio/wav/" + relative(uid, "wav"): b"<html>404</html>"}))
+
+    def other_codec(members):
+        name = "Audio/wav/" + relative(uid, "wav")
+        members["Audio"][name] = members["Audio"][name][:20] + b"\x99\x99" + members["Audio"][name][22:]
+
+    broken = release(other_codec)
     run = command("parquet", tmp_path / "out", "--config", "audio", "--format", "flac", "--data-dir", broken, status=1)
     assert f"{uid}.wav: its sound cannot be decoded" in run.stderr and "Traceback" not in run.stderr
 

@@ -158,7 +158,7 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     command(*arguments[:-4], env=at)  # it goes on where it was, with what it was begun with
     assert sorted((tmp_path / "e").rglob("*")) == before and json.loads((tmp_path / "e/export.json").read_text())["complete"]
     shutil.rmtree(tmp_path / "e/text")
-    assert "shards of G00002 are gone" in refused(*arguments[:-4], env=at)
+    assert "train-G00002-00000.parquet is gone" in refused(*arguments[:-4], env=at)
 
 
 def test_configs_that_were_not_asked_for_do_not_go_along(hub, at, export):

@@ -1,0 +1,67 @@
+"""What the authors have published openly of labels, scores and texts, as digests: one for each dialogue and pass.
+
+Their label files (NKU-HLT/EmotionTalk, folder mm-process; CC BY-NC-SA 4.0) are not in the project. published.json holds
+eight hexadecimal digits for each dialogue and pass, and for its texts: enough to tell that something was changed, and
+where. `emotiontalk published LABELS` makes it from the label files joined to one table.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+from emotiontalk import PASSES, emotion_id
+
+from .written import write_file
+
+PATH = Path(__file__).with_name("published.json")
+DIGITS = 8
+
+
+def digest_labels(rows) -> str:
+    """Of the (id, label 0…6, score or None) of a dialogue in one pass, sorted by id."""
+    return _digest(f"{uid} {label}" + ("" if score is None else f" {score + 0:.2f}") for uid, label, score in rows)
+
+
+def digest_texts(rows) -> str:
+    """Of the (id, transcription) of a dialogue, sorted by id; full-width brackets are read as the others."""
+    return _digest(f"{uid} {text.replace('【', '[').replace('】', ']')}" for uid, text in rows)
+
+
+def _digest(lines) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGITS]
+
+
+def dialogues() -> dict:
+    """Dialogue -> {"utterances": number, "texts": digest, and of each pass its name: digest}."""
+    keys = (*PASSES, "texts")
+    found = {}
+    for dialogue, (number, digests) in json.loads(PATH.read_text(encoding="utf-8")).items():
+        parts = [digests[n * DIGITS : (n + 1) * DIGITS] for n in range(len(keys))]
+        found[dialogue] = {"utterances": number, **dict(zip(keys, parts))}
+    return found
+
+
+def write(labels: Path, path: Path):
+    """Make the file from a table with the columns id, emotion_text, …, sentiment_score and transcription (CSV, also gzip)."""
+    opener = gzip.open if labels.suffix == ".gz" else open
+    with opener(labels, "rt", encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["id"])
+    by_dialogue = collections.defaultdict(list)
+    for row in rows:
+        by_dialogue[row["id"][:9]].append(row)
+    made = {}
+    for dialogue, own in by_dialogue.items():
+        digests = [
+            digest_labels(
+                (row["id"], emotion_id(row[f"emotion_{name}"]), float(row["sentiment_score"]) if name == "multimodal" else None) for row in own
+            )
+            for name in PASSES
+        ]
+        made[dialogue] = [len(own), "".join(digests) + digest_texts((row["id"], row["transcription"]) for row in own)]
+    lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(told)}" for dialogue, told in made.items())
+    write_file(path, f"{{\n{lines}\n}}\n".encode(), lambda data: data.startswith(b'{\n"G00'))
