@@ -510,6 +510,7 @@ def test_verify_says_when_it_could_not_look(tmp_path, serve):
     assert "no access" in command("verify", "--data-dir", server.url + "/files", status=2).stdout
 
 
+@pytest.mark.slow
 def test_verify_finds_a_changed_label_and_excuses_the_experts(rebuilt, tmp_path):
     """Text.tar alone is changed: one label, and in another dialogue all votes of an utterance."""
     for name in ("Audio", "Multimodal", "Video"):
@@ -539,6 +540,7 @@ def test_verify_finds_a_changed_label_and_excuses_the_experts(rebuilt, tmp_path)
     assert {entry[0] for entry in found if entry[1] == "wrong"} == {"published", "votes"}
 
 
+@pytest.mark.slow
 def test_a_cut_sound_with_a_mended_header_is_found_by_its_length(rebuilt, tmp_path):
     import struct
 
