@@ -32,6 +32,7 @@ import math
 import os
 import re
 import shutil
+import struct
 import tarfile
 import tempfile
 import time
@@ -202,7 +203,12 @@ class Member:
 
     def part(self, start, size):
         """Some of its bytes, fewer at its end."""
-        return Member(self.source, self.name, self.offset + start, max(0, min(size, self.size - start))).read()
+        size = max(0, min(size, self.size - start))
+        if hasattr(os, "pread") and type(self.source) is Tar:  # measured: a third of the time of the general way
+            data = os.pread(self.source.file.fileno(), size, self.offset + start)
+            if len(data) == size:
+                return data
+        return Member(self.source, self.name, self.offset + start, size).read()
 
 
 def _fill(fd, offset, view):
@@ -1231,12 +1237,11 @@ def wav_format(member):
             break
         if at + 24 > start + len(data):
             start, data = at, member.part(at, 512)
-        kind, length = data[at - start : at - start + 4], int.from_bytes(data[at - start + 4 : at - start + 8], "little")
+        kind, length = struct.unpack_from("<4sI", data, at - start)
         if kind == b"fmt ":
             if at + 24 > size:
                 break
-            fields = data[at - start + 10 : at - start + 24]  # channels, rate, bytes a second, bytes a frame, bits
-            channels, rate, frame, bits = (int.from_bytes(fields[a:b], "little") for a, b in ((0, 2), (2, 6), (10, 12), (12, 14)))
+            _, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
             if not (channels and rate and frame):
                 raise ValueError("its header says no channels, or no rate")
             form = rate, channels, bits
@@ -1330,6 +1335,7 @@ class Utterance:
         self.turn = int(turn)
         self.annotations = {name: parse_annotation(member) for name, member in members.items()}
         self.seconds = None  # how long the sound is, where there is one to look at
+        self._votes = {}
         self.notes = []  # (what is odd, which member it is) of what decides no row
         for name, annotation in self.annotations.items():
             path = annotation.get("file_path", annotation.get("file_name"))
@@ -1413,8 +1419,10 @@ class Utterance:
 
     def votes(self, name):
         """The five single votes of a pass; what is missing or does not parse is None."""
-        data = _dict(self.annotations[name].get("data"))
-        return [self._vote(annotator, _dict(data.get(annotator))) for annotator in ANNOTATORS]
+        if name not in self._votes:  # two fields are made of them
+            data = _dict(self.annotations[name].get("data"))
+            self._votes[name] = [self._vote(annotator, _dict(data.get(annotator))) for annotator in ANNOTATORS]
+        return self._votes[name]
 
     def soft_label(self):
         """The shares of the five votes of the own pass among the seven emotions, 0…1; None where a vote is missing."""
