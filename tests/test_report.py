@@ -121,16 +121,16 @@ def test_the_page_in_a_browser(page, browser):
     visible = ".clips > li:visible"
     everything = tab.locator(visible).count()
     assert everything == 63 and tab.locator("#shown").inner_text() == "63 of 63 shown"
-    tab.get_by_label("Emotion").select_option("fearful")
+    tab.get_by_label("Emotion", exact=True).select_option("fearful")
     assert tab.locator(visible).count() == 9
-    tab.get_by_label("Split").select_option("test")
+    tab.get_by_label("Split", exact=True).select_option("test")
     assert tab.locator(visible).count() == 3 and tab.locator("#shown").inner_text() == "3 of 63 shown"
     assert all("fearful" in text for text in tab.locator(visible).all_inner_texts())
     play = """player => new Promise((done, failed) => {
         player.onended = () => done(player.duration); player.onerror = () => failed(player.error.message); player.play().catch(failed);
     })"""
     assert tab.locator(visible).first.locator("audio").evaluate(play) > 0.01
-    tab.get_by_label("Emotion").select_option("all")
+    tab.get_by_label("Emotion", exact=True).select_option("all")
     assert tab.locator(visible).count() == 21
     assert complaints == [] and [url for url in requests if not url.startswith("data:")] == [page.as_uri()]
     tab.close()
@@ -143,7 +143,7 @@ def test_the_page_by_keyboard_and_on_a_phone_in_the_dark(page, browser, tmp_path
     dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     tab.emulate_media(color_scheme="light")
     assert dark != tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    tab.get_by_label("Emotion").focus()
+    tab.get_by_label("Emotion", exact=True).focus()
     tab.keyboard.type("sad")
     tab.keyboard.press("Enter")
     assert tab.locator("#shown").inner_text() == "9 of 63 shown"
