@@ -18,7 +18,10 @@ from __future__ import annotations
 
 import bz2
 import collections
+import concurrent.futures
+import contextlib
 import dataclasses
+import email.utils
 import errno
 import functools
 import glob
@@ -26,6 +29,7 @@ import gzip
 import hashlib
 import importlib
 import io
+import itertools
 import json
 import lzma
 import math
@@ -37,11 +41,15 @@ import tarfile
 import tempfile
 import time
 import urllib.parse
+import urllib.request
 import zlib
 
 import datasets
 import datasets.builder
 import filelock
+import fsspec
+import fsspec.asyn
+import fsspec.core
 import huggingface_hub
 import numpy as np
 import pyarrow as pa
@@ -83,6 +91,7 @@ GROUPS = {
     "G00006": 1573, "G00007": 1813, "G00008": 1608, "G00009": 1648, "G00010": 1368,
     "G00011": 1154, "G00012": 1068, "G00013": 1383, "G00014": 1479, "G00015": 1136,
 }  # fmt: skip
+TOTAL = sum(GROUPS.values())
 DIALOGUES = {"train": 587, "validation": 71, "test": 84}  # counted in the published ids
 HELD_OUT = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
 SPLITS = ("train", "validation", "test")
@@ -494,16 +503,16 @@ class Archive:
                 f"{match['id']} is there twice in {self.name}: {first} and {member}. Keep one of the two."
             )
 
-    def members(self, group, suffix):
-        """A dict from utterance id to `Member`, sorted by id, of a group; suffix is "json", "wav" or "mp4"."""
-        return self.groups.get(group, {}).get(suffix, {})
+    def annotations(self, group):
+        """A dict from utterance id to annotation, sorted by id, of a group."""
+        return self.groups.get(group, {}).get("json", {})
 
-    def media(self, group, suffix, ids, unread):
-        """Yield (id, `Member`) of the sound or video of a group, sorted by id.
-
-        `ids`: those of the annotations; `unread`: those whose bytes nobody will ask for.
-        """
-        yield from self.members(group, suffix).items()
+    def media(self, group, suffix, first="", after="~", unread=()):
+        """Yield (id, `Member`) of the sound ("wav") or video ("mp4") of a group, sorted by id, from the id `first` on, before the
+        id `after`. `unread`: those whose bytes nobody will ask for."""
+        for uid, member in self.groups.get(group, {}).get(suffix, {}).items():
+            if first <= uid < after:
+                yield uid, member
 
 
 def _state(paths):
@@ -567,17 +576,17 @@ def find_archive(name, data_dir):
 
 
 # ---------------------------------------------------------------------------------------------------------
-# The archives over the network: a group's ranges are found by bisection, and read in sequence
+# Addresses: a file over the network, read by ranges, several at once
 # ---------------------------------------------------------------------------------------------------------
 
-# Chosen by measurement at 0, 20 and 100 ms of latency (benchmarks/README.md).
-WHOLE_BYTES = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
-BLOCK_BYTES = 1 << 20  # annotations are read in blocks of this size
-LONGEST_BYTES = 32 << 20  # no sound or clip is longer: 30 s of sound are 5 MB
-PROBES = 5  # places at which a new archive is looked at, to see whether it is sorted
+# Chosen by measurement (benchmarks/README.md).
+IN_FLIGHT = 8  # blocks that are fetched at once, at the most
+BLOCK_BYTES = 4 << 20  # of what is read ahead
+HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before a broken request is made again; progress starts anew
 TIMEOUTS = (10, 60)  # seconds to connect, seconds without a byte
-
+LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: what comes more slowly is a broken connection
+LONGEST_WAIT = 300  # seconds that are waited where a server asks for it
 
 SEND_TOKEN = (
     f"Accept the terms at {HOMEPAGE}, and send your token: `hf auth login` (older: `huggingface-cli login`), HF_TOKEN=hf_…, or token=\"hf_…\". "
@@ -589,17 +598,14 @@ class NoConnectionError(EmotionTalkError):
     """An address cannot be reached now."""
 
 
-class NotSortedError(Exception):
-    """An archive is not in the order in which a group is a range."""
-
-
 def is_remote(path):
-    return isinstance(path, str) and path.startswith(("hf://", "http://", "https://"))
+    """Whether this is an address: of HTTP, of the Hub, or of any scheme of fsspec."""
+    return isinstance(path, str) and bool(re.match(r"[a-z][a-z0-9+.-]+://", path))
 
 
 def is_pinned(url):
     """Whether what is behind an address cannot change: it names a commit of the Hub."""
-    return url.startswith("hf://") and bool(re.fullmatch(r"hf://datasets/[^/@]+/[^/@]+@[0-9a-f]{40}(/.*)?", url))
+    return bool(re.fullmatch(r"hf://datasets/[^/@]+/[^/@]+@[0-9a-f]{40}(/.*)?", url))
 
 
 def checked_token(token):
@@ -620,21 +626,36 @@ def split_hf_url(url):
 
 
 def http_url(url):
-    """The address of an `hf://` path at the endpoint that `HF_ENDPOINT` names; others unchanged."""
-    if not url.startswith("hf://"):
+    """The address of an `hf://datasets/` path at the endpoint that `HF_ENDPOINT` names; others unchanged."""
+    if not url.startswith("hf://datasets/"):
         return url
     repo, revision, path = split_hf_url(url)
     return f"{datasets.config.HF_ENDPOINT}/datasets/{repo}/resolve/{urllib.parse.quote(revision, safe='')}/{path}"
+
+
+def offline():
+    """Whether `HF_HUB_OFFLINE` or `HF_DATASETS_OFFLINE` is set."""
+    return huggingface_hub.constants.HF_HUB_OFFLINE or datasets.config.HF_DATASETS_OFFLINE
 
 
 # What the session of `huggingface_hub` raises: httpx has a base class of its own, the errors of requests are OSErrors.
 NETWORK_ERRORS = (OSError, huggingface_hub.utils.HfHubHTTPError.__bases__[0])
 
 
+def _progress(**options):
+    return (getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm)(**options)  # the latter before 2.15
+
+
+@functools.lru_cache(maxsize=2)
+def _threads(pid):
+    """The threads of this process in which blocks are fetched; a forked worker has none of its parent's."""
+    return concurrent.futures.ThreadPoolExecutor(2 * IN_FLIGHT, "emotiontalk")
+
+
 class Answer:
     """A streamed answer to a GET by the session of `huggingface_hub`: requests below its 1.0, httpx from 1.0 on.
 
-    The session follows redirects, and sends a token to no other host.
+    No redirect is followed. Iterating gives the body as it comes, and ends the answer; errors are `ConnectionError`.
     """
 
     def __init__(self, url, headers):
@@ -642,31 +663,40 @@ class Answer:
         if hasattr(session, "build_request"):
             connect, read = TIMEOUTS
             request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
-            self._response = session.send(request, stream=True, follow_redirects=True)
-            self._chunks = self._response.iter_raw()
+            self._response = session.send(request, stream=True, follow_redirects=False)
+            self._body = self._response.iter_raw()
         else:
-            self._response = session.get(url, headers=headers, stream=True, timeout=TIMEOUTS)
-            self._chunks = self._response.iter_content(1 << 16)
+            self._response = session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
+            read1 = getattr(self._response.raw, "read1", None)  # what has come; not in urllib3 1
+            self._body = iter(lambda: read1(1 << 16), b"") if read1 else self._response.iter_content(1 << 12)
         self.status, self.headers = self._response.status_code, self._response.headers
-        self._rest = memoryview(b"")
 
-    def read(self, size):
-        """The next bytes, at most `size`; none at the end. Raises one of `NETWORK_ERRORS`."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = memoryview(chunk)
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
+    def __iter__(self):
+        try:
+            yield from self._body
+        except Exception as error:  # what the sessions raise has no common class
+            raise ConnectionError(_reason(error)) from None
+        finally:
+            self._response.close()
 
-    def close(self):
+    def close(self, read=0):
+        """End the answer; a body of at most `read` bytes is taken first, so that the connection can be used again."""
+        if self.headers.get("Content-Length", "").isdigit() and int(self.headers["Content-Length"]) <= read:
+            collections.deque(self, maxlen=0)
         self._response.close()
 
 
-def offline():
-    """Whether `HF_HUB_OFFLINE` or `HF_DATASETS_OFFLINE` is set."""
-    return huggingface_hub.constants.HF_HUB_OFFLINE or datasets.config.HF_DATASETS_OFFLINE
+class BusyError(ConnectionError):
+    """A server that asks to be asked later. `seconds`: when."""
+
+    def __init__(self, status, after):
+        super().__init__(f"HTTP status {status}")
+        self.seconds = 0
+        if after.isdigit():
+            self.seconds = int(after[:9])
+        elif after:
+            with contextlib.suppress(TypeError, ValueError):
+                self.seconds = max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - time.time())
 
 
 class RemoteFile:
@@ -677,6 +707,8 @@ class RemoteFile:
         self.archive, self.path, self.token = archive, shown(path), token
         self.url = http_url(path)
         self.size = self.ranged = self.tag = self.first = None
+        self._signed = None  # where a redirect has led: it serves more ranges, until it expires
+        self._waiting = False
         try:
             host = urllib.parse.urlsplit(self.url).hostname
         except ValueError:
@@ -685,16 +717,105 @@ class RemoteFile:
             raise MissingArchiveError(f"{self.path}: an address without a host. data_dir= is the address that holds {archive}.tar.")
 
     def head(self):
-        """The first 512 bytes of the file; what the first answer says of it is kept."""
+        """The first bytes of the file, `HEAD_BYTES` at the most; what the first answer says of it is kept."""
         if self.first is None:
-            self.first = RemoteReader(self, 0, tarfile.BLOCKSIZE).read(tarfile.BLOCKSIZE, all_of_it=False)
+            first = bytearray()
+            for chunk in self.chunks(0, HEAD_BYTES):
+                first += chunk
+                if len(first) >= HEAD_BYTES:
+                    break
+            self.first = bytes(first[:HEAD_BYTES])
         return self.first
 
-    def _headers(self, start, end):
+    def read(self, start, end):
+        """The bytes from `start` to `end`, or to the end of the file."""
+        return b"".join(self.chunks(start, end))
+
+    def reader(self, start=0, end=None):
+        """What reads the file in order from `start` on: a `Stream` where ranges are served, one connection elsewhere."""
+        if self.ranged and self.size is not None:
+            return Stream(self, start, self.size if end is None else end)
+        return _OneConnection(self.chunks(start))
+
+    def save(self, file):
+        """Write the whole file to an open one, from its present length on."""
+        start = file.seek(0, os.SEEK_END)
+        with _progress(total=self.size, initial=start, unit="B", unit_scale=True, desc=f"Downloading {os.path.basename(self.path)}") as bar:
+            with contextlib.closing(self.reader(start)) as reader:
+                while data := reader.read(1 << 20):
+                    file.write(data)
+                    bar.update(len(data))
+        file.flush()
+
+    def chunks(self, start, end=None):
+        """Yield the bytes from `start` to `end` (None: the end of the file) as they come, over as many connections as it takes.
+
+        Raises `EmotionTalkError`.
+        """
+        if self.ranged and start < len(self.first or b""):
+            yield self.first[start:end]
+            start = len(self.first)
+        if end is None or start < end:
+            yield from self._chunks(start, end)
+
+    def _chunks(self, start, end):
+        failures, reached, waited = 0, start, 0.0
+        least, window = LEAST_RATE
+        while start != (self.size if end is None else min(end, self.size or end)):
+            try:
+                answer = self._connect(start, end)
+                while True:
+                    before = time.monotonic()
+                    chunk = next(answer, None)
+                    waited += time.monotonic() - before
+                    if chunk is None:
+                        break
+                    start += len(chunk)
+                    yield chunk
+                    if start - reached >= least:
+                        failures, reached, waited = 0, start, 0.0
+                    elif waited > window:
+                        raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
+                if self.size is None:
+                    return
+                if start < min(end or self.size, self.size):
+                    raise ConnectionError("the answer was cut short")
+                return
+            except ConnectionError as error:
+                waited = 0.0
+                self._pause(error, failures, start)
+                failures += 1
+
+    def _pause(self, error, failures, position):
+        """Wait before the next try. Raises `NoConnectionError` where it would be no use."""
+        if failures == len(WAITS):
+            raise NoConnectionError(
+                f"{self.path}: gave up at byte {position:,} after {failures + 1} tries ({brief(error)}). "
+                "Check the network and the address, then run again; or pass data_dir= with a local folder."
+            ) from None
+        seconds = max(WAITS[failures], getattr(error, "seconds", 0))
+        if seconds > LONGEST_WAIT:
+            raise NoConnectionError(
+                f"{self.path}: the server asks to wait {seconds:,.0f} seconds ({error}), and {LONGEST_WAIT} are the most that is waited. Run again later."
+            ) from None
+        if seconds < 1 or self._waiting:  # one of several threads tells that they wait
+            return time.sleep(seconds)
+        self._waiting = True
+        try:
+            label = f"{os.path.basename(self.path)}: {brief(error, 60)}, waiting"
+            with _progress(total=math.ceil(seconds), unit="s", desc=label) as bar:
+                until = time.monotonic() + seconds
+                while (left := until - time.monotonic()) > 0:
+                    time.sleep(min(1, left))
+                    bar.update(1)
+        finally:
+            self._waiting = False
+
+    def _headers(self, url, start, end):
         headers = {"Accept-Encoding": "identity"}
         if self.ranged is not False:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        if self.url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
+        if url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
             try:
                 headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
             except (OSError, ValueError):
@@ -703,8 +824,8 @@ class RemoteFile:
                 raise EmotionTalkError(f"{self.path}: the token that is logged in holds characters that no token has. {SEND_TOKEN}")
         return headers
 
-    def connect(self, start, end):
-        """An `Answer` whose body is the bytes from `start` to `end` (None: the end of the file).
+    def _connect(self, start, end):
+        """An iterator over the bytes from `start` to `end` (None: the end of the file).
 
         Raises `EmotionTalkError` for what will not change, `ConnectionError` for what another try may mend.
         """
@@ -713,30 +834,45 @@ class RemoteFile:
                 f"{self.path} cannot be read: offline mode is on (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE). "
                 "Unset it, or pass data_dir= with a local folder."
             )
-        headers = self._headers(start, end)
+        answer, url = self._follow(start, end)
         try:
-            response = Answer(self.url, headers)
-        except Exception as error:  # what the sessions raise for a bad answer, address or redirect has no common class
-            raise ConnectionError(f"no connection: {_reason(error)}") from None
-        try:
-            if not self._accept(response, start):
-                response.close()
-                return self.connect(start, end)
-            if start and not self.ranged:  # the whole file comes: pass over what is there already
-                self._pass_over(response, start)
+            if not self._accept(answer, start):
+                answer.close()
+                return self._connect(start, end)
         except BaseException:
-            response.close()
+            answer.close()
             raise
-        return response
+        self._signed = url if url != self.url else None
+        return iter(answer) if self.ranged else _after(iter(answer), start)
 
-    def _accept(self, response, start):
-        """Whether an answer is what was asked for; False: ask again, without a range. Raises as `connect`."""
-        status, told = response.status, response.headers
+    def _follow(self, start, end):
+        """(the `Answer` at the end of all redirects, its address). A kept address that has expired is asked for anew."""
+        url = kept = self._signed or self.url
+        for _ in range(10):
+            headers = self._headers(url, start, end)
+            try:
+                answer = Answer(url, headers)
+                if answer.status in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
+                    answer.close(read=1 << 16)
+                    url = urllib.parse.urljoin(url, answer.headers["Location"])
+                    continue
+            except Exception as error:  # what the sessions raise for a bad answer, address or redirect has no common class
+                raise ConnectionError(f"no connection: {_reason(error)}") from None
+            if url != kept or url == self.url or answer.status not in (400, 401, 403, 404, 410):
+                return answer, url
+            answer.close(read=1 << 16)
+            self._signed = None if self._signed == kept else self._signed  # another thread may have a new one already
+            url = kept = self._signed or self.url
+        raise ConnectionError("redirected again and again")
+
+    def _accept(self, answer, start):
+        """Whether an answer is what was asked for; False: ask again, without a range. Raises as `_connect`."""
+        status, told = answer.status, answer.headers
         if status in (416, 501) and self.ranged is None:  # no ranges at all, or an empty file
             self.ranged = False
             return False
         if status == 429 or status >= 500:
-            raise ConnectionError(f"HTTP status {status}")
+            raise BusyError(status, told.get("Retry-After", "").strip())
         if status not in (200, 206):
             raise self._refusal(status, told)
         if status == 200 and self.ranged:
@@ -761,13 +897,6 @@ class RemoteFile:
         self.ranged, self.size, self.tag = ranged, size, tag or self.tag
         return True
 
-    def _pass_over(self, response, start):
-        while start:
-            passed = len(response.read(min(start, 1 << 20)))
-            if not passed:
-                raise ConnectionError("the answer was cut short")
-            start -= passed
-
     def _refusal(self, status, headers):
         code = brief(re.sub(r"[^\w ]", "", headers.get("X-Error-Code", "")), 40)
         if status in (401, 403):
@@ -780,23 +909,57 @@ class RemoteFile:
             )
         return EmotionTalkError(f"{self.path}: HTTP status {status} for {shown(self.url)}.")
 
-    def read(self, start, end):
-        return RemoteReader(self, start, end).read(end - start)
 
-    def save(self, file):
-        """Write the whole file to an open one, from its present length on."""
-        file.seek(0, os.SEEK_END)
-        reader = RemoteReader(self, file.tell(), None)
-        label = f"Downloading {os.path.basename(self.path)}"
-        tqdm = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
-        with tqdm(total=self.size, initial=file.tell(), unit="B", unit_scale=True, desc=label) as bar:
-            while self.size is None or reader.position < self.size:
-                chunk = reader.read(1 << 20 if self.size is None else min(1 << 20, self.size - reader.position), all_of_it=False)
-                if not chunk:
-                    break
-                file.write(chunk)
-                bar.update(len(chunk))
-        file.flush()
+class FsspecFile(RemoteFile):
+    """As `RemoteFile`, behind any other scheme (`s3://`, `gs://`, `oss://`, `memory://`, …): by fsspec, with the user's own library."""
+
+    def __init__(self, archive, path, token):
+        self.archive, self.path, self.url, self.token = archive, shown(path), path, token
+        self.size = self.tag = self.first = None
+        self.ranged = True
+
+    def head(self):
+        if self.first is None:
+            files, path = filesystem(self.url, self.token)
+            info = self._ask(files.info, path)
+            self.size = info.get("size")
+            if info.get("type") == "directory" or not isinstance(self.size, int):
+                raise MissingArchiveError(f"{self.path} is no file, or one whose size nobody tells.")
+            tag = next((info[key] for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "updated", "created") if info.get(key)), None)
+            self.tag = None if tag is None else brief(tag)
+            self.first = b"".join(self.chunks(0, min(self.size, HEAD_BYTES)))
+        return self.first
+
+    def _chunks(self, start, end):
+        end = min(self.size if end is None else end, self.size)
+        while start < end:
+            files, path = filesystem(self.url, self.token)
+            data = self._ask(files.cat_file, path, start=start, end=min(end, start + BLOCK_BYTES))
+            if not data:
+                raise EmotionTalkError(f"{self.path}: this is another file than before: it has become shorter. Run again.")
+            yield data
+            start += len(data)
+
+    def _ask(self, function, *arguments, **options):
+        try:
+            return function(*arguments, **options)
+        except FileNotFoundError:
+            raise MissingArchiveError(f"{self.path}: no such file. data_dir= is the address that holds {self.archive}.tar.") from None
+        except Exception as error:  # each library has errors of its own
+            what = "no access" if isinstance(error, PermissionError) else "cannot be read"
+            raise NoConnectionError(f"{self.path}: {what} ({type(error).__name__}: {_reason(error)}). Check the address and its library's settings.") from None
+
+
+def filesystem(url, token=None):
+    """(the file system of fsspec, the path in it) of an address. Raises `EmotionTalkError` where its library is not installed."""
+    thread = fsspec.asyn.iothread[0]
+    if thread is not None and not thread.is_alive():  # a forked worker, in which older fsspec would wait for ever
+        fsspec.asyn.reset_lock()
+        fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
+    try:
+        return fsspec.core.url_to_fs(url, **({"token": token} if url.startswith("hf://") else {}))
+    except (ImportError, ValueError) as error:
+        raise EmotionTalkError(f"{shown(url)}: {brief(shown(str(error)))}. Install what reads this scheme (for s3:// `pip install s3fs`).") from None
 
 
 def _reason(error):
@@ -809,68 +972,111 @@ def _reason(error):
     return brief(shown(str(error)).split(": ", 1)[-1])
 
 
-class RemoteReader:
-    """The bytes of a `RemoteFile` from `start` on in sequence, over one connection, or as many as it takes.
+def _after(chunks, start):
+    """What comes after the first `start` bytes: all of a file comes where ranges are not served."""
+    for chunk in chunks:
+        if start < len(chunk):
+            yield chunk[start:] if start else chunk
+        start = max(0, start - len(chunk))
 
-    A connection asks for the bytes up to `end` (None: all), or for as many more as are read.
+
+class _OneConnection:
+    """The chunks of a connection, read by size."""
+
+    def __init__(self, chunks):
+        self._chunks, self._rest, self.close = chunks, b"", chunks.close
+
+    def read(self, size):
+        """The next bytes, at most `size`; none at the end."""
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+
+class Stream:
+    """The bytes of a file in order from `position` on, fetched in blocks ahead of the reader.
+
+    One block at first, so that little moves for one example; then more and larger ones, up to `IN_FLIGHT` of
+    `BLOCK_BYTES`. None is fetched beyond `end`, where what is wanted is believed to end, before it is read.
     """
 
-    def __init__(self, file, start, end):
-        self.file, self.position, self.end = file, start, end
-        self.response, self.asked, self.failures = None, None, 0
+    def __init__(self, file, position, end, block=BLOCK_BYTES // 16, flight=1):
+        self.file, self.position, self.end = file, position, min(end, file.size)
+        self._block, self._flight = max(tarfile.BLOCKSIZE, block), flight
+        self._most = min(BLOCK_BYTES, max(1 << 19, file.size >> 9))  # little is lost where a process is stopped
+        self._asked = position
+        self._blocks, self._rest, self._closed = collections.deque(), memoryview(b""), False
 
-    def read(self, size, all_of_it=True):
-        """The next `size` bytes; fewer where the file ends and that is allowed. Raises `EmotionTalkError`."""
-        data = bytearray()
-        while len(data) < size:
-            try:
-                if self.response is None:
-                    self.asked = self.end and max(self.end, self.position + size - len(data))
-                    self.response = self.file.connect(self.position, self.asked)
-                chunk = self.response.read(size - len(data))
-                if not chunk:
-                    if self.file.size is None or self.position >= self.file.size:
-                        break
-                    if self.position != self.asked:
-                        raise ConnectionError("the answer was cut short")
-                    self.close()
-                    continue
-            except NETWORK_ERRORS as error:
-                if isinstance(error, EmotionTalkError):
-                    raise
-                self._broken(error)
-                continue
-            data += chunk
-            self.position += len(chunk)
-            self.failures = 0
-        if all_of_it and len(data) < size:
-            raise _damaged(self.file.archive, self.file.path, f"truncated: it ends at byte {self.position:,}.")
-        if self.position in (self.asked, self.file.size):
-            self.close()
-        return bytes(data)
+    def read(self, size):
+        """The next `size` bytes, fewer where the file ends. Raises `EmotionTalkError`."""
+        if self.position + size > self.end:
+            self.end = min(self.file.size, self.position + max(size, 1 << 16))
+        parts, size = [], min(size, self.end - self.position)
+        while size:
+            if not self._rest:
+                self._rest = memoryview(self._next())
+            parts.append(self._rest[:size])
+            self._rest = self._rest[size:]
+            self.position += len(parts[-1])
+            size -= len(parts[-1])
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
     def skip(self, size):
-        """Pass over bytes: by a new request where that moves less."""
-        if size <= BLOCK_BYTES:
+        """Pass over bytes; what was not asked for yet is not fetched."""
+        if self.position + size <= self._asked:
             self.read(size)
         else:
             self.close()
-            self.position += size
+            self.position = self._asked = self.position + size
+            self._blocks, self._rest, self._closed = collections.deque(), memoryview(b""), False
 
-    def _broken(self, error):
-        self.close()
-        if self.failures == len(WAITS):
-            raise NoConnectionError(
-                f"{self.file.path}: gave up at byte {self.position:,} after {self.failures + 1} tries ({_reason(error)}). "
-                "Check the network and the address, then run again; or pass data_dir= with a local folder."
-            ) from None
-        time.sleep(WAITS[self.failures])
-        self.failures += 1
+    def _next(self):
+        self._ask()
+        block = self._blocks.popleft().result()
+        if self._flight > 1:
+            self._ask()  # while the reader works on this one
+        self._flight, self._block = min(2 * self._flight, IN_FLIGHT), max(self._block, min(2 * self._block, self._most))
+        return block
+
+    def _ask(self):
+        while len(self._blocks) < self._flight and self._asked < self.end:
+            start, self._asked = self._asked, min(self._asked + self._block, self.end)
+            self._blocks.append(_threads(os.getpid()).submit(self._fetch, self._blocks, start, self._asked))
+
+    def _fetch(self, blocks, start, end):
+        data = bytearray()
+        for chunk in self.file.chunks(start, end):
+            if blocks is not self._blocks or self._closed:  # nobody waits for it any more
+                break
+            data += chunk
+        return data
 
     def close(self):
-        if self.response is not None:
-            self.response.close()
-            self.response = None
+        self._closed = True
+        for block in self._blocks:
+            block.cancel()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The archives at an address: places are guessed, every guess is checked
+# ---------------------------------------------------------------------------------------------------------
+
+WHOLE_BYTES = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
+LONGEST_BYTES = 32 << 20  # no sound or clip is longer: 30 s of sound are 5 MB
+SLACK = 8 << 10  # by so much may a sound's place be off that was foretold from the times of its annotations
+
+# Where a member of the release was found: no other begins from byte `probe` on, its header is at `start`, the next at
+# `end`. `key` sorts as the archive does: (0 annotation or 1 sound or video, group, id); (2,) is the end of the archive.
+Mark = collections.namedtuple("Mark", "probe start end key")
+
+# The annotations of a group: their ids; of each its name in the archive, the bytes between the member before and its
+# header (folders), and its clip's length in seconds or None; all their bytes, compressed, and where each ends in them.
+Annotations = collections.namedtuple("Annotations", "ids names gaps seconds ends packed")
+
+
+class NotSortedError(Exception):
+    """An archive is not in the order in which a group is a range."""
 
 
 class Loaded:
@@ -897,78 +1103,126 @@ class Loaded:
         return self.data[start : start + size]
 
 
-# Where a member of the release was found: looking from byte `probe` on, header at `start`, payload at `offset`,
-# the next header at `end`. `key` sorts as the archive does: annotations, then media, each by id.
-Mark = collections.namedtuple("Mark", "probe start offset size end key label")
+class Sequence:
+    """The members of the release in a plain tar, one after the other, from a stream that stands at a header."""
+
+    def __init__(self, archive, stream):
+        self.archive, self.stream, self._found = archive, stream, None
+
+    def peek(self):
+        """The (`Mark`, name, size) of the member that comes next; at the end of the archive the mark has the key (2,)."""
+        while self._found is None:
+            start = self.stream.position
+            header = parse_header(self.stream.read(tarfile.BLOCKSIZE), magic=False)
+            if header is None:
+                return Mark(start, start, start, (2,)), "the end", 0
+            key, end = _member_key(header), start + tarfile.BLOCKSIZE + padded(header[1])
+            if key:
+                self._found = Mark(start, start, end, key), *header[:2]
+            else:
+                self.stream.skip(padded(header[1]))
+        return self._found
+
+    def take(self):
+        """The bytes of the member that comes next."""
+        _, name, size = self.peek()
+        data, self._found = self.stream.read(padded(size)), None
+        if len(data) < size:
+            raise _damaged(self.archive, self.stream.file.path, f"truncated within {brief(name)}: it ends at byte {self.stream.position:,}.")
+        return data[:size]
+
+
+def _member_key(header):
+    """The key, as in a `Mark`, of a tar header; None for what is no part of the release."""
+    match = match_member(header[0]) if header and header[2] == "0" else None
+    return match and (int(match["suffix"].lower() != "json"), match["group"].upper(), match["id"].upper())
 
 
 class RemoteArchive:
-    """An archive behind HTTP, as `Archive`, but a group's bytes alone are moved where the archive is plain and sorted.
+    """An archive at an address, as `Archive`, but only the bytes asked for are moved where it is plain and sorted.
 
-    What is believed is checked: the order at every header that is read, the number of utterances of each group, and
-    annotation against media. Where that fails, and for a compressed archive or a server without ranges, the archive
-    is fetched whole into an unnamed temporary file and scanned there, with one warning.
+    What is guessed, and what is believed, is checked: the order at every header that is read, the number of utterances
+    of each group, annotation against media. Where that fails, and for a compressed archive or a server without ranges,
+    the archive is fetched whole into an unnamed temporary file and scanned there, with one warning.
     """
 
-    def __init__(self, name, path, token):
-        self.name, self.file = name, _remote_file(name, path, token)
+    def __init__(self, name, file, folder=None):
+        self.name, self.file = name, file
         self.whole = None  # the `Archive`, once it had to be fetched
-        self.marks = []
-        self.block, self.window = (0, b""), 4096
-        head = self.file.head()
-        if self.file.size is not None and self.file.size <= WHOLE_BYTES:
+        self._marks, self._sound = [], None  # of a sound: rate, bytes of a frame, bytes beside the samples
+        self._groups, self._unpacked = {}, (None, {})
+        self._sequence = None  # (process, key that comes next, `Sequence`) where the last run of sounds ended
+        head = file.head()
+        annotations = list(self._scan(head, 0))
+        # bytes of an annotation with its header
+        self._mean = annotations[-1].end / len(annotations) if annotations else SLACK
+        self._kept, self._path = False, None
+        if file.size is not None and file.size <= WHOLE_BYTES:
             self._fetch(None)
-        elif not self.file.ranged:
+        elif not file.ranged:
             self._fetch("the server does not serve ranges")
         elif Tar.opener(head):
             self._fetch("it is compressed")
-        else:
-            try:
-                for n in range(PROBES):
-                    self._look(n * self.file.size // PROBES)
-                if self.marks[0].key[0] != 0:
-                    raise NotSortedError("its annotations do not come first")
-            except NotSortedError as error:
-                self._fetch(str(error))
+        elif annotations and annotations[0].key[0]:
+            self._fetch("its annotations do not come first")
+        elif folder and file.tag:  # places are kept on disk where the entity tag tells this file from another
+            told = json.dumps([file.url, file.size, file.tag, __version__])
+            self._path = os.path.join(folder, "emotiontalk-addresses", hashlib.sha256(told.encode()).hexdigest() + ".places")
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError), open(self._path, encoding="utf-8") as saved:
+                places = json.load(saved)
+                self._marks = [Mark(*mark[:3], tuple(mark[3])) for mark in places["marks"]]
+                self._sound, self._kept = places["sound"], True
 
     @property
     def groups(self):
         """The groups of the archive; those of the release as long as nothing says otherwise."""
         return self.whole.groups if self.whole else GROUPS
 
-    def members(self, group, suffix):
-        """A dict from utterance id to annotation, sorted by id, of a group. `suffix` is "json"."""
-        if self.whole is None:
+    def annotations(self, group):
+        """A dict from utterance id to annotation, sorted by id, of a group."""
+        while self.whole is None:
             try:
-                return self._annotations(group)
+                if self._unpacked[0] != group:
+                    found = self._annotations(group)
+                    data = zlib.decompress(found.packed)
+                    parts = (data[start:end] for start, end in zip([0, *found.ends], found.ends))
+                    loaded = (Loaded(f"{self.file.path}: {name}", part) for name, part in zip(found.names, parts))
+                    self._unpacked = group, dict(zip(found.ids, loaded))
+                return self._unpacked[1]
             except NotSortedError as error:
-                self._fetch(str(error))
-        return self.whole.members(group, suffix)
+                self._give_up(error)
+        return self.whole.annotations(group)
 
-    def media(self, group, suffix, ids, unread):
-        """Yield (id, sound or video) of a group, sorted by id. `ids`: those of the annotations, sorted.
+    def media(self, group, suffix, first="", after="~", unread=()):
+        """Yield (id, sound or video) of a group, sorted by id, from the id `first` on, before the id `after`.
 
         Nothing is moved for those of `unread` that come first; they are given without their bytes.
         """
         done = set()
-        if self.whole is None:
+        while self.whole is None:
             try:
-                while len(done) < len(ids) and ids[len(done)] in unread:
-                    uid = ids[len(done)]
-                    done.add(uid)
-                    yield uid, Loaded(f"{self.file.path}: {uid}, unread", b"unread")
-                if done and len(done) == len(ids):
-                    return
-                start = (1, group, ids[len(done)]) if done else (1, group)
-                for uid, loaded in self._sequence(group, suffix, ids[len(done) :], self._boundary(start)):
+                ids = [uid for uid in self._annotations(group).ids if first <= uid < after and uid not in done]
+                while ids and ids[0] in unread:
+                    done.add(ids[0])
+                    yield ids[0], Loaded(f"{self.file.path}: {ids[0]}, unread", b"unread")
+                    del ids[0]
+                for uid, loaded in self._run(group, suffix, ids) if ids else ():
                     done.add(uid)
                     yield uid, loaded
                 return
             except NotSortedError as error:
-                self._fetch(str(error))
-        for uid, member in self.whole.media(group, suffix, ids, unread):
+                self._give_up(error)
+        for uid, member in self.whole.media(group, suffix, first, after, unread):
             if uid not in done:
                 yield uid, member
+
+    def _give_up(self, error):
+        """Forget the places that were kept on disk, which may be wrong; where there were none, fetch the archive."""
+        self._sequence = None
+        if self._kept:
+            self._marks, self._groups, self._kept = [], {}, False
+        else:
+            self._fetch(str(error))
 
     def _fetch(self, reason):
         """Fetch the archive whole, into a file that has no name."""
@@ -986,127 +1240,275 @@ class RemoteArchive:
             raise
         self.whole = Archive(self.name, [Tar(self.name, self.file.path, file)])
 
-    def _read(self, start, end, ahead=0):
-        """Bytes of the file, at least `ahead` of them fetched at once."""
-        at, data = self.block
-        if not at <= start <= end <= at + len(data):
-            at, data = start, self.file.read(start, min(max(end, start + ahead), self.file.size))
-            self.block = at, data
-        return data[start - at : end - at]
+    # --- finding
 
-    def _look(self, probe, ahead=0):
-        """Find and keep the `Mark` of the first member of the release whose header is at byte `probe` or after it."""
+    def _scan(self, data, start):
+        """Yield the `Mark` of each member of the release whose header is in some bytes of the file, which begin at `start`."""
+        probe, at = start, 0
+        while at + tarfile.BLOCKSIZE <= len(data):
+            header = parse_header(data[at : at + tarfile.BLOCKSIZE])
+            key, at = _member_key(header), at + tarfile.BLOCKSIZE
+            if key and key[0] and not self._sound:  # how a sound's bytes follow from its seconds
+                with contextlib.suppress(ValueError):
+                    rate, channels, bits, _, frames = wav_format(Loaded("", data[at : at + tarfile.BLOCKSIZE]))
+                    self._sound = [rate, channels * bits // 8, header[1] - frames * channels * bits // 8]
+            end = at + (padded(header[1]) if header else 0)
+            if key:
+                yield Mark(probe, start + at - tarfile.BLOCKSIZE, start + end, key)
+                probe = start + end
+            at = end
+
+    def _look(self, probe, window=SLACK):
+        """The `Mark` of the first member of the release that begins at byte `probe` or after it."""
         probe = position = probe // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
-        mark = Mark(probe, self.file.size, self.file.size, 0, self.file.size, (2,), "the end")
-        ahead = ahead or self.window
-        while position + tarfile.BLOCKSIZE <= self.file.size:
-            if position > probe + LONGEST_BYTES:  # within something that is no utterance's, such as the zip of videos
-                mark = mark._replace(start=position, end=position)
-                break
-            fetched = self.block
-            header = parse_header(self._read(position, position + tarfile.BLOCKSIZE, ahead))
-            if self.block is not fetched:  # nothing in what was fetched: more at once
-                ahead = min(2 * ahead, BLOCK_BYTES // 2)
-            if header is None:
-                position += tarfile.BLOCKSIZE
-                continue
-            name, size, kind = header
-            start, offset = position, position + tarfile.BLOCKSIZE
-            position = offset + padded(size)
-            match = match_member(name) if kind == "0" else None
-            if match:
-                key = (int(match["suffix"].lower() != "json"), match["group"].upper(), match["id"].upper())
-                mark = Mark(probe, start, offset, size, position, key, f"{self.file.path}: {name}")
-                self.window = min(max(4096, size // 3), BLOCK_BYTES // 4)
-                break
-        before = max((m for m in self.marks if m.start < mark.start), key=lambda m: m.start, default=mark)
-        after = min((m for m in self.marks if m.start > mark.start), key=lambda m: m.start, default=mark)
-        if not before.key <= mark.key <= after.key:
-            raise NotSortedError(f"its members are not sorted ({before.label} before {mark.label} before {after.label})")
-        self.marks.append(mark)
-        return mark
+        while position < min(self.file.size, probe + LONGEST_BYTES):
+            data = self.file.read(position, min(position + window, self.file.size))
+            for mark in self._scan(data, position):
+                return mark._replace(probe=probe)
+            position, window = position + len(data), min(max(2 * window, 1 << 16), 1 << 20)
+        return Mark(probe, max(probe, position), self.file.size, (2,))  # within the zip of videos, or at the end
 
-    def _boundary(self, target):
-        """Where the members begin whose key is `target` or greater: the offset of a header."""
-        while True:
-            low = max((m.end for m in self.marks if m.key < target), default=0)
-            high = min((m.probe for m in self.marks if m.key >= target), default=self.file.size)
-            if high <= low:
-                return low
-            # near the end of the search there is a header at `low` for certain: go from member to member
-            self._look(low if high - low < 16 * self.window else (low + high) // 2)
+    def _note(self, mark):
+        """Keep a mark. Raises `NotSortedError` where it contradicts another."""
+        before = max((m for m in self._marks if m.start < mark.start), key=lambda m: m.start, default=mark)
+        after = min((m for m in self._marks if m.start > mark.start), key=lambda m: m.start, default=mark)
+        if not before.key <= mark.key <= after.key:
+            raise NotSortedError(f"its members are not sorted ({before.key[-1]} before {mark.key[-1]} before {after.key[-1]})")
+        self._marks.append(mark)
+
+    def _keep(self):
+        """Keep the marks on disk for the next process."""
+        self._marks = sorted(set(self._marks), key=lambda mark: mark.start)
+        if self._path:
+            with contextlib.suppress(OSError):
+                write_json(self._path, {"marks": self._marks, "sound": self._sound})
+
+    def _around(self, target):
+        """(the end of the last known member before a key, the first byte known to be behind all of these)."""
+        low = max((m.end for m in self._marks if m.key < target), default=0)
+        return low, min((m.probe for m in self._marks if m.key >= target), default=self.file.size)
+
+    def _find(self, target, slack=0):
+        """Where the member of a key begins; with slack where a header is, at most so many bytes before the first of such keys."""
+        tries = itertools.count()  # counted from the first anchor
+        for attempt in range(64):
+            exact, (low, high) = [m.start for m in self._marks if m.key == target], self._around(target)
+            if exact or high - low <= slack:
+                return exact[0] if exact else low
+            anchors = [m for m in self._marks if m.key[:2] == target[:2] == (1, target[1])]
+            guess = self._foretell(target, anchors) if anchors else self._guess(target)
+            spread = min(slack // 3 + (guess - low) // 64 << attempt, (high - low) // 6) if slack else SLACK << next(tries) if anchors else 0
+            if attempt > 5:  # the guesses were no good
+                guess, spread = low if attempt % 2 and high - low < LONGEST_BYTES else (low + high) // 2, 0
+            places = {guess - spread, guess + spread} if slack else {guess - spread}
+            places = {min(max(place, low), max(low, high - tarfile.BLOCKSIZE)) for place in places}
+            window = 2 * SLACK if slack or anchors else 3 << 17
+            for mark in list(_threads(os.getpid()).map(lambda place: self._look(place, window), sorted(places))):
+                self._note(mark)
+        raise NotSortedError(f"{target[-1]} is not where it should be")
+
+    def _guess(self, target):
+        """About where a key's members are: between the marks around it, by the number of utterances before them."""
+
+        def rank(key):
+            if len(key) == 1:
+                return 2 * TOTAL
+            before = key[0] * TOTAL + sum(n for group, n in GROUPS.items() if group < key[1])
+            within = int(key[2][7:9]) / 50 if key[2:] else key[0] / 2  # a group has about fifty dialogues; its middle is safest
+            return before + min(1, within) * GROUPS.get(key[1], 0)
+
+        known = [(0, 0), (2 * TOTAL, self.file.size), *((rank(m.key), m.start) for m in self._marks)]
+        begin = int(TOTAL * self._mean)  # about where the sounds begin
+        if all((m.key[0] == 1) == (m.start > begin) for m in self._marks):
+            known.append((TOTAL, min(self.file.size, begin)))
+        wanted = rank(target[:2])
+        low, high = max(pair for pair in known if pair[0] <= wanted), min(pair for pair in known if pair[0] > wanted)
+        return low[1] + int((high[1] - low[1]) * (wanted - low[0]) / (high[0] - low[0]))
+
+    def _foretell(self, target, anchors):
+        """Where a sound begins, counted from the nearest of some others of its group whose places are known."""
+        annotations = self._groups[target[1]]
+        numbers = {uid: n for n, uid in enumerate(annotations.ids)}
+        wanted, lengths = numbers[target[2]], self._lengths(annotations)
+        pairs = [(abs(numbers[m.key[2]] - wanted), m.start, numbers[m.key[2]]) for m in anchors if m.key[2] in numbers]
+        if not pairs:
+            raise NotSortedError(f"{anchors[0].key[2]} has no annotation")
+        _, start, number = min(pairs)
+        gaps = annotations.gaps
+        return start + sum(lengths[number:wanted]) - sum(lengths[wanted:number]) + gaps[wanted] - gaps[number]
+
+    def _lengths(self, annotations):
+        """Of each utterance the bytes that its sound takes, with what stands before it, as its annotation lets one expect."""
+        mean = int(self.file.size / TOTAL - self._mean)
+        lengths = []
+        for gap, seconds in zip(annotations.gaps, annotations.seconds):
+            if self._sound and seconds is not None:
+                rate, frame, beside = self._sound
+                lengths.append(gap + tarfile.BLOCKSIZE + padded(round(seconds * rate) * frame + beside))
+            else:
+                lengths.append(max(tarfile.BLOCKSIZE, mean))
+        return lengths
+
+    # --- reading
 
     def _annotations(self, group):
-        found, last = {}, None
-        start = position = self._boundary((0, group))
-        while True:
-            # about what is left of the group, from what its annotations took so far, but no more than a block
-            mean = (position - start) / len(found) if found else self.window
-            ahead = min(int(max(8, GROUPS.get(group, 0) - len(found)) * mean), BLOCK_BYTES)
-            mark = self._look(position, ahead)
-            if mark.key[:2] != (0, group):
-                break
-            if mark.key[2] in found:
-                raise NotSortedError(f"{mark.key[2]} is there twice")
-            found[mark.key[2]] = Loaded(mark.label, self._read(mark.offset, mark.offset + mark.size, ahead))
-            self.marks.remove(mark)  # only where the group ends is worth keeping
-            position, last = mark.end, mark
-        if last:
-            self.marks.append(last)
-        if len(found) != GROUPS.get(group):
-            raise NotSortedError(f"it has {len(found)} annotations of {group} in a row, of {GROUPS.get(group)}")
-        return found
+        """The `Annotations` of a group, read once in a process. Raises `NotSortedError` unless all of them stand in a row."""
+        if group in self._groups:
+            return self._groups[group]
+        count, target, entries = GROUPS.get(group, 0), (0, group), []
+        start = self._find(target, 1 << 17)
+        end = min(self._around((0, group, "~"))[1] + tarfile.BLOCKSIZE, start + int(1.01 * count * self._mean) + SLACK)
+        stream = Stream(self.file, start, end, max(1 << 19, (end - start) // IN_FLIGHT + 1), IN_FLIGHT)
+        sequence, last = Sequence(self.name, stream), None
+        with contextlib.closing(stream):
+            while (found := sequence.peek())[0].key < (0, group, "~"):
+                mark, name, _ = found
+                data = sequence.take()
+                if mark.key > target:
+                    entries.append((mark.key[2], name, mark.start - (last.end if last else mark.start), clip_seconds(data), data))
+                    if len(entries) == 1:
+                        first = mark.start
+                        self._note(mark)
+                elif entries:
+                    raise NotSortedError(f"{mark.key[2]} comes between the annotations of {group}")
+                last = mark
+        ids = [entry[0] for entry in entries]
+        if ids != sorted(set(ids)) or len(ids) != count:
+            twice = next((a for a, b in zip(ids, ids[1:]) if a == b), None)
+            raise NotSortedError(f"{twice} is there twice" if twice else f"it has {len(ids)} annotations of {group} in a row, of {count}")
+        self._mean = (last.end - first) / count
+        self._note(last)
+        self._note(found[0])
+        ends = list(itertools.accumulate(len(entry[4]) for entry in entries))
+        packed = zlib.compress(b"".join(entry[4] for entry in entries), 1)
+        self._groups[group] = Annotations(ids, *(tuple(entry[n] for entry in entries) for n in (1, 2, 3)), ends, packed)
+        self._keep()
+        return self._groups[group]
 
-    def _sequence(self, group, suffix, ids, start):
-        """Yield (id, `Loaded`) of a group from byte `start` on; `NotSortedError` unless just these ids come."""
-        reader = RemoteReader(self.file, start, start + 16 * self.window)
-        done = 0
+    def _run(self, group, suffix, ids):
+        """Yield (id, `Loaded`) of neighbouring sounds of a group; `NotSortedError` unless just these come, and the next one."""
+        everyone = self._groups[group].ids
+        index = everyone.index(ids[0])
+        sequence = self._sequence_at(group, index, len(ids))
         try:
-            while reader.position + tarfile.BLOCKSIZE <= self.file.size:
-                if reader.response is None and done:  # growing, but no more than is left, as far as that can be known
-                    read = reader.position - start
-                    left = int(0.9 * (len(ids) - done) * read / done)
-                    reader.end = reader.position + max(min(left, 2 * read), 2 * self.window)
-                header = parse_header(reader.read(tarfile.BLOCKSIZE))
-                if header is None:  # the end mark
-                    break
-                name, size, kind = header
-                match = match_member(name) if kind == "0" else None
-                if match:
-                    uid, expected = match["id"].upper(), ids[done] if done < len(ids) else None
-                    if expected is None and match["group"].upper() != group:
-                        break
-                    if uid != expected or match["suffix"].lower() != suffix:
-                        raise NotSortedError(f"after the annotations, {uid} comes where {expected or 'the end'} was expected")
-                    data = reader.read(padded(size))
-                    done += 1
-                    yield uid, Loaded(f"{self.file.path}: {name}", data[:size])
-                elif done == len(ids) and kind == "0":
-                    break
-                else:
-                    reader.skip(padded(size))
+            for uid in ids:
+                mark, name, _ = sequence.peek()
+                if mark.key != (1, group, uid) or not name.lower().endswith(suffix):
+                    raise NotSortedError(f"{mark.key[-1]} comes where the {suffix} of {uid} was expected")
+                if uid == ids[0]:
+                    self._note(mark)
+                    self._keep()
+                yield uid, Loaded(f"{self.file.path}: {name}", sequence.take())
+            following, mark = everyone[index + len(ids) :], sequence.peek()[0]
+            if mark.key[:2] == (1, group) and mark.key[2:] != tuple(following[:1]) or following and mark.key[:2] != (1, group):
+                raise NotSortedError(f"{mark.key[-1]} comes after {ids[-1]}")
+            if index == 0:
+                self._check_first((1, group, ids[0]))
+            if following:
+                self._sequence, sequence = (os.getpid(), mark.key, sequence), None
         finally:
-            reader.close()
-        if done < len(ids):
-            raise NotSortedError(f"{ids[done]} does not come with the others of its group")
+            if sequence:
+                sequence.stream.close()
+
+    def _sequence_at(self, group, index, count):
+        """A `Sequence` that stands before the sound of a group's annotation, and looks ahead to the end of the run.
+
+        A run that begins where the last one ended takes over its stream, and looks ahead beyond its own end, as the next will
+        go on there, too.
+        """
+        annotations, kept, self._sequence = self._groups[group], self._sequence, None
+        key, known = (1, group, annotations.ids[index]), annotations.seconds[index] is not None
+        if kept and kept[0] == os.getpid():
+            stream = kept[2].stream
+            if kept[1] == key:
+                lengths = self._lengths(annotations)[index:]
+                stream.end = max(stream.end, stream.position + min(sum(lengths), sum(lengths[:count]) + IN_FLIGHT * BLOCK_BYTES))
+                return kept[2]
+            stream.close()
+        start = self._find(key)
+        lengths = self._lengths(annotations)[index : index + count]
+        first = lengths[0] + 2 * tarfile.BLOCKSIZE if self._sound and known else 1 << 18
+        # the next header, too, where it can be foretold: it must be the expected one
+        end = start + (sum(lengths) + 4 * tarfile.BLOCKSIZE if self._sound and known else int(0.9 * sum(lengths)))
+        return Sequence(self.name, Stream(self.file, start, end, first))
+
+    def _check_first(self, key):
+        """Raise `NotSortedError` if a sound of the group stands before the first one that has an annotation."""
+        start = end = self._find(key)
+        while end == start or last is None and 0 < end and start - end < LONGEST_BYTES:
+            if any(m.key < key and end <= m.end + (1 << 14) for m in self._marks):
+                return
+            low = max(0, end - max(1 << 18, start - end))
+            *_, last = [None, *self._scan(self.file.read(low, end), low)]
+            end = low
+        if last and last.key >= key[:2]:
+            raise NotSortedError(f"{last.key[-1]} has no annotation")
+        if last:
+            self._note(last)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What is behind an address, and what was kept of it
+# ---------------------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=64)
 def _remote_file(name, path, token):
-    file = RemoteFile(name, path, token)
+    kind = RemoteFile if re.match("https?:|hf://datasets/", path) else FsspecFile
+    file = kind(name, path, token)
     file.head()
     return file
 
 
 @functools.lru_cache(maxsize=16)
-def _open_remote(name, path, token):
-    return RemoteArchive(name, path, token)
+def _open_remote(name, path, token, folder):
+    return RemoteArchive(name, _remote_file(name, path, token), folder)
+
+
+@functools.lru_cache(maxsize=64)
+def find_remote(name, source, token):
+    """Addresses of an archive below an address, in the layouts of `find_archive` as far as names can be listed or guessed.
+
+    Raises `MissingArchiveError`.
+    """
+    source = source.rstrip("/")
+    try:
+        _remote_file(name, f"{source}/{name}.tar", token)
+        return (f"{source}/{name}.tar",)
+    except MissingArchiveError as error:
+        missing = error
+    low = name.lower()
+    if source.startswith(("http://", "https://")):  # no names can be listed
+        names = [f"{data}{folder}{file}.tar" for data in ("", "data/") for folder in ("", f"{low}/", f"{name}/") for file in (name, low)]
+        for guess in names[1:]:
+            with contextlib.suppress(MissingArchiveError):
+                _remote_file(name, f"{source}/{guess}", token)
+                return (f"{source}/{guess}",)
+        raise missing
+    files, root = filesystem(source, token)
+    try:
+        names = [path[len(root) :].strip("/") for path in files.find(root)]
+    except Exception:  # each library has errors of its own
+        raise missing from None
+    pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
+    found = sorted(f"{source}/{path}" for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
+    if not found:
+        raise missing
+    return tuple(found)
+
+
+def remote_file(name, source, token):
+    """The `RemoteFile` of an archive below an address. Raises `MissingArchiveError` where it is in several parts."""
+    urls = find_remote(name, source, token)
+    if len(urls) > 1:
+        raise MissingArchiveError(f"{shown(source)}: {name} is in {len(urls)} parts. Download them, and pass data_dir= with their folder.")
+    return _remote_file(name, urls[0], token)
 
 
 def forget_addresses():
     """Ask anew what is behind an address, which may have changed."""
-    _remote_file.cache_clear()
-    _open_remote.cache_clear()
+    for cache in (_remote_file, _open_remote, find_remote):
+        cache.cache_clear()
 
 
 @functools.lru_cache(maxsize=16)
@@ -1114,21 +1516,22 @@ def _open_local(name, paths, state):
     return Archive(name, [Tree(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
 
 
-def open_archive(name, paths, token=None, known=None):
+def open_archive(name, paths, token=None, known=None, folder=None):
     """The archive at an address, or at some local paths; each worker opens it once, or inherits its parent's.
 
     known: what the address was found to hold, as `address_states` says. Raises `EmotionTalkError` if it holds another file now.
+    folder: where the places in an archive at an address are kept.
     """
     if not is_remote(paths):
         return _open_local(name, paths, _state(paths))
-    archive = _open_remote(name, paths, token)
+    archive = _open_remote(name, paths, token, folder)
     if known and known != [archive.file.size, archive.file.tag]:
         raise EmotionTalkError(f"{archive.file.path}: this is another file than before. Run again.")
     return archive
 
 
 def address_states(names, source, token, folder):
-    """Archive -> [size, entity tag], None for what the server does not tell, of the archives at an address that can change.
+    """Archive -> [size, entity tag, …], None for what the server does not tell, of the archives at an address that can change.
 
     Where it cannot be reached, what it was the last time (kept in `folder`) still says what has been prepared from it.
     """
@@ -1137,11 +1540,10 @@ def address_states(names, source, token, folder):
         return None
     states = {}
     for name in names:
-        url = f"{source.rstrip('/')}/{name}.tar"
-        kept = os.path.join(folder, "emotiontalk-addresses", hashlib.sha256(http_url(url).encode()).hexdigest() + ".json")
+        kept = os.path.join(folder, "emotiontalk-addresses", hashlib.sha256(http_url(f"{source.rstrip('/')}/{name}.tar").encode()).hexdigest() + ".json")
         try:
-            file = _remote_file(name, url, token)
-            states[name] = [file.size, file.tag]
+            files = [_remote_file(name, url, token) for url in find_remote(name, source, token)]
+            states[name] = [told for file in files for told in (file.size, file.tag)]
         except NoConnectionError as error:
             try:
                 with open(kept, encoding="utf-8") as saved:
@@ -1150,11 +1552,16 @@ def address_states(names, source, token, folder):
                 raise error from None
             logger.warning(f"{error} What has been prepared from it before is used, where there is some.")
             continue
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
-        with open(f"{kept}.{os.getpid()}", "w", encoding="utf-8") as saved:
-            json.dump(states[name], saved)
-        os.replace(f"{kept}.{os.getpid()}", kept)
+        write_json(kept, states[name])
     return states
+
+
+def write_json(path, value):
+    """Write a small file as a whole."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    os.replace(f"{path}.{os.getpid()}", path)
 
 
 def cached_file(url):
@@ -1315,6 +1722,16 @@ def _string(value):
 
 def _dict(value):
     return value if isinstance(value, dict) else {}
+
+
+def clip_seconds(data):
+    """How long the clip of an annotation of the audio pass is, in seconds, as its times say; None where they do not."""
+    try:
+        times = _dict(_dict(json.loads(data, strict=False)).get("paragraphs"))
+    except (ValueError, RecursionError):
+        return None
+    start, end = number(times.get("startTime")), number(times.get("endTime"))
+    return None if start is None or end is None or not 0 <= end - start < 3_600 else end - start
 
 
 ID_INSIDE = re.compile(r"(?:^|[/\\])(G\d{5}_\d{2}_\d{2}_\d{3})(?:\.\w*)?$", re.ASCII | re.IGNORECASE)
@@ -1708,6 +2125,8 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
 
     def __init__(self, cache_dir=None, *args, hash=None, token=None, config_name=None, **kwargs):
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        if str(kwargs.get("data_dir")).startswith("file://"):
+            kwargs["data_dir"] = urllib.request.url2pathname(urllib.parse.urlsplit(kwargs["data_dir"]).path)
         try:
             if "addresses" not in kwargs:
                 names = archives_of(config_name or "multimodal") if (config_name or "multimodal") in CONFIGS else ()
@@ -1734,7 +2153,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         paths = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
         known = self.config.addresses or {}
-        archives = {name: open_archive(name, paths[name], self.token, known.get(name)) for name in paths}
+        archives = {name: self._open(name, paths[name], known) for name in paths}
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         whole = self._is_whole(archives)
         generators, absent = [], []
@@ -1758,25 +2177,43 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
     def _locate(self, name, dl_manager):
         """Where an archive is to be read: a tuple of local paths, or an address.
 
-        Sound or video that is wanted whole is downloaded first; of everything else only the groups' ranges move.
+        Sound or video that is wanted whole is downloaded first, as is an archive in several parts; of everything else only the
+        groups' ranges move.
         """
         source = self.config.data_dir or DEFAULT_SOURCE
         if not is_remote(source):
             return find_archive(name, source)
-        url = f"{source.rstrip('/')}/{name}.tar"
         settings = dl_manager.download_config
         force = not dl_manager.is_streaming and settings.force_download
+        url = f"{source.rstrip('/')}/{name}.tar"
+        path = None if force else cached_file(url)
+        if path:
+            return (path,)
+        folder = settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH)
         known = None if is_pinned(url) else (self.config.addresses or {}).get(name)
-        kept = downloaded_file(url, known, settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH))
-        path = None if force else cached_file(url) or (kept if os.path.exists(kept) and known != [None, None] else None)
-        media = CONFIGS[self.config.name].media
-        everything = (self.config.prepare_splits is None or self.all_splits) and CONFIGS[self.config.name].splits == SPLITS
-        if path is None and not dl_manager.is_streaming and everything and media and media[0] == name:
-            download(name, url, self.token, kept, force or known is not None and None in known)
-            path = kept
-            if dl_manager.record_checksums and source == DEFAULT_SOURCE:  # verification_mode="all_checks"
-                _check_sha256(name, path)
-        return (path,) if path else url
+        sure = known is None or None not in known  # then what is kept is what is there
+        pinned = is_pinned(url) and downloaded_file(url, None, folder)
+        if pinned and os.path.exists(pinned) and not force:  # nothing to ask for
+            return (pinned,)
+        urls = find_remote(name, source, self.token)
+        kept = [downloaded_file(url, known and known[2 * n : 2 * n + 2], folder) for n, url in enumerate(urls)]
+        if sure and not force and all(map(os.path.exists, kept)):
+            return tuple(kept)
+        config = CONFIGS[self.config.name]
+        everything = (self.config.prepare_splits is None or self.all_splits) and config.splits == SPLITS
+        whole = not dl_manager.is_streaming and everything and config.media and config.media[0] == name
+        if len(urls) == 1 and not whole:
+            return urls[0]
+        if len(urls) > 1:
+            _warn_once(f"{shown(source)}: {name} is in {len(urls)} parts, all of which are downloaded to {folder}.")
+        for url, path in zip(urls, kept):
+            download(name, url, self.token, path, force or not sure)
+        if dl_manager.record_checksums and source == DEFAULT_SOURCE:  # verification_mode="all_checks"
+            _check_sha256(name, kept[0])
+        return tuple(kept)
+
+    def _open(self, name, paths, known):
+        return open_archive(name, paths, self.token, known.get(name), self._cache_dir_root)
 
     def _is_whole(self, archives):
         """Whether this is the whole release, whose counts are known, or somebody's selection from it.
@@ -1785,15 +2222,15 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         19,250 is meant to be whole, and is not.
         """
         found = {
-            name: sum(GROUPS.values() if archive.groups is GROUPS else (len(archive.members(g, "json")) for g in archive.groups))
+            name: TOTAL if archive.groups is GROUPS else sum(len(archive.annotations(g)) for g in archive.groups)
             for name, archive in archives.items()
         }
-        if min(found.values()) > 0.95 * sum(GROUPS.values()):
+        if min(found.values()) > 0.95 * TOTAL:
             return True
         _warn_once(
             f"{shown(self.config.data_dir or DEFAULT_SOURCE)} holds a part of the release ("
             + ", ".join(f"{name} {n:,}" for name, n in found.items())
-            + f" of {sum(GROUPS.values()):,} utterances): the sizes of its splits are not checked."
+            + f" of {TOTAL:,} utterances): the sizes of its splits are not checked."
         )
         return False
 
@@ -1843,13 +2280,14 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         Each sound is copied once on its way from archive to Arrow file, not four times as by single examples.
         """
         schema = features_of(self.config.name).arrow_schema
-        batch, size = [], 0
+        # the first example of a stream comes alone, so that it does not wait for others
+        batch, size, limit = [], 0, 0 if self._batch_bytes == STREAMED_BYTES else self._batch_bytes
         for key, example in self._examples(groups, paths, whole, known):
             batch.append(example)
             size += sum(len(example[name]["bytes"]) for name in MEDIA.intersection(example))
-            if size >= self._batch_bytes or len(batch) == BATCH_ROWS:
+            if size >= limit and (size or len(batch) > 1) or len(batch) == BATCH_ROWS:
                 yield key, _table(batch, schema)
-                batch, size = [], 0
+                batch, size, limit = [], 0, min(self._batch_bytes, max(2 * limit, 1 << 20))
         if batch:
             yield key, _table(batch, schema)
 
@@ -1858,7 +2296,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
 
         In an example, sound and video are still a `Member`, which knows where its bytes are.
         """
-        archives = {name: open_archive(name, paths[name], self.token, known.get(name)) for name in paths}
+        archives = {name: self._open(name, paths[name], known) for name in paths}
         for group in groups:
             if self.config.name == "dialogues":
                 dialogues = collections.defaultdict(list)
@@ -1879,7 +2317,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         `strict=False` a warning that names what was passed over.
         """
         config = CONFIGS[self.config.name]
-        passes = {name: archives[PASSES[name]].members(group, "json") for name in config.passes}
+        passes = {name: archives[PASSES[name]].annotations(group) for name in config.passes}
         wanted = {f"annotation in {PASSES[name]}": members for name, members in passes.items()}
         ids = sorted(set().union(*wanted.values()))
         if whole and len(ids) != GROUPS.get(group):
@@ -1923,7 +2361,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         media = ()
         if CONFIGS[self.config.name].media:
             name, suffix = CONFIGS[self.config.name].media
-            media = archives[name].media(group, suffix, ids, self.unread)
+            media = archives[name].media(group, suffix, unread=self.unread)
         ids = collections.deque(ids)
         for uid, medium in media:
             while ids and ids[0] < uid:

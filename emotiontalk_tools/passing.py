@@ -73,11 +73,11 @@ class PassingTar(emotiontalk.Tar):
         view[:] = data
 
 
-def read_into_of(reader: emotiontalk.RemoteReader):
-    """The `read_into` of a `Passing` whose bytes come over the network."""
+def read_into_of(reader):
+    """The `read_into` of a `Passing` whose bytes come over the network. reader: of a `RemoteFile`."""
 
     def read_into(view):
-        data = reader.read(len(view), all_of_it=False)
+        data = reader.read(len(view))
         view[: len(data)] = data
         return len(data)
 

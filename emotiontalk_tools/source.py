@@ -43,7 +43,7 @@ def utterances(builder, gen_kwargs: dict):
     """Yield the `Utterance` of each example of a split, sorted by id: its annotations in all passes of the config, its media."""
     paths = gen_kwargs["paths"]
     known = gen_kwargs["known"]
-    archives = {name: emotiontalk.open_archive(name, paths[name], builder.token, known.get(name)) for name in paths}
+    archives = {name: builder._open(name, paths[name], known) for name in paths}
     for group in gen_kwargs["groups"]:
         for utterance, _ in builder._utterances(group, archives, gen_kwargs["whole"], ("id",)):
             yield utterance
@@ -57,7 +57,7 @@ def state(builder, paths: dict) -> dict:
     states = {}
     for name, path in paths.items():
         if emotiontalk.is_remote(path):
-            file = emotiontalk.open_archive(name, path, builder.token).file
+            file = builder._open(name, path, {}).file
             states[name] = [file.path, file.size, file.tag]
         else:
             states[name] = [list(entry[1:]) for entry in emotiontalk._state(path)]

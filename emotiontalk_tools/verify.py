@@ -169,18 +169,16 @@ def _sources(archive, source, token, pinned):
     """([(path, a function that opens it as `Tar` or `Tree`)], bytes of all, a function that gives the SHA-256 or None)."""
     paths = source if emotiontalk.is_remote(source) else emotiontalk.find_archive(archive, source)
     if emotiontalk.is_remote(paths):
-        url = f"{source.rstrip('/')}/{archive}.tar"
-        cached = emotiontalk.cached_file(url)
+        cached = emotiontalk.cached_file(f"{source.rstrip('/')}/{archive}.tar")
         if not cached:
-            remote = emotiontalk.RemoteFile(archive, url, token)
-            remote.head()
+            remote = emotiontalk.remote_file(archive, source, token)
             if remote.size is None:  # nobody knows where it ends before it is there
                 file = tempfile.TemporaryFile()
                 remote.save(file)
                 file.seek(0)
                 passing = Passing(file.readinto, os.fstat(file.fileno()).st_size)
             else:
-                passing = Passing(read_into_of(emotiontalk.RemoteReader(remote, 0, None)), remote.size)
+                passing = Passing(read_into_of(remote.reader()), remote.size)
             return [(remote.path, lambda: PassingTar(archive, remote.path, passing))], passing.size, passing.sha256
         paths = (cached,)
     folders = [path for path in paths if os.path.isdir(path)]
@@ -498,13 +496,10 @@ def quick(data_dir=None, token=None) -> Audit:
 def _opened(archive, source, token):
     """(bytes, a function that reads as many more) of an archive that is one file; (None, None) of one that is not."""
     if emotiontalk.is_remote(source):
-        url = f"{source.rstrip('/')}/{archive}.tar"
-        cached = emotiontalk.cached_file(url)
+        cached = emotiontalk.cached_file(f"{source.rstrip('/')}/{archive}.tar")
         if not cached:
-            remote = emotiontalk.RemoteFile(archive, url, token)
-            remote.head()
-            reader = emotiontalk.RemoteReader(remote, 0, {"Audio": PREFIX_BYTES}.get(archive))
-            return remote.size, functools.partial(reader.read, all_of_it=False)
+            remote = emotiontalk.remote_file(archive, source, token)
+            return remote.size, remote.reader(end={"Audio": PREFIX_BYTES}.get(archive)).read
         paths = (cached,)
     else:
         paths = emotiontalk.find_archive(archive, source)
