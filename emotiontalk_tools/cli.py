@@ -45,6 +45,7 @@ TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is 
 Config = enum.Enum("Config", {name: name for name in emotiontalk.CONFIGS}, type=str)
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
 ProbeConfig = enum.Enum("ProbeConfig", {name: name for name in ("audio", "text", "multimodal")}, type=str)
+Split = enum.Enum("Split", {name: name for name in emotiontalk.SPLITS}, type=str)
 LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times.")
 
@@ -117,6 +118,7 @@ def zh_en(
 def parquet(
     out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
     config: List[Config] = PARQUET_CONFIGS,
+    split: List[Split] = typer.Option([], help="A split to write; can be given several times. All by default, test first."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -126,8 +128,9 @@ def parquet(
 ):
     """Write sharded Parquet that every version of datasets loads by itself."""
     conversion = parquet_.Conversion(sampling_rate, channels, format)
-    parquet_.write(out, [c.value for c in config], data_dir, cache_dir, token, conversion)
-    typer.echo(f'{out}: load_dataset("{out}", "{config[0].value}", split="test")')
+    splits = [s.value for s in split]
+    parquet_.write(out, [c.value for c in config], data_dir, cache_dir, token, conversion, splits)
+    typer.echo(f'{out}: load_dataset("{out}", "{config[0].value}", split="{splits[0] if splits else "test"}")')
 
 
 @app.command()
@@ -141,6 +144,7 @@ def push(
     private: Optional[bool] = typer.Option(
         None, "--private/--public", help="Parquet goes to private repositories unless --public is given; the script is public."
     ),
+    pr: bool = typer.Option(False, "--pr", help="Parquet: open a pull request on a repository of somebody else, which must be gated."),
     dry_run: bool = typer.Option(False, "--dry-run", help="List what would go, and send nothing."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
@@ -152,6 +156,13 @@ def push(
         raise CommandError("--export and --config are about an export: add --as parquet, or leave them away.")
     export = export or Path("emotiontalk-parquet")
     configs = [c.value for c in config]
+    if pr:
+        if kind is Kind.script or private is not None:
+            raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
+        files, diff, parent = push_.pull_request(repo, export, token)
+        typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
+        typer.echo("Nothing was sent (--dry-run)." if dry_run else f"Opened: {push_.send_pull_request(repo, files, parent, token)}")
+        return
     private = kind is Kind.parquet if private is None else private
     if kind is Kind.script:
         files = push_.script_files(repo)

@@ -254,6 +254,6 @@ def _cache_path(upstream, builder, kwargs, split, cache_dir):
     if not source.is_known(state):  # nothing tells whether what is behind that address is still the same
         state = {"once": os.urandom(16).hex()}
     versions = [module.__version__ for module in upstream.modules()]
-    told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, kwargs["groups"], state]
+    told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, source.groups(kwargs), state]
     key = hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:20]
     return Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "emotiontalk-features" / f"{builder.config.name}-{split}-{key}.npz"

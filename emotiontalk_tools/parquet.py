@@ -1,10 +1,11 @@
 """`emotiontalk parquet OUT`: the release as sharded Parquet, which every version of `datasets` loads by itself.
 
     OUT/README.md                                     a dataset card that names every config, split and feature
-    OUT/<config>/<split>-<group>-<shard>.parquet      at most 500 MB each, features embedded
+    OUT/<config>/<split>-<shard>-of-<shards>.parquet  of even size, well below 500 MB, features embedded
 
-The unit is the group: OUT/export.json lists the groups that are finished, so that a run that was stopped goes on with the
-next one. Until all that was asked for is there, shards are called .part and there is no card: nothing of it loads.
+The number of shards divides by 8, so that nodes and GPUs share them out. OUT/export.json lists those that are finished, so that
+a run that was stopped goes on with the next one. Until all that was asked for is there, shards are called .part and there is
+no card: nothing of it loads.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import datasets
@@ -31,8 +34,10 @@ from .errors import CommandError
 from .sound import SoundError, decoded, undecodable
 from .written import Folder
 
-SHARD_BYTES = 450 << 20  # a row group more stays below 500 MB
+SHARDS = {"train": 48, "validation": 24, "test": 24}  # of a config with sound or video: 250 MB of train, 60 MB of the others
+FEW = 8  # of a config without
 ROW_GROUP_BYTES = 16 << 20
+SPLITS = ("test", "validation", "train")  # the order in which they are written: the small ones can be tried first
 CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is asked for
 
 
@@ -50,6 +55,10 @@ class Conversion:
 
     def __bool__(self):
         return (self.sampling_rate, self.channels, self.format) != (None, None, None)
+
+    def bytes_of(self, size: int) -> int:
+        """About how many bytes of sound come of so many of the release, 44.1 kHz and two channels; FLAC takes fewer."""
+        return int(size * (self.sampling_rate or 44_100) / 44_100 * (self.channels or 2) / 2) if self else size
 
     def __str__(self):
         if not self:
@@ -88,32 +97,87 @@ def write(
     cache_dir: str | None = None,
     token: str | None = None,
     conversion: Conversion | None = None,
+    splits=(),
 ):
-    """Write the configs to `out`. Raises `CommandError` where it holds an export of another kind, or anything else."""
+    """Write the configs to `out`: the splits that are named, or all.
+
+    What will be written is told first. Raises `CommandError` where there is no room for it, and where `out` holds an export of
+    another kind, or anything else.
+    """
     conversion = conversion or Conversion()
     if conversion and not any("audio" in emotiontalk.CONFIGS[config].fields for config in configs):
         raise CommandError(f"{', '.join(configs)} has no sound: leave --sampling-rate, --channels and --format away.")
+    for config in configs:
+        if splits and not set(splits) & set(emotiontalk.CONFIGS[config].splits):
+            raise CommandError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(emotiontalk.CONFIGS[config].splits)}.")
     others = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if others and not (out / "export.json").is_file():
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
+    log = Log(out / "export.json", str(conversion))
+    tasks = list(_tasks(configs, splits, data_dir, cache_dir, token))
+    _check_room(out, tasks, log, conversion)
     out.mkdir(parents=True, exist_ok=True)
-    folder, log = Folder(out), Log(out / "export.json", str(conversion))
+    folder = Folder(out)
     _check_own(folder, log, configs)
-    log.ask(configs, data_dir, conversion)
+    log.ask(configs, data_dir, conversion, splits)
     with multiprocessing.Pool() if conversion else contextlib.nullcontext() as pool:
-        for config in configs:
-            builder, splits = source.open_release(config, data_dir, cache_dir, token)
-            log.start(config, source.state(builder, next(iter(splits.values()))["paths"]))
-            builder._batch_bytes = ROW_GROUP_BYTES
+        for builder, split, kwargs in tasks:
+            config, number = builder.config.name, _number(builder, split, kwargs)
+            log.start(config, split, number, source.state(builder, kwargs["paths"]))
             (out / config).mkdir(exist_ok=True)
-            for split, kwargs in splits.items():
-                for group in tqdm(kwargs["groups"], unit=" groups", desc=f"{config}, {split}"):
-                    if not log.has(config, split, group):
-                        rows, shards = _write_group(out / config, split, group, builder, kwargs, conversion, pool)
-                        log.add(config, split, group, rows, shards)
+            for n in tqdm(range(number), unit=" shards", desc=f"{config}, {split}"):
+                if not log.has(config, split, n):
+                    begin, end = (len(kwargs["shards"]) * i // number for i in (n, n + 1))
+                    shards = {**kwargs, "shards": kwargs["shards"][begin:end]}
+                    path = out / config / _shard_name(split, n, number)
+                    log.add(config, split, n, _write_shard(path, builder, shards, conversion, pool))
+    begun = [f"{c}, {split}" for c, splits in log.told["finished"].items() for split, told in splits.items() if len(told["rows"]) < told["of"]]
+    if begun:
+        raise CommandError(f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here loads until then.")
     _name_shards(folder, log)
     write_card(folder, log, conversion)
     log.finish()
+
+
+def _tasks(configs, splits, data_dir, cache_dir, token):
+    """Yield (builder, split, gen_kwargs) of all that is asked for, in the order in which it is written."""
+    for config in configs:
+        asked = [split for split in emotiontalk.CONFIGS[config].splits if split in splits] or None
+        builder, found = source.open_release(config, data_dir, cache_dir, token, asked)
+        builder._batch_bytes = ROW_GROUP_BYTES
+        yield from ((builder, split, found[split]) for split in SPLITS if split in found)
+
+
+def _number(builder, split, kwargs):
+    """How many shards a split is written in: a number that divides by 8 where there is so much to share out."""
+    number = min(SHARDS[split] if emotiontalk.CONFIGS[builder.config.name].media else FEW, len(kwargs["shards"]))
+    return number - number % 8 if number >= 8 else number
+
+
+def _shard_name(split, n, number):
+    return f"{split}-{n:05d}-of-{number:05d}.parquet"
+
+
+def _check_room(out, tasks, log, conversion):
+    """Tell how much will be written. Raises `CommandError` where there is less room."""
+    needed = 0
+    for config in dict.fromkeys(builder.config.name for builder, _, _ in tasks):
+        sizes = []
+        for builder, split, kwargs in tasks:
+            if builder.config.name == config:
+                number = _number(builder, split, kwargs)
+                left = sum(not log.has(config, split, n) for n in range(number)) / number
+                sizes.append((split, int(left * conversion.bytes_of(source.media_bytes(builder, kwargs)) + left * 4_000 * (source.count(kwargs) or 1))))
+        needed += sum(size for _, size in sizes)
+        print(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}", file=sys.stderr)
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    print(f"About {needed / 1e9:.2f} GB to write to {out}, {free / 1e9:.2f} GB are free.", file=sys.stderr)
+    if needed > free:
+        raise CommandError(
+            f"{out}: about {needed / 1e9:.2f} GB are to be written, and {free / 1e9:.2f} GB are free. Choose another disk, fewer configs "
+            "(--config), fewer splits (--split), or a smaller sound (--sampling-rate 16000 --channels 1)."
+        )
 
 
 def _check_own(folder: Folder, log, configs):
@@ -127,7 +191,7 @@ def _check_own(folder: Folder, log, configs):
 
 
 def _name_shards(folder: Folder, log):
-    """Give the shards of finished groups their names; those of an earlier run that they replace go."""
+    """Give the finished shards their names; those of an earlier run that they replace go."""
     shards = log.shards()
     for name in shards:
         partial = folder.path / name.replace(".parquet", ".part")
@@ -152,7 +216,8 @@ def go_on(out: Path, data_dir: str | None = None, cache_dir: str | None = None, 
         asked = told["asked"]
         if not data_dir and "…@" in (asked["data_dir"] or ""):
             raise CommandError(f"{out} was begun from an address with a password, which is not kept: pass --data-dir again.")
-        write(out, asked["configs"], data_dir or asked["data_dir"], cache_dir, token, Conversion(*asked["conversion"]))
+        conversion = Conversion(*asked["conversion"])
+        write(out, asked["configs"], data_dir or asked["data_dir"], cache_dir, token, conversion, asked["splits"])
 
 
 def finished_files(out: Path) -> list[Path]:
@@ -169,7 +234,10 @@ def finished_files(out: Path) -> list[Path]:
 
 
 class Log:
-    """What of an export is finished: config -> split -> group -> [rows, shards], in a file that is replaced as a whole."""
+    """What of an export is finished, in a file that is replaced as a whole.
+
+    config -> split -> {"of": how many shards, "rows": {number of a finished shard: its rows}}
+    """
 
     def __init__(self, path: Path, sound: str | None = None):
         self.path = path
@@ -189,18 +257,20 @@ class Log:
                 )
             self.told = told
 
-    def ask(self, configs, data_dir, conversion):
+    def ask(self, configs, data_dir, conversion, splits):
         """Note what is asked for, so that a stopped run can be gone on with; saved with the first config that is started."""
-        known = self.told["asked"]["configs"] if self.told["asked"] else []
+        before = self.told["asked"] or {"configs": [], "splits": list(splits)}
+        known = before["configs"]
+        splits = [*before["splits"], *(split for split in splits if split not in before["splits"])] if before["splits"] and splits else []
         told = (conversion.sampling_rate, conversion.channels, conversion.format)
         configs = [*known, *(config for config in configs if config not in known)]
         if data_dir and emotiontalk.is_remote(data_dir):
             data_dir = data_dir if emotiontalk.shown(data_dir) == data_dir else re.sub("(?<=://)", "…@", emotiontalk.shown(data_dir), count=1)
         elif data_dir:
             data_dir = os.path.abspath(os.path.expanduser(data_dir))
-        self.told["asked"] = {"configs": configs, "data_dir": data_dir, "conversion": told}
+        self.told["asked"] = {"configs": configs, "data_dir": data_dir, "conversion": told, "splits": splits}
 
-    def start(self, config, state):
+    def start(self, config, split, number, state):
         """Note what release a config is written from. Raises `CommandError` if something of another one is there."""
         for other, known in self.told["sources"].items():
             changed = [name for name in state if self.told["finished"].get(other) and known.get(name, state[name]) != state[name]]
@@ -210,24 +280,26 @@ class Log:
                     "another folder, or delete that one."
                 )
         self.told["sources"][config] = state
+        splits = self.told["finished"].setdefault(config, {})
+        if splits.setdefault(split, {"of": number, "rows": {}})["of"] != number:
+            splits[split] = {"of": number, "rows": {}}
         self.told["complete"] = False
         self.save()
 
-    def has(self, config, split, group):
-        return group in self.told["finished"].get(config, {}).get(split, {})
+    def has(self, config, split, n):
+        return str(n) in self.told["finished"].get(config, {}).get(split, {}).get("rows", {})
 
-    def add(self, config, split, group, rows, shards):
-        self.told["finished"].setdefault(config, {}).setdefault(split, {})[group] = [rows, shards]
+    def add(self, config, split, n, rows):
+        self.told["finished"][config][split]["rows"][str(n)] = rows
         self.save()
 
     def shards(self):
-        """The path of every shard below the folder, in order."""
+        """The path of every finished shard below the folder, in order."""
         return [
-            f"{config}/{split}-{group}-{n:05d}.parquet"
+            f"{config}/{_shard_name(split, n, told['of'])}"
             for config, splits in self.told["finished"].items()
-            for split, groups in splits.items()
-            for group, (_, shards) in sorted(groups.items())
-            for n in range(shards)
+            for split, told in splits.items()
+            for n in sorted(map(int, told["rows"]))
         ]
 
     def finish(self):
@@ -241,33 +313,23 @@ class Log:
         os.replace(partial, self.path)
 
 
-def _write_group(folder: Path, split, group, builder, kwargs, conversion, pool) -> tuple[int, int]:
-    """Write the shards of a group, still without their names; the number of rows, and of shards."""
+def _write_shard(path: Path, builder, kwargs, conversion, pool) -> int:
+    """Write a shard, still without its name; the number of its rows."""
     schema = features(builder.config.name, conversion).arrow_schema
     small = [field.name for field in schema if field.name not in ("audio", "video")]
-    partial, writer, rows, size = [], None, 0, 0
-    tables = (table for _, table in builder._generate_tables(**{**kwargs, "groups": [group]}))
+    writing, rows = path.with_suffix(".writing"), 0
+    tables = (table for _, table in builder._generate_tables(**kwargs))
     if conversion and "audio" in schema.names:
         tables = _converted(tables, conversion, pool)
-    for table in tables:
-        table = pa.Table.from_arrays(table.columns, schema=schema)
-        if writer is None or size > SHARD_BYTES:
-            if writer:
-                writer.close()
-            partial.append(folder / f"{split}-{group}-{len(partial):05d}.writing")
-            # sounds are neither compressible nor worth a dictionary or a minimum and maximum
-            writer = pq.ParquetWriter(partial[-1], schema, compression="snappy" if len(small) == len(schema) else "none",
-                                      use_dictionary=small, write_statistics=small)  # fmt: skip
-            size = 0
-        writer.write_table(table)
-        emotiontalk.write_out(str(partial[-1]))
-        rows += len(table)
-        size += table.nbytes
-    if writer:
-        writer.close()
-    for path in partial:
-        os.replace(path, path.with_suffix(".part"))
-    return rows, len(partial)
+    # sounds are neither compressible nor worth a dictionary or a minimum and maximum
+    compression = "snappy" if len(small) == len(schema) else "none"
+    with pq.ParquetWriter(writing, schema, compression=compression, use_dictionary=small, write_statistics=small) as writer:
+        for table in tables:
+            writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
+            emotiontalk.write_out(str(writing))
+            rows += len(table)
+    os.replace(writing, path.with_suffix(".part"))
+    return rows
 
 
 def _converted(tables, conversion, pool):
@@ -308,7 +370,7 @@ language:
 ```python
 from datasets import load_dataset
 
-ds = load_dataset("PATH OR REPOSITORY", "{first}", split="test")
+ds = load_dataset("PATH OR REPOSITORY", "{first}", split="{split}")
 ```
 
 **Made** with `emotiontalk parquet`, version {version} of the loader. Sound: {sound}.
@@ -332,9 +394,10 @@ def write_card(folder: Folder, log: Log, conversion: Conversion):
     finished = log.told["finished"]
     configs, infos, texts = [], [], []
     for config, splits in finished.items():
+        splits = {split: splits[split] for split in emotiontalk.SPLITS if split in splits}
         files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
         configs.append({"config_name": config, "data_files": files, **({"default": True} if config == next(iter(finished)) else {})})
-        sizes = [{"name": split, "num_examples": sum(rows for rows, _ in groups.values())} for split, groups in splits.items()]
+        sizes = [{"name": split, "num_examples": sum(told["rows"].values())} for split, told in splits.items()]
         for size in sizes:
             size["num_bytes"] = sum(f.stat().st_size for f in (out / config).glob(f"{size['name']}-*.parquet"))
         if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
@@ -352,6 +415,7 @@ def write_card(folder: Folder, log: Log, conversion: Conversion):
         repo=emotiontalk.REPO_ID,
         revision=emotiontalk.REVISION,
         first=next(iter(finished)),
+        split="test" if "test" in finished[next(iter(finished))] else next(iter(finished[next(iter(finished))])),
         version=emotiontalk.EmotionTalk.VERSION,
         sound=conversion,
         configs="\n".join(texts),

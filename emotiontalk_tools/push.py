@@ -2,10 +2,12 @@
 
     --as script      NAME.py, its card and dataset_infos.json, dummy_data/: no media, nothing gated
     --as parquet     an export of `emotiontalk parquet`: the gated media, so private unless it is asked otherwise
+    --pr             the export as a pull request to somebody else's gated repository, whose files and card's text stay
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 import tempfile
 from pathlib import Path
@@ -19,7 +21,7 @@ from . import dummy, parquet
 from .errors import CommandError
 from .project import checkout
 
-SHARD = re.compile(rf"({'|'.join(emotiontalk.CONFIGS)})/({'|'.join(emotiontalk.SPLITS)})-G\d{{5}}-\d{{5}}\.parquet")
+SHARD = re.compile(rf"({'|'.join(emotiontalk.CONFIGS)})/({'|'.join(emotiontalk.SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet")
 
 TERMS = f"""\
 EmotionTalk is licensed under {emotiontalk.LICENSE}: no commercial use, share alike, name the authors.
@@ -70,13 +72,13 @@ def export_files(export: Path, configs=()) -> dict:
 def expected_files(configs) -> list[str]:
     """Path patterns of what an export that is not written yet will hold."""
     splits = [(config, split) for config in configs for split in emotiontalk.CONFIGS[config].splits]
-    return ["README.md", *(f"{config}/{split}-GROUP-SHARD.parquet" for config, split in splits)]
+    return ["README.md", *(f"{config}/{split}-SHARD-of-SHARDS.parquet" for config, split in splits)]
 
 
-def plan(repo: str, kind: str, files: dict, private: bool) -> str:
+def plan(repo: str, kind: str, files: dict, private: bool | None) -> str:
     """What would be sent where, as text: each file with its size in bytes, and the terms of the licence."""
     lines = [f"{_size(content):>15}  {name}" for name, content in files.items()]
-    visibility = "private, or refused" if private else "public where it is not there yet"
+    visibility = {True: "private, or refused", False: "public where it is not there yet", None: "gated, or refused"}[private]
     return "\n".join([f"To the dataset repository {repo} ({visibility}), as {kind}:", *lines, "", TERMS])
 
 
@@ -114,6 +116,78 @@ def push(repo: str, kind: str, files: dict, private: bool, token: str | None = N
         message = f"EmotionTalk as {kind}, version {emotiontalk.EmotionTalk.VERSION} of the loader"
         api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, commit_message=message, delete_patterns=stale or None)
     return f"{api.endpoint}/datasets/{repo}", stale
+
+
+FOLDER = "parquet"  # of somebody else's repository: where the shards go
+
+
+def pull_request(repo: str, export: Path, token: str | None = None) -> tuple[dict, str, str]:
+    """What a pull request would change: ({path in the repository: content, or its `Path`}, the diff of the card, the commit that it
+    is made for).
+
+    The shards go to a folder; `configs` and `dataset_info` of the export are merged into the card's YAML. Raises `CommandError`
+    where the repository is not there, not gated, or has configs of these names.
+    """
+    api = huggingface_hub.HfApi(token=token)
+    present = _info(api, repo)
+    if present is None:
+        raise CommandError(f"{repo}: no such dataset repository, or no access to it. --pr is for one that is there.")
+    if not (present.gated or present.private):
+        raise CommandError(f"{repo} is not gated: sound and video of EmotionTalk must not go there. Ask its owner to gate it first.")
+    script = f"{repo.split('/')[1]}.py"
+    if script in _names(present):
+        raise CommandError(f"{repo} holds {script}, for which datasets 4 refuses a repository: Parquet beside it would not load.")
+    foreign = sorted(name for name in _names(present) if name.startswith(f"{FOLDER}/") and not SHARD.fullmatch(name[len(FOLDER) + 1 :]))
+    if foreign:
+        raise CommandError(f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go.")
+    files = {f"{FOLDER}/{name}": path for name, path in export_files(export).items() if name != "README.md"}
+    before = ""
+    if "README.md" in _names(present):
+        before = Path(api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)).read_text(encoding="utf-8")
+    after = merged_card(before, (export / "README.md").read_text(encoding="utf-8"), repo)
+    diff = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "README.md", "README.md with the export"))
+    return {**files, "README.md": after.encode()}, diff, present.sha
+
+
+def merged_card(card: str, export: str, repo: str) -> str:
+    """A card with the `configs` and `dataset_info` of an export's card merged into its YAML; its text and other keys stay."""
+    try:
+        mine, theirs = (huggingface_hub.DatasetCard(text).data.to_dict() for text in (export, card or "---\n{}\n---\n"))
+    except ValueError as error:
+        raise CommandError(f"{repo}: the YAML of its card cannot be read ({error}).") from None
+    for config in mine["configs"]:
+        for file in config["data_files"]:
+            file["path"] = f"{FOLDER}/{file['path']}"
+    there = theirs.get("configs") or []
+    for config in there:
+        paths = str(config.get("data_files"))
+        if config["config_name"] in [c["config_name"] for c in mine["configs"]] and f"{FOLDER}/{config['config_name']}/" not in paths:
+            raise CommandError(f"{repo}: its card has a config {config['config_name']} of its own ({paths}). Ask its owner.")
+    others = [config for config in there if config["config_name"] not in [c["config_name"] for c in mine["configs"]]]
+    foreign = [c["config_name"] for c in others if not re.search(r"\.parquet\b", str(c.get("data_files")))]
+    if foreign:  # `datasets` reads all configs of a repository with one reader
+        raise CommandError(f"{repo}: its config {foreign[0]} is no Parquet, and `datasets` would not read both. Ask its owner.")
+    if any(config.get("default") for config in others):
+        for config in mine["configs"]:
+            config.pop("default", None)
+    names = {config["config_name"] for config in mine["configs"]}
+    infos = theirs.get("dataset_info") or []
+    infos = [info for info in (infos if isinstance(infos, list) else [infos]) if info.get("config_name", "default") not in names]
+    merged = huggingface_hub.DatasetCard(card or "---\n{}\n---\n")
+    merged.data.configs, merged.data.dataset_info = [*others, *mine["configs"]], [*infos, *mine.get("dataset_info", [])]
+    return str(merged)
+
+
+def send_pull_request(repo: str, files: dict, parent: str, token: str | None = None) -> str:
+    """Open a pull request with these files; its address."""
+    api = huggingface_hub.HfApi(token=token)
+    operations = [huggingface_hub.CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()]
+    commit = api.create_commit(
+        repo, operations, repo_type="dataset", create_pr=True, parent_commit=parent,
+        commit_message="The release as Parquet: load_dataset works as it is",
+        commit_description=f"Written by the EmotionTalk loader {emotiontalk.__version__}. Nothing else is changed but the YAML of the card.",
+    )  # fmt: skip
+    return commit.pr_url
 
 
 def _info(api, repo):

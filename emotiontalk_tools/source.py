@@ -16,14 +16,14 @@ class _Everything:
 EVERYTHING = _Everything()  # as `builder.unread`: no sound or video is wanted, and from an address none is moved
 
 
-def open_release(config: str, data_dir: str | None, cache_dir: str | None, token: str | None = None):
-    """(builder, {split: gen_kwargs}) of a config.
+def open_release(config: str, data_dir: str | None, cache_dir: str | None, token: str | None = None, splits=None):
+    """(builder, {split: gen_kwargs}) of a config. splits: those that are wanted; None: all that are there.
 
     `gen_kwargs` go to `builder._examples` or `_generate_tables`. From an address only the ranges of the groups
     are read; nothing is prepared or kept. Raises the errors of `load_dataset`.
     """
     builder = emotiontalk.EmotionTalk(
-        config_name=config, cache_dir=cache_dir, token=token, **({"data_dir": data_dir} if data_dir else {})
+        config_name=config, cache_dir=cache_dir, token=token, prepare_splits=splits, **({"data_dir": data_dir} if data_dir else {})
     )
     manager = datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=token))
     return builder, {generator.name: generator.gen_kwargs for generator in builder._split_generators(manager)}
@@ -31,7 +31,23 @@ def open_release(config: str, data_dir: str | None, cache_dir: str | None, token
 
 def count(gen_kwargs: dict) -> int | None:
     """Utterances of the groups of a split where the release is whole; None where nobody knows before reading."""
-    return sum(emotiontalk.GROUPS[group] for group in gen_kwargs["groups"]) if gen_kwargs["whole"] else None
+    return sum(emotiontalk.GROUPS[group] for group in groups(gen_kwargs)) if gen_kwargs["whole"] else None
+
+
+def media_bytes(builder, gen_kwargs: dict) -> int:
+    """About how many bytes of sound or video a split holds."""
+    media = emotiontalk.CONFIGS[builder.config.name].media
+    if not media:
+        return 0
+    archive = builder._open(media[0], gen_kwargs["paths"][media[0]], gen_kwargs["known"])
+    if archive.groups is emotiontalk.GROUPS:  # at an address, where single sizes are not known: as a share of all
+        return archive.file.size * count(gen_kwargs) // emotiontalk.TOTAL
+    return sum(len(member) for group in groups(gen_kwargs) for _, member in archive.media(group, media[1]))
+
+
+def groups(gen_kwargs: dict) -> list[str]:
+    """The groups of a split."""
+    return sorted({group for group, _, _ in gen_kwargs["shards"]})
 
 
 def examples(builder, gen_kwargs: dict, label: str):
@@ -44,8 +60,8 @@ def utterances(builder, gen_kwargs: dict):
     paths = gen_kwargs["paths"]
     known = gen_kwargs["known"]
     archives = {name: builder._open(name, paths[name], known) for name in paths}
-    for group in gen_kwargs["groups"]:
-        for utterance, _ in builder._utterances(group, archives, gen_kwargs["whole"], ("id",)):
+    for run in emotiontalk.runs_of(gen_kwargs["shards"]):
+        for utterance, _ in builder._utterances(run, archives, gen_kwargs["whole"], ("id",)):
             yield utterance
 
 

@@ -115,6 +115,10 @@ class CommitServer(HubServer):
         self.json(request, {"transfer": "basic", "objects": objects})
 
     def commit(self, request, repo, rest):
+        url, opened = f"{self.url}/datasets/{repo}/commit/0", {}
+        if "create_pr=1" in request.path:  # what is proposed stands beside the repository, which stays as it is
+            opened = {"pullRequestUrl": f"{self.url}/datasets/{repo}/discussions/1"}
+            repo = f"{repo}.pr"
         for line in request.posted.decode().splitlines():
             entry = json.loads(line)
             value = entry["value"]
@@ -124,4 +128,4 @@ class CommitServer(HubServer):
             elif entry["key"] in ("file", "lfsFile"):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(base64.b64decode(value["content"]) if entry["key"] == "file" else self.store(value["oid"]).read_bytes())
-        self.json(request, {"commitUrl": f"{self.url}/datasets/{repo}/commit/0", "commitOid": self.commit_id(repo), "success": True})
+        self.json(request, {"commitUrl": url, "commitOid": self.commit_id(repo), "success": True, **opened})

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,7 @@ import soundfile
 from benchmark_files import manifest_of
 from card import class_counts
 from conftest import PROJECT, RUNS_SCRIPTS, command, rows
+from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
 
 from emotiontalk_tools.dummy import archives, relative, utterances
@@ -132,18 +134,52 @@ def test_the_whole_release_exported(whole, sounds, tmp_path):
     for path in out.glob("audio/*.parquet"):
         assert path.stat().st_size < 500_000_000
         assert pq.ParquetFile(path).metadata.row_group(0).total_byte_size < 64 << 20
+    for split, number in {"train": 48, "validation": 24, "test": 24}.items():
+        counts = [pq.ParquetFile(path).metadata.num_rows for path in sorted(out.glob(f"audio/{split}-*.parquet"))]
+        assert len(counts) == number and max(counts) < 1.1 * min(counts)
+        streamed = datasets.load_dataset(str(out), "audio", split=split, streaming=True)
+        parts = [[row["id"] for row in rows(split_dataset_by_node(streamed, rank, 8))] for rank in range(8)]
+        assert streamed.n_shards == number and sorted(uid for part in parts for uid in part) == found[split]["id"][:]
 
 
-def test_a_finished_group_is_not_written_again(export):
+def test_a_finished_shard_is_not_written_again(export):
     before = {path: path.stat().st_mtime_ns for path in export.glob("*/*.parquet")}
-    stale = export / "audio" / "test-G00003-00000.part"
+    stale = export / "audio" / "test-00003-of-00008.part"
     stale.write_bytes(b"half")
     log = json.loads((export / "export.json").read_text())
-    del log["finished"]["audio"]["test"]["G00003"]
+    del log["finished"]["audio"]["test"]["rows"]["3"]
     (export / "export.json").write_text(json.dumps(log))
     command("parquet", export, "--data-dir", PROJECT / "dummy_data", "--cache-dir", export / "cache")
     changed = {path.name for path in before if path.stat().st_mtime_ns != before[path]}
-    assert changed == {"test-G00003-00000.parquet"} and not stale.exists()
+    assert changed == {"test-00003-of-00008.parquet"} and not stale.exists()
+
+
+def test_only_the_splits_that_are_asked_for(tmp_path):
+    """The test split first; a run that was stopped within another one is named, and nothing loads before it is finished."""
+    out, source = tmp_path / "out", ("--config", "audio", "--data-dir", PROJECT / "dummy_data")
+    said = command("parquet", out, *source, "--split", "test").stderr
+    assert "audio: test 0.00 GB\n" in said and "are free" in said
+    found = datasets.load_dataset(str(out), "audio", cache_dir=str(tmp_path / "test"))
+    assert {split: len(dataset) for split, dataset in found.items()} == {"test": 8}
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
+    said = command("parquet", out, *source).stderr
+    assert said.index("audio: test") < said.index("validation 0.00 GB") < said.index("train 0.00 GB")
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())
+    found = datasets.load_dataset(str(out), "audio", cache_dir=str(tmp_path / "all"))
+    assert {split: len(dataset) for split, dataset in found.items()} == {"train": 8, "validation": 8, "test": 8}
+    log = json.loads((out / "export.json").read_text())
+    del log["finished"]["audio"]["train"]["rows"]["0"]
+    (out / "export.json").write_text(json.dumps({**log, "complete": False}))
+    said = command("parquet", out, "--config", "text", "--data-dir", PROJECT / "dummy_data", status=1).stderr
+    assert "audio, train of an earlier run is not finished" in said
+    assert "zh-en has no train" in command("parquet", tmp_path / "no", "--config", "zh-en", "--split", "train", *source[2:], status=1).stderr
+
+
+def test_no_room_is_told_before_the_first_byte(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10_000))
+    run = command("parquet", tmp_path / "out", "--config", "audio", "--data-dir", PROJECT / "dummy_data", status=1)
+    assert "0.00 GB are free. Choose another disk" in run.stderr and not (tmp_path / "out").exists()
 
 
 def test_another_kind_of_export_is_refused(export):

@@ -9,7 +9,6 @@ import numpy
 import pytest
 import soundfile
 from conftest import CONFIGS, PROJECT, RUNS_SCRIPTS, as_script, rows, typed, undecoded
-from datasets.distributed import split_dataset_by_node
 
 from emotiontalk import decode_audio
 from emotiontalk_tools.dummy import archives, relative, utterances
@@ -65,14 +64,6 @@ def test_streamed_and_shared_out_rows_are_the_prepared_ones(load, config, tmp_pa
         assert expected
         assert rows(processes[split]) == expected
         assert rows(load(config, split=split, streaming=True)) == expected
-
-
-def test_the_group_is_what_is_shared_out(load):
-    streamed = load("audio", split="test", streaming=True)
-    assert streamed.n_shards == 2
-    parts = [undecoded(split_dataset_by_node(streamed, rank, 2)) for rank in range(2)]
-    groups = [{row["group"] for row in part} for part in parts]
-    assert groups == [{"G00003"}, {"G00015"}]
 
 
 def test_keys_come_from_the_id(load):

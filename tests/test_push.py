@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import pandas
 import pytest
 from commit_server import TOKEN, CommitServer
 from conftest import PROJECT, RUNS_SCRIPTS, command, rows
@@ -102,9 +103,9 @@ def test_a_push_that_is_repeated_sends_no_shard_again_and_leaves_none_behind(hub
     for _ in range(2):
         command("push", "me/emotion", "--as", "parquet", "--export", export, env=at)
         assert len(hub.uploaded) == len(set(hub.uploaded)) == len(list(export.glob("*/*.parquet")))
-        (hub.folder / "me/emotion/audio/test-G00003-00001.parquet").write_bytes(b"of an earlier export")
+        (hub.folder / "me/emotion/audio/test-00001-of-00007.parquet").write_bytes(b"of an earlier export")
     said = command("push", "me/emotion", "--as", "parquet", "--export", export, env=at).stdout
-    assert "Removed, of an earlier export: audio/test-G00003-00001.parquet" in said
+    assert "Removed, of an earlier export: audio/test-00001-of-00007.parquet" in said
     assert check(*loaded(at, "me/emotion", "audio")) == 24
 
 
@@ -114,7 +115,7 @@ def test_a_dry_run_sends_nothing(hub, at, export, tmp_path):
         assert "README.md" in said and "Nothing was sent" in said and "CC BY-NC-SA" in said
     assert all(str(path.relative_to(export)) in said and f"{path.stat().st_size:,}" in said for path in export.glob("*/*.parquet"))
     said = command("push", "me/a", "--as", "parquet", "--export", tmp_path / "none", "--config", "text", "--dry-run", env=at).stdout
-    assert "text/test-GROUP-SHARD.parquet" in said and not (tmp_path / "none").exists()
+    assert "text/test-SHARD-of-SHARDS.parquet" in said and not (tmp_path / "none").exists()
     assert hub.log == [] and hub.repos == {}
 
 
@@ -158,7 +159,7 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     command(*arguments[:-4], env=at)  # it goes on where it was, with what it was begun with
     assert sorted((tmp_path / "e").rglob("*")) == before and json.loads((tmp_path / "e/export.json").read_text())["complete"]
     shutil.rmtree(tmp_path / "e/text")
-    assert "train-G00002-00000.parquet is gone" in refused(*arguments[:-4], env=at)
+    assert "00000-of-00008.parquet is gone" in refused(*arguments[:-4], env=at)
 
 
 def test_configs_that_were_not_asked_for_do_not_go_along(hub, at, export):
@@ -198,3 +199,72 @@ def test_no_server_wrong_names_and_wrong_tokens_are_told_in_a_line(hub, at):
     hub.repos["me/a"] = {"private": True}
     hub.create = lambda request: hub.refuse(request, 403, "Forbidden")
     assert "403" in refused("push", "me/a", env={**at, "HF_TOKEN": "hf_wrong"})
+
+
+# --- to somebody else's repository ---------------------------------------------------------------------------------------
+
+CARD = """---
+license: cc-by-nc-sa-4.0
+extra_gated_fields:
+  Name: text
+configs:
+- config_name: theirs
+  data_files: other/*.parquet
+  default: true
+---
+
+# EmotionTalk
+
+所有字句照旧。  Every word stays.
+"""
+
+
+@pytest.fixture
+def theirs(hub):
+    """The authors' repository: gated, with a card of its own, archives and another folder."""
+    hub.repos["BAAI/Emotiontalk"] = {"private": False, "gated": "auto"}
+    folder = hub.folder / "BAAI/Emotiontalk"
+    (folder / "other").mkdir(parents=True)
+    (folder / "README.md").write_text(CARD, encoding="utf-8")
+    (folder / "Text.tar").write_bytes(b"theirs")
+    pandas.DataFrame({"a": [1], "b": [2]}).to_parquet(folder / "other" / "a.parquet")
+    return folder
+
+
+def test_a_pull_request_adds_shards_and_yaml_and_changes_nothing_else(hub, theirs, at, export):
+    before = {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
+    arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export, "--pr")
+    said = command(*arguments, "--dry-run", env=at).stdout
+    assert "parquet/audio/test-00000-of-00008.parquet" in said and "+- config_name: audio" in said and "Nothing was sent" in said
+    assert "-所有" not in said and not any(method == "POST" and "/commit/" in path for method, path in hub.log)
+    said = command(*arguments, env=at).stdout
+    assert f"Opened: {hub.url}/datasets/BAAI/Emotiontalk/discussions/1" in said
+    assert {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()} == before
+    proposed = hub.folder / "BAAI/Emotiontalk.pr"
+    card = (proposed / "README.md").read_text(encoding="utf-8")
+    assert card.split("---\n", 2)[2] == CARD.split("---\n", 2)[2] and "extra_gated_fields" in card and "license: cc-by-nc-sa-4.0" in card
+    assert not (proposed / "Text.tar").exists()
+    shutil.copytree(theirs, proposed, dirs_exist_ok=True, ignore=lambda folder, names: ["README.md"])  # as it is once it is merged
+    (proposed / "Text.tar").unlink()
+    assert check(*loaded({**at, "HF_HUB_OFFLINE": "0"}, str(proposed), "audio")) == 24
+    assert loaded(at, str(proposed), "text")[0] == loaded(at, str(export), "text")[0]
+    code = "import datasets, sys; print(datasets.load_dataset(sys.argv[1])['train'].column_names)"  # their default stays the default
+    run = subprocess.run([sys.executable, "-c", code, str(proposed)], capture_output=True, text=True, env=at)
+    assert run.stdout == "['a', 'b']\n", run.stderr
+
+
+def test_a_pull_request_is_refused_where_it_would_do_harm(hub, theirs, at, export, tmp_path):
+    arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export)
+    assert "BAAI/Emotiontalk is public" in refused(*arguments, env=at)  # without --pr as ever
+    assert "add --as parquet" in refused("push", "BAAI/Emotiontalk", "--pr", env=at)
+    assert "no such dataset repository" in refused("push", "BAAI/None", *arguments[2:], "--pr", env=at)
+    (theirs / "README.md").write_text(CARD.replace("theirs", "audio"), encoding="utf-8")
+    assert "a config audio of its own" in refused(*arguments, "--pr", env=at)
+    (theirs / "README.md").write_text(CARD.replace(".parquet", ".csv"), encoding="utf-8")
+    assert "theirs is no Parquet" in refused(*arguments, "--pr", env=at)
+    (theirs / "parquet").mkdir()
+    (theirs / "parquet" / "x.parquet").write_bytes(b"")
+    assert "parquet/x.parquet, which is not" in refused(*arguments, "--pr", env=at)
+    hub.repos["BAAI/Emotiontalk"]["gated"] = False
+    assert "is not gated" in refused(*arguments, "--pr", env=at)
+    assert not any("create_pr" in path for _, path in hub.log) and not (hub.folder / "BAAI/Emotiontalk.pr").exists()
