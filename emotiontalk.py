@@ -2119,7 +2119,7 @@ def description_of(config, field):
 
 # Sound or video in one batch: what is held in memory, read and written at a time. Measured (benchmarks/README.md):
 # small batches cost a prepared dataset time when it is opened, large ones a streamed one time to its first example.
-PREPARED_BYTES = 64 << 20
+PREPARED_BYTES = 40 << 20
 STREAMED_BYTES = 4 << 20
 BATCH_ROWS = 500
 
@@ -2464,6 +2464,7 @@ def _media_array(values, type):
     offsets = [0]
     for value in values:
         offsets.append(offsets[-1] + len(value["bytes"]))
+    pa.default_memory_pool().release_unused()  # of the last batch but one
     data = pa.allocate_buffer(offsets[-1])
     view = memoryview(data).cast("B")
     for value, start, end in zip(values, offsets, offsets[1:]):
