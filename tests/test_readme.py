@@ -13,6 +13,8 @@ from commit_server import TOKEN, CommitServer
 from conftest import PROJECT, VERSION, command
 from hub_server import HubServer
 
+import emotiontalk
+
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
@@ -80,11 +82,20 @@ def test_your_version_of_datasets_and_what_you_type(desk):
 
 
 def test_the_blocks_of_python(desk):
-    loading, miniature, mapped, hearing = snippets("python")
+    loading, miniature, mapped, hearing, nodes, labels = snippets("python")
     last = miniature.rstrip().splitlines()[-1]
     said = typed(desk, loading + "print(ds)\n" + miniature.replace(last, f"print({last})") + mapped + "print(heard[0]['seconds'])")
     assert "num_rows: 8" in said and "(480,) happy\n0.03" in said
     assert typed(desk, hearing + "print(len(ds), sound['sampling_rate'], sound['array'].shape)").startswith("8 44100 (")
+    counts = [int(typed(desk, nodes + "print(len(list(ds)))", RANK=str(rank), WORLD_SIZE="2")) for rank in range(2)]
+    assert counts == [4, 4]
+    assert typed(desk, labels + "print(len(labels), sorted(labels.columns), len(set(labels.id.str[:6])))") == "8 ['emotion', 'id', 'text'] 2\n"
+
+
+def test_gpus_share_the_shards_out():
+    for gpus, typed_, shards, workers in table("| GPUs | what you type | shards of train for each |"):
+        assert f"--nproc-per-node {gpus} " in typed_ and int(shards) == emotiontalk.SHARDS["train"] // int(gpus)
+        assert all(int(shards) % int(n) == 0 for n in workers.split(", "))
 
 
 def test_the_quickstart(desk):
