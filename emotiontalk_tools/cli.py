@@ -15,6 +15,7 @@ import emotiontalk
 
 from . import demo as demo_
 from . import dummy as dummy_
+from . import files as files_
 from . import infos as infos_
 from . import parquet as parquet_
 from . import published as published_
@@ -22,6 +23,7 @@ from . import push as push_
 from . import verify as verify_
 from . import zh_en as zh_en_
 from .errors import CommandError
+from .formats import FORMATS
 from .project import checkout
 from .written import Folder
 
@@ -46,6 +48,10 @@ Config = enum.Enum("Config", {name: name for name in emotiontalk.CONFIGS}, type=
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
 ProbeConfig = enum.Enum("ProbeConfig", {name: name for name in ("audio", "text", "multimodal")}, type=str)
 Split = enum.Enum("Split", {name: name for name in emotiontalk.SPLITS}, type=str)
+Toolkit = enum.Enum("Toolkit", {name: name for name in FORMATS}, type=str)
+FilesConfig = enum.Enum("FilesConfig", {name: name for name in files_.CONFIGS}, type=str)
+Task = enum.Enum("Task", {name: name for name in files_.TASKS}, type=str)
+Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
 LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times.")
 
@@ -131,6 +137,33 @@ def parquet(
     splits = [s.value for s in split]
     parquet_.write(out, [c.value for c in config], data_dir, cache_dir, token, conversion, splits)
     typer.echo(f'{out}: load_dataset("{out}", "{config[0].value}", split="{splits[0] if splits else "test"}")')
+
+
+@app.command()
+def files(
+    out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
+    toolkit: List[Toolkit] = typer.Option(..., "--for", help="A toolkit; can be given several times."),
+    config: FilesConfig = typer.Option("audio", help="Whose labels, and which fields."),
+    label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
+    split: List[Split] = typer.Option([], help="A split to write; can be given several times. All by default."),
+    sampling_rate: int = typer.Option(16000, help="Of the sound, in Hz."),
+    channels: int = typer.Option(1, help="1 for mono."),
+    format: str = typer.Option("wav", help="wav or flac."),
+    original: bool = typer.Option(False, "--original", help="The release's own bytes: 44.1 kHz, two channels, WAV."),
+    task: Task = typer.Option("emotion", help="messages: what is asked."),
+    prompt_language: Language = typer.Option("zh", help="messages: in which language."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+):
+    """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, WebDataset, MERTools, CSV."""
+    conversion = None if original else parquet_.Conversion(sampling_rate, channels, format)
+    splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
+    counts = files_.write(
+        out, toolkits, config.value, label_set.value, splits, conversion, task.value, prompt_language.value, data_dir, cache_dir, token
+    )
+    told = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    typer.echo("\n".join(f"{out / name}: {told}. How to start: {out / name / 'README.md'}" for name in toolkits))
 
 
 @app.command()

@@ -17,7 +17,6 @@ import json
 import multiprocessing
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -32,7 +31,7 @@ import emotiontalk
 from . import source
 from .errors import CommandError
 from .sound import SoundError, decoded, undecodable
-from .written import Folder
+from .written import Folder, check_room
 
 SHARDS = {"train": 48, "validation": 24, "test": 24}  # of a config with sound or video: 250 MB of train, 60 MB of the others
 FEW = 8  # of a config without
@@ -115,7 +114,7 @@ def write(
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
     log = Log(out / "export.json", str(conversion))
     tasks = list(_tasks(configs, splits, data_dir, cache_dir, token))
-    _check_room(out, tasks, log, conversion)
+    _tell_sizes(out, tasks, log, conversion)
     out.mkdir(parents=True, exist_ok=True)
     folder = Folder(out)
     _check_own(folder, log, configs)
@@ -158,7 +157,7 @@ def _shard_name(split, n, number):
     return f"{split}-{n:05d}-of-{number:05d}.parquet"
 
 
-def _check_room(out, tasks, log, conversion):
+def _tell_sizes(out, tasks, log, conversion):
     """Tell how much will be written. Raises `CommandError` where there is less room."""
     needed = 0
     for config in dict.fromkeys(builder.config.name for builder, _, _ in tasks):
@@ -170,14 +169,8 @@ def _check_room(out, tasks, log, conversion):
                 sizes.append((split, int(left * conversion.bytes_of(source.media_bytes(builder, kwargs)) + left * 4_000 * (source.count(kwargs) or 1))))
         needed += sum(size for _, size in sizes)
         print(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}", file=sys.stderr)
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
-    free = shutil.disk_usage(there).free
-    print(f"About {needed / 1e9:.2f} GB to write to {out}, {free / 1e9:.2f} GB are free.", file=sys.stderr)
-    if needed > free:
-        raise CommandError(
-            f"{out}: about {needed / 1e9:.2f} GB are to be written, and {free / 1e9:.2f} GB are free. Choose another disk, fewer configs "
-            "(--config), fewer splits (--split), or a smaller sound (--sampling-rate 16000 --channels 1)."
-        )
+    advice = "Choose another disk, fewer configs (--config), fewer splits (--split), or a smaller sound (--sampling-rate 16000 --channels 1)."
+    check_room(out, needed, advice)
 
 
 def _check_own(folder: Folder, log, configs):

@@ -16,15 +16,16 @@ class _Everything:
 EVERYTHING = _Everything()  # as `builder.unread`: no sound or video is wanted, and from an address none is moved
 
 
-def open_release(config: str, data_dir: str | None, cache_dir: str | None, token: str | None = None, splits=None):
+def open_release(config: str, data_dir: str | None, cache_dir: str | None, token: str | None = None, splits=None, label_set="all"):
     """(builder, {split: gen_kwargs}) of a config. splits: those that are wanted; None: all that are there.
 
     `gen_kwargs` go to `builder._examples` or `_generate_tables`. From an address only the ranges of the groups
     are read; nothing is prepared or kept. Raises the errors of `load_dataset`.
     """
     builder = emotiontalk.EmotionTalk(
-        config_name=config, cache_dir=cache_dir, token=token, prepare_splits=splits, **({"data_dir": data_dir} if data_dir else {})
-    )
+        config_name=config, cache_dir=cache_dir, token=token, prepare_splits=splits, label_set=label_set,
+        **({"data_dir": data_dir} if data_dir else {}),
+    )  # fmt: skip
     manager = datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=token))
     return builder, {generator.name: generator.gen_kwargs for generator in builder._split_generators(manager)}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
 from .errors import CommandError
@@ -73,6 +75,15 @@ class Folder:
         self.refuse_foreign(name)
         self.partial(name).write_bytes(data)
         self.finish(name, source)
+
+
+def check_room(out: Path, needed: int, advice: str):
+    """Tell how much will be written. Raises `CommandError` where the disk has less room."""
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    print(f"About {max(0, needed) / 1e9:.2f} GB to write to {out}, {free / 1e9:.2f} GB are free.", file=sys.stderr)
+    if needed > free:
+        raise CommandError(f"{out}: about {needed / 1e9:.2f} GB are to be written, and {free / 1e9:.2f} GB are free. {advice}")
 
 
 def write_file(path: Path, data: bytes, is_own):

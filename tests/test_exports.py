@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from benchmark_files import manifest_of
 from card import class_counts
-from conftest import PROJECT, RUNS_SCRIPTS, command, rows
+from conftest import PROJECT, RUNS_SCRIPTS, command, once, rows
 from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
 
@@ -39,6 +39,7 @@ def test_the_benchmarks_files(rebuilt, tmp_path, remote):
     server.close()
 
 
+@once
 @pytest.mark.parametrize("remote", [False, True])
 def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):
     server = HubServer(rebuilt())

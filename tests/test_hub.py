@@ -9,7 +9,7 @@ import sys
 import tarfile
 
 import pytest
-from conftest import CONFIGS, PROJECT, rows, typed, undecoded
+from conftest import CONFIGS, PROJECT, once, rows, typed, undecoded
 from datasets.distributed import split_dataset_by_node
 from hub_server import REVISION, HubServer
 
@@ -115,6 +115,7 @@ def test_other_archives_and_servers_give_the_same_rows_and_a_warning(load, serve
     assert len(said) == 1 and f"{(out / 'Audio.tar').stat().st_size:,} bytes" in said[0]
 
 
+@once
 def test_an_utterance_that_is_elsewhere_is_found(load, serve, rebuilt, tmp_path, warnings):
     """Sorted but for one sound, which stands at the end: no bisection finds it, the check does."""
     out, last = tmp_path / "release", None
@@ -159,6 +160,7 @@ def test_no_ranges_and_a_cut(load, serve, rebuilt, refused):
     assert server.cut and found == expected
 
 
+@once
 def test_an_annotation_twice_is_an_error_from_an_address_too(load, serve, rebuilt, tmp_path):
     out, twice = tmp_path / "release", "G00003_11_02_002.json"
     out.mkdir()

@@ -8,7 +8,7 @@ import shutil
 import tarfile
 
 import pytest
-from conftest import PROJECT, rows
+from conftest import PROJECT, once, rows
 
 from emotiontalk_tools.dummy import archives, pack
 
@@ -99,6 +99,7 @@ LAYOUTS = {
 }
 
 
+@once
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_rows_are_the_same(load, expected, layout, tmp_path):
     out = tmp_path / "release"

@@ -11,7 +11,7 @@ import time
 import datasets
 import fsspec
 import pytest
-from conftest import PROJECT, rows, typed, undecoded
+from conftest import PROJECT, once, rows, typed, undecoded
 from test_hub import serve  # noqa: F401
 
 import emotiontalk
@@ -132,6 +132,7 @@ def ids(dataset):
     return [row.get("id") or row["sample_id"] for row in undecoded(dataset)]
 
 
+@once
 def test_times_that_lie_cost_round_trips_and_no_row(call, serve, rebuilt, tmp_path, caplog):
     def lie(member, data):
         if member.name.endswith(".json"):
@@ -144,6 +145,7 @@ def test_times_that_lie_cost_round_trips_and_no_row(call, serve, rebuilt, tmp_pa
     assert server.bytes["Audio.tar"] < 0.2 * (rebuilt() / "Audio.tar").stat().st_size
 
 
+@once
 def test_spoilt_places_are_found_again(call, serve, rebuilt, tmp_path, caplog):
     server = serve(rebuilt())
     expected = ids(call("zh-en", server.url + "/files", split="test", streaming=True, cache_dir=tmp_path))
@@ -155,6 +157,7 @@ def test_spoilt_places_are_found_again(call, serve, rebuilt, tmp_path, caplog):
     assert "fetching all of it" not in caplog.text
 
 
+@once
 @pytest.mark.parametrize("at", ["G00003_11_01_000", "G00003_11_02_003", "G00015_99_99_999"])
 def test_a_sound_without_annotation_is_named(call, serve, rebuilt, tmp_path, at):
     """Also as the first or the last of its group, where no annotation foretells it."""

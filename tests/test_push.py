@@ -9,7 +9,7 @@ import sys
 import pandas
 import pytest
 from commit_server import TOKEN, CommitServer
-from conftest import PROJECT, RUNS_SCRIPTS, command, rows
+from conftest import PROJECT, RUNS_SCRIPTS, command, once, rows
 
 from emotiontalk_tools import dummy
 from emotiontalk_tools.dummy import archives, relative
@@ -99,6 +99,7 @@ def test_the_export_loads_from_the_hub(hub, at, export, config):
     assert check(*loaded(at, "me/emotion", config)) == (24 if config == "audio" else 0)
 
 
+@once
 def test_a_push_that_is_repeated_sends_no_shard_again_and_leaves_none_behind(hub, at, export):
     for _ in range(2):
         command("push", "me/emotion", "--as", "parquet", "--export", export, env=at)
@@ -109,6 +110,7 @@ def test_a_push_that_is_repeated_sends_no_shard_again_and_leaves_none_behind(hub
     assert check(*loaded(at, "me/emotion", "audio")) == 24
 
 
+@once
 def test_a_dry_run_sends_nothing(hub, at, export, tmp_path):
     for arguments in (["push", "me/a"], ["push", "me/a", "--as", "parquet", "--export", export]):
         said = command(*arguments, "--dry-run", env=at).stdout
@@ -148,6 +150,7 @@ def test_script_and_parquet_do_not_mix(hub, at, export):
     assert "Parquet" in refused("push", "me/b", "--private", env=at)
 
 
+@once
 def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub, at, tmp_path):
     arguments = ("push", "me/a", "--as", "parquet", "--export", tmp_path / "e", "--config", "text", "--data-dir", DUMMY)
     command(*arguments, env=at)
@@ -190,6 +193,7 @@ def test_what_stands_in_dummy_data_is_not_what_goes(hub, at):
         assert hub.files("me/a")[f"dummy_data/{name}"].read_bytes() == data == (PROJECT / "dummy_data" / name).read_bytes()
 
 
+@once
 def test_no_server_wrong_names_and_wrong_tokens_are_told_in_a_line(hub, at):
     assert "no connection" in refused("push", "me/a", env={**at, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert "OWNER/NAME" in refused("push", "emotiontalk", env=at)
@@ -253,6 +257,7 @@ def test_a_pull_request_adds_shards_and_yaml_and_changes_nothing_else(hub, their
     assert run.stdout == "['a', 'b']\n", run.stderr
 
 
+@once
 def test_a_pull_request_is_refused_where_it_would_do_harm(hub, theirs, at, export, tmp_path):
     arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export)
     assert "BAAI/Emotiontalk is public" in refused(*arguments, env=at)  # without --pr as ever

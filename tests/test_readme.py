@@ -14,6 +14,7 @@ from conftest import PROJECT, VERSION, command
 from hub_server import HubServer
 
 import emotiontalk
+from emotiontalk_tools.formats import FORMATS
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,14 @@ def test_the_blocks_of_python(desk):
     counts = [int(typed(desk, nodes + "print(len(list(ds)))", RANK=str(rank), WORLD_SIZE="2")) for rank in range(2)]
     assert counts == [4, 4]
     assert typed(desk, labels + "print(len(labels), sorted(labels.columns), len(set(labels.id.str[:6])))") == "8 ['emotion', 'id', 'text'] 2\n"
+
+
+def test_the_commands_for_toolkits(desk):
+    folder, environment = desk
+    block = next(block for block in snippets("sh") if "emotiontalk files" in block)
+    subprocess.run(["bash", "-euc", block], cwd=folder, env=environment, check=True, capture_output=True)
+    assert {path.name for path in (folder / "OUT").iterdir() if path.is_dir()} == {"audio", "kaldi", "lhotse", "speechbrain"}
+    assert [row[0].strip("`") for row in table("| `--for` | what is written")] == list(FORMATS)
 
 
 def test_gpus_share_the_shards_out():

@@ -9,7 +9,7 @@ import tarfile
 import pytest
 from benchmark_files import manifest_of
 from card import class_counts
-from conftest import SHARED, rows, undecoded
+from conftest import SHARED, once, rows, undecoded
 
 SIZES = {"train": 15_413, "validation": 1_908, "test": 1_929}
 EMOTIONS = ["neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"]
@@ -94,6 +94,7 @@ def test_the_benchmarks_manifest(load, rebuilt):
     assert "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in found).encode() == manifest
 
 
+@once
 @pytest.mark.parametrize("order", ["annotations-first", *(pytest.param(o, marks=pytest.mark.slow) for o in ("media-first", "shuffled"))])
 def test_any_order_gives_the_same_sound(load, rebuilt, order, tmp_path):
     options = () if order == "annotations-first" else ("--order", order, "--only", "Audio")
@@ -127,6 +128,7 @@ def test_a_whole_release_is_checked(load, rebuilt, tmp_path):
     assert len(load("text", data_dir=out, prepare_splits=["test"], split="test")) == 1_929
 
 
+@once
 def test_a_truncated_archive_gives_no_short_split(load, rebuilt, tmp_path):
     whole = (rebuilt() / "Audio.tar").read_bytes()
     for share in (0.05, 0.5, 0.999):

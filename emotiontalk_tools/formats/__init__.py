@@ -1,0 +1,18 @@
+"""What each toolkit reads: a module each, named here.
+
+A module has `TOOLKIT` (its name for people), `SOUND` ("files": sounds beside, "inside": it packs them itself, None: as "files", but it
+does without where the config has no sound), `write(job, rows)` and `start(job)`, which says how to start the toolkit with the files.
+"""
+
+FORMATS = {
+    "kaldi": "kaldi",
+    "lhotse": "lhotse",
+    "emobox": "emobox",
+    "speechbrain": "speechbrain",
+    "s3prl": "s3prl",
+    "funasr": "funasr",
+    "messages": "messages",
+    "webdataset": "webdataset",
+    "merbench": "merbench",
+    "csv": "table",
+}

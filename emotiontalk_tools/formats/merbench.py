@@ -1,0 +1,36 @@
+"""MERBench and the authors' own training code: `audio/`, `label-<config>.npz`, `transcription.csv`."""
+
+import csv
+import io
+
+import numpy
+
+TOOLKIT, SOUND = "MERTools (MERBench)", "files"
+NAMES = {"train": "train_corpus", "validation": "val_corpus", "test": "test_corpus"}
+
+
+def write(job, rows):
+    corpora = {name: {} for name in NAMES.values()}
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["name", "chinese", "english"])
+    for split, utterances in rows.items():
+        for row in utterances:
+            job.link(row, f"merbench/audio/{row.id}.{job.ending}")
+            # its classes are numbered 0…; `val` is the sentiment score, which the multimodal pass alone has
+            score = row.fields.get("sentiment_score")
+            corpora[NAMES[split]][row.id] = {"emo": job.emotions.index(row.emotion), "val": 0.0 if score is None else float(score)}
+            writer.writerow([row.id, row.text, ""])
+    data = io.BytesIO()
+    numpy.savez(data, **{name: numpy.array(corpus, dtype=object) for name, corpus in corpora.items()})
+    job.write(f"merbench/label-{job.config}.npz", data.getvalue())
+    job.write("merbench/transcription.csv", table.getvalue())
+
+
+def start(job):
+    val = "the sentiment score, −2…2" if job.config == "multimodal" else "0: the score is the multimodal pass's (`--config multimodal`)"
+    return f"""In MERTools' `config.py`: `PATH_TO_RAW_AUDIO`, `PATH_TO_LABEL`, `PATH_TO_TRANSCRIPTIONS`. `emo` numbers the labels as above from 0 on;
+`val` is {val}.
+
+    numpy.load("merbench/label-{job.config}.npz", allow_pickle=True)["train_corpus"].tolist()
+"""

@@ -1,0 +1,23 @@
+"""SpeechBrain manifests, as the recipe for IEMOCAP reads them: `{train,valid,test}.json`."""
+
+import json
+
+TOOLKIT, SOUND = "SpeechBrain", "files"
+NAMES = {"train": "train", "validation": "valid", "test": "test"}
+
+
+def write(job, rows):
+    for split, utterances in rows.items():
+        records = {
+            row.id: {"wav": f"{{data_root}}/{row.path}", "length": row.seconds, "emo": row.emotion, "spk_id": row.speaker, "text": row.text}
+            for row in utterances
+        }
+        job.write(f"speechbrain/{NAMES[split]}.json", json.dumps(records, ensure_ascii=False, indent=2) + "\n")
+
+
+def start(job):
+    return f"""In the recipe `IEMOCAP/emotion_recognition`, which leaves `prepare_data` out with `--skip_prep True`:
+
+    python train_with_wav2vec2.py hparams/train_with_wav2vec2.yaml --data_folder {job.out.resolve()} --skip_prep True \\
+        --train_annotation speechbrain/train.json --valid_annotation speechbrain/valid.json --test_annotation speechbrain/test.json
+"""
