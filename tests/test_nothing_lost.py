@@ -14,7 +14,7 @@ import tarfile
 import time
 
 import pytest
-from conftest import PROJECT, command, rows
+from conftest import PROJECT, command, rows, undecoded
 from hub_server import HubServer
 
 import emotiontalk
@@ -69,7 +69,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(call, serve, rebuilt, 
         with pytest.raises(emotiontalk.EmotionTalkError, match="Audio.tar: this is another file than before"):
             call("audio", server.url + "/files")
         return
-    stream = iter(call("zh-en", server.url + "/files", split="test", streaming=True))
+    stream = iter(undecoded(call("zh-en", server.url + "/files", split="test", streaming=True)))
     next(stream)
     touch(tmp_path / "mirror" / "Audio.tar")
     with pytest.raises(emotiontalk.EmotionTalkError, match="Audio.tar: this is another file than before"):

@@ -235,6 +235,7 @@ def theirs(hub):
     return folder
 
 
+@once
 def test_a_pull_request_adds_shards_and_yaml_and_changes_nothing_else(hub, theirs, at, export):
     before = {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
     arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export, "--pr")
