@@ -597,7 +597,7 @@ def find_archive(name, data_dir):
 # ---------------------------------------------------------------------------------------------------------
 
 # Chosen by measurement (benchmarks/README.md).
-IN_FLIGHT = 8  # blocks that are fetched at once, at the most
+IN_FLIGHT = 12  # blocks that are fetched at once, at the most
 BLOCK_BYTES = 4 << 20  # of what is read ahead
 HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before a broken request is made again; progress starts anew

@@ -88,10 +88,10 @@ def main():
         row("first example of `test`, local folder", STREAM, config="audio", source=folder, examples=1, cache=cache, in_flight=8)
         row("first example of `test`, first process", STREAM, config="audio", source=address, examples=1, cache=cache, in_flight=8)
         row("first example of `test`, second process", STREAM, config="audio", source=address, examples=1, cache=cache, in_flight=8)
-        row("to the first annotation of G00003 with `HfFileSystem` and tarfile", FILES)
     for in_flight in options.in_flight:
         with tempfile.TemporaryDirectory() as cache:
             row(f"`zh-en` whole, {in_flight} blocks in flight", STREAM, config="zh-en", source=address, examples=10**9, cache=cache, in_flight=in_flight)
+    row("to the first annotation of G00003 with `HfFileSystem` and tarfile", FILES)
     with tempfile.TemporaryDirectory() as cache:
         row("`hf_hub_download` of all", DOWNLOAD, cache=cache)
 

@@ -99,7 +99,7 @@ class HubServer:
         self.requests[name] += 1
         signature = f"signature-{sum(self.requests.values())}"
         self.storage.signatures[signature] = 0
-        headers = {"Location": f"{self.storage.url}/files/{name}?X-Signature={signature}", "X-Linked-Size": "1"}
+        headers = {"Location": f"{self.storage.url}/files/{name}?X-Signature={signature}", "X-Linked-Size": str((self.folder / name).stat().st_size)}
         self.send(request, 302, b"Found", headers)
 
     def answer(self, request, body):

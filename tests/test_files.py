@@ -132,9 +132,9 @@ def test_every_format_has_the_published_labels(made):
 
 
 @pytest.mark.slow
-def test_the_whole_release_for_every_toolkit(rebuilt, tmp_path, config="multimodal"):
-    command("files", tmp_path / "out", *FOR, "--config", config, "--data-dir", rebuilt())
-    for split, size in SIZES.items():
+def test_another_config_and_split_for_every_toolkit(rebuilt, tmp_path, config="multimodal"):
+    command("files", tmp_path / "out", *FOR, "--config", config, "--split", "validation", "--data-dir", rebuilt())
+    for split, size in [("validation", SIZES["validation"])]:
         published = labels(config, split)
         assert len(published) == size
         check(tmp_path / "out", split, config, published)
