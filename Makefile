@@ -4,7 +4,7 @@ PYTHON ?= python3
 DATASETS ?= 3.6.0
 VENV := .venv-$(DATASETS)
 
-.PHONY: demo test test-slow test-all benchmark dummy infos clean
+.PHONY: demo test test-slow test-all lint format benchmark dummy infos clean
 demo: $(VENV)/done
 	$(VENV)/bin/python -m emotiontalk_tools demo
 
@@ -20,6 +20,16 @@ VERSIONS ?= 2.19.2 3.6.0 5.2.0
 test-all:
 	set -e; for version in $(VERSIONS); do $(MAKE) test DATASETS=$$version; done
 	$(MAKE) test-slow
+
+# Style and types; `make format` mends what can be mended by itself.
+lint: .venv-lint/done
+	.venv-lint/bin/ruff format --check .
+	.venv-lint/bin/ruff check .
+	.venv-lint/bin/mypy
+
+format: .venv-lint/done
+	.venv-lint/bin/ruff format .
+	.venv-lint/bin/ruff check --fix .
 
 benchmark: $(VENV)/done
 	$(VENV)/bin/python benchmarks/local.py
@@ -39,6 +49,13 @@ $(VENV)/done: pyproject.toml
 $(VENV)/tools: $(VENV)/done
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -e ".[test-tools]"
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
+	touch $@
+
+# The tools of `lint` alone, in the versions that pyproject.toml pins.
+.venv-lint/done: pyproject.toml
+	$(PYTHON) -m venv .venv-lint
+	.venv-lint/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$(sed -n 's/^lint = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
 	touch $@
 
 clean:

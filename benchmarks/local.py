@@ -1,4 +1,4 @@
-"""Preparing `audio` from a local Audio.tar: this loader, the script most people would write, a plain copy; exporting it.
+"""Preparing `audio` from a local Audio.tar: this loader, the script most would write, a plain copy; exporting it.
 
     python benchmarks/local.py [--release FOLDER] [--rounds 2]
 
@@ -62,7 +62,10 @@ RUNS = {
     + ".cast_column('audio', datasets.Audio(decode=False))))",
     "plain copy": "import shutil; shutil.copyfile({release!r} + '/Audio.tar', {cache!r} + '/copy')",
 }
-EXPORT = "from pathlib import Path; from emotiontalk_tools import parquet; parquet.write(Path({{cache!r}}, 'out'), ['audio'], {{release!r}}{})"
+EXPORT = (
+    "from pathlib import Path; from emotiontalk_tools import parquet; "
+    "parquet.write(Path({{cache!r}}, 'out'), ['audio'], {{release!r}}{})"
+)
 EXPORTS = {
     "audio": RUNS["audio"],
     "audio as Parquet": EXPORT.format(""),
@@ -71,7 +74,8 @@ EXPORTS = {
 
 VERIFY = "from emotiontalk_tools.verify import verify; verify({{release!r}}{})"
 VERIFIES = {
-    "cat to nowhere": "import subprocess; subprocess.run(['cat', {release!r} + '/Audio.tar'], stdout=subprocess.DEVNULL)",
+    "cat to nowhere": "import subprocess; "
+    "subprocess.run(['cat', {release!r} + '/Audio.tar'], stdout=subprocess.DEVNULL)",
     "verify": VERIFY.format(""),
     "verify --pinned": VERIFY.format(", pinned=True"),
 }
@@ -87,7 +91,16 @@ SHARES = {
 
 def rebuild(out: Path, share: str) -> Path:
     options = ["--groups", SHARES[share]] if share in SHARES else []
-    command = [sys.executable, str(SHARED / "make_release.py"), str(out), "--time-scale", "1", "--only", "Audio", *options]
+    command = [
+        sys.executable,
+        str(SHARED / "make_release.py"),
+        str(out),
+        "--time-scale",
+        "1",
+        "--only",
+        "Audio",
+        *options,
+    ]
     subprocess.run(command, check=True)
     return out
 
@@ -99,7 +112,10 @@ def measure(release: Path, rounds: int, runs: dict) -> list[dict]:
 def table(results: list[dict]) -> str:
     """Ratios are to the first run of each round."""
     first = next(iter(results[0]))
-    lines = [f"| run | wall | CPU | peak MB of a process | wall, ratio to {first} | CPU, ratio | MB, ratio |", "|---|---:|---:|---:|---:|---:|---:|"]
+    lines = [
+        f"| run | wall | CPU | peak MB of a process | wall, ratio to {first} | CPU, ratio | MB, ratio |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
     for round_ in results:
         base = round_[first]
         for name, r in round_.items():
@@ -119,9 +135,13 @@ def main():
     import datasets
     import pyarrow
 
-    print(f"{datetime.date.today()}, {platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-          f"datasets {datasets.__version__}, pyarrow {pyarrow.__version__}\n")  # fmt: skip
-    folder = Path(tempfile.mkdtemp(prefix="emotiontalk-benchmark-", dir=options.release.parent if options.release else None))
+    print(
+        f"{datetime.date.today()}, {platform.platform()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, datasets {datasets.__version__}, pyarrow {pyarrow.__version__}\n"
+    )
+    folder = Path(
+        tempfile.mkdtemp(prefix="emotiontalk-benchmark-", dir=options.release.parent if options.release else None)
+    )
     try:
         release = options.release or rebuild(folder / "full", "full")
         if options.verify:

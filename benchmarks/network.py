@@ -2,8 +2,9 @@
 
     python benchmarks/network.py RELEASE [--latency 50] [--rate 25] [--in-flight 1,4,8,16]
 
-RELEASE is a folder with a rebuilt Audio.tar. A server in a process of its own redirects each file to a signed address on another
-port, as the Hub does, waits before every answer, and limits the rate of each connection. Each row is a process of its own.
+RELEASE is a folder with a rebuilt Audio.tar. A server in a process of its own redirects each file to a signed address
+on another port, as the Hub does, waits before every answer, and limits the rate of each connection. Each row is a
+process of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ for _ in zip(range({examples}), stream.cast_column("audio", datasets.Audio(decod
 DOWNLOAD = """
 import huggingface_hub
 start = time.perf_counter()
-huggingface_hub.hf_hub_download("BAAI/Emotiontalk", "Audio.tar", repo_type="dataset", revision={revision!r}, cache_dir={cache!r})
+huggingface_hub.hf_hub_download(
+    "BAAI/Emotiontalk", "Audio.tar", repo_type="dataset", revision={revision!r}, cache_dir={cache!r}
+)
 """
 FILES = """
 import huggingface_hub, re, tarfile
@@ -63,12 +66,16 @@ def main():
     parser.add_argument("release", type=Path)
     parser.add_argument("--latency", type=float, default=50, help="ms before each answer")
     parser.add_argument("--rate", type=float, default=25, help="MB/s of a connection")
-    parser.add_argument("--in-flight", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4, 8, 16], help="blocks at once")
+    parser.add_argument(
+        "--in-flight", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4, 8, 16], help="blocks at once"
+    )
     options = parser.parse_args()
     from hub_server import REVISION
 
     pipe, other = multiprocessing.Pipe()
-    multiprocessing.Process(target=serve, args=(options.release, options.latency, options.rate, other), daemon=True).start()
+    multiprocessing.Process(
+        target=serve, args=(options.release, options.latency, options.rate, other), daemon=True
+    ).start()
     url = pipe.recv()
     print("| run | seconds | MB | share of Audio.tar | MB/s | requests | peak MB of memory |")
     print("|---|---:|---:|---:|---:|---:|---:|")
@@ -76,21 +83,59 @@ def main():
     def row(label, code, **values):
         environment = {**os.environ, "HF_ENDPOINT": url, "HF_HUB_DISABLE_XET": "1", "PYTHONPATH": str(PROJECT)}
         command = [sys.executable, "-c", ("import time" + code + END).format(**values, revision=REVISION)]
-        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        done = subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         seconds, memory = map(float, done.stdout.split())
         pipe.send("count")
         moved, requests = pipe.recv()
         share = moved / (options.release / "Audio.tar").stat().st_size
-        print(f"| {label} | {seconds:.2f} | {moved / 1e6:.1f} | {share:.4f} | {moved / 1e6 / seconds:.0f} | {requests} | {memory:.0f} |", flush=True)
+        print(
+            f"| {label} | {seconds:.2f} | {moved / 1e6:.1f} | {share:.4f} | {moved / 1e6 / seconds:.0f} | {requests} "
+            f"| {memory:.0f} |",
+            flush=True,
+        )
 
     address, folder = f"{url}/files", str(options.release)
     with tempfile.TemporaryDirectory() as cache:
-        row("first example of `test`, local folder", STREAM, config="audio", source=folder, examples=1, cache=cache, in_flight=8)
-        row("first example of `test`, first process", STREAM, config="audio", source=address, examples=1, cache=cache, in_flight=8)
-        row("first example of `test`, second process", STREAM, config="audio", source=address, examples=1, cache=cache, in_flight=8)
+        row(
+            "first example of `test`, local folder",
+            STREAM,
+            config="audio",
+            source=folder,
+            examples=1,
+            cache=cache,
+            in_flight=8,
+        )
+        row(
+            "first example of `test`, first process",
+            STREAM,
+            config="audio",
+            source=address,
+            examples=1,
+            cache=cache,
+            in_flight=8,
+        )
+        row(
+            "first example of `test`, second process",
+            STREAM,
+            config="audio",
+            source=address,
+            examples=1,
+            cache=cache,
+            in_flight=8,
+        )
     for in_flight in options.in_flight:
         with tempfile.TemporaryDirectory() as cache:
-            row(f"`zh-en` whole, {in_flight} blocks in flight", STREAM, config="zh-en", source=address, examples=10**9, cache=cache, in_flight=in_flight)
+            row(
+                f"`zh-en` whole, {in_flight} blocks in flight",
+                STREAM,
+                config="zh-en",
+                source=address,
+                examples=10**9,
+                cache=cache,
+                in_flight=in_flight,
+            )
     row("to the first annotation of G00003 with `HfFileSystem` and tarfile", FILES)
     with tempfile.TemporaryDirectory() as cache:
         row("`hf_hub_download` of all", DOWNLOAD, cache=cache)

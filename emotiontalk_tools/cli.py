@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import List, Optional
 
 import typer
-from huggingface_hub.utils import HfHubHTTPError
 
 import emotiontalk
 
@@ -22,7 +21,7 @@ from . import published as published_
 from . import push as push_
 from . import verify as verify_
 from . import zh_en as zh_en_
-from .errors import CommandError
+from .errors import NETWORK_ERRORS, CommandError, network_message
 from .formats import FORMATS
 from .project import checkout
 from .written import Folder
@@ -35,13 +34,14 @@ app = typer.Typer(
 )
 
 
-
 def _home(path: Optional[Path]):
     """`~` is the reader's home also where no shell has said so, as in --out=~/page.html."""
     return path and path.expanduser()
 
 
-DATA_DIR = typer.Option(None, help="As in load_dataset: the folder or the address that holds the archives; the Hub by default.")
+DATA_DIR = typer.Option(
+    None, help="As in load_dataset: the folder or the address that holds the archives; the Hub by default."
+)
 CACHE_DIR = typer.Option(None, help="As in load_dataset.")
 TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
 Config = enum.Enum("Config", {name: name for name in emotiontalk.CONFIGS}, type=str)
@@ -53,7 +53,9 @@ FilesConfig = enum.Enum("FilesConfig", {name: name for name in files_.CONFIGS}, 
 Task = enum.Enum("Task", {name: name for name in files_.TASKS}, type=str)
 Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
 LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
-PARQUET_CONFIGS = typer.Option(list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times.")
+PARQUET_CONFIGS = typer.Option(
+    list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times."
+)
 
 
 def run():
@@ -65,14 +67,15 @@ def run():
         app(prog_name="emotiontalk")
     except (CommandError, emotiontalk.EmotionTalkError) as error:
         sys.exit(f"emotiontalk: {error}")
-    except emotiontalk.NETWORK_ERRORS as error:  # what huggingface_hub lets through, and the disk's
-        answered = isinstance(error, HfHubHTTPError) or getattr(error, "errno", None)
-        sys.exit(f"emotiontalk: {'' if answered else 'no connection: '}{error}")
+    except NETWORK_ERRORS as error:
+        sys.exit(f"emotiontalk: {network_message(error)}")
 
 
 @app.command()
 def demo(
-    data_dir: Optional[str] = typer.Option(None, help="The folder or the address that holds the archives; by default a miniature release."),
+    data_dir: Optional[str] = typer.Option(
+        None, help="The folder or the address that holds the archives; by default a miniature release."
+    ),
     config: Config = typer.Option("multimodal", help="The config to load."),
 ):
     """Load a release (by default a miniature one) through `emotiontalk.load_dataset`, and show it."""
@@ -87,8 +90,12 @@ def dummy(out: Path = typer.Argument(..., callback=_home, help="The folder to wr
 
 @app.command()
 def infos(
-    path: Optional[Path] = typer.Option(None, callback=_home, help="The file to write or check; by default that of the checkout."),
-    check: bool = typer.Option(False, "--check", help="Write nothing; status 1 if the file is not what would be written."),
+    path: Optional[Path] = typer.Option(
+        None, callback=_home, help="The file to write or check; by default that of the checkout."
+    ),
+    check: bool = typer.Option(
+        False, "--check", help="Write nothing; status 1 if the file is not what would be written."
+    ),
 ):
     """Make or check dataset_infos.json: features, split sizes and checksums of the pinned release."""
     path = path or checkout("`infos` without --path") / "dataset_infos.json"
@@ -124,7 +131,9 @@ def zh_en(
 def parquet(
     out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
     config: List[Config] = PARQUET_CONFIGS,
-    split: List[Split] = typer.Option([], help="A split to write; can be given several times. All by default, test first."),
+    split: List[Split] = typer.Option(
+        [], help="A split to write; can be given several times. All by default, test first."
+    ),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -156,14 +165,24 @@ def files(
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
 ):
-    """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, WebDataset, MERTools, CSV."""
+    """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
     conversion = None if original else parquet_.Conversion(sampling_rate, channels, format)
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
     counts = files_.write(
-        out, toolkits, config.value, label_set.value, splits, conversion, task.value, prompt_language.value, data_dir, cache_dir, token
+        out,
+        toolkits,
+        config.value,
+        label_set.value,
+        splits,
+        conversion,
+        task.value,
+        prompt_language.value,
+        data_dir,
+        cache_dir,
+        token,
     )
-    told = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    typer.echo("\n".join(f"{out / name}: {told}. How to start: {out / name / 'README.md'}" for name in toolkits))
+    sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))
 
 
 @app.command()
@@ -171,13 +190,21 @@ def push(
     repo: str = typer.Argument(..., help="The dataset repository, OWNER/NAME; created where it is not there."),
     kind: Kind = typer.Option("script", "--as", help="The loader, or the release as Parquet (gated media)."),
     export: Optional[Path] = typer.Option(
-        None, callback=_home, help="Parquet: the folder of the export (default emotiontalk-parquet); written first where there is none."
+        None,
+        callback=_home,
+        help="Parquet: the folder of the export (default emotiontalk-parquet); written first where there is none.",
     ),
-    config: List[Config] = typer.Option([], help="The configs of the export; by default those it has, or all but video."),
+    config: List[Config] = typer.Option(
+        [], help="The configs of the export; by default those it has, or all but video."
+    ),
     private: Optional[bool] = typer.Option(
-        None, "--private/--public", help="Parquet goes to private repositories unless --public is given; the script is public."
+        None,
+        "--private/--public",
+        help="Parquet goes to private repositories unless --public is given; the script is public.",
     ),
-    pr: bool = typer.Option(False, "--pr", help="Parquet: open a pull request on a repository of somebody else, which must be gated."),
+    pr: bool = typer.Option(
+        False, "--pr", help="Parquet: open a pull request on a repository of somebody else, which must be gated."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="List what would go, and send nothing."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
@@ -194,7 +221,11 @@ def push(
             raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
         files, diff, parent = push_.pull_request(repo, export, token)
         typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
-        typer.echo("Nothing was sent (--dry-run)." if dry_run else f"Opened: {push_.send_pull_request(repo, files, parent, token)}")
+        typer.echo(
+            "Nothing was sent (--dry-run)."
+            if dry_run
+            else f"Opened: {push_.send_pull_request(repo, files, parent, token)}"
+        )
         return
     private = kind is Kind.parquet if private is None else private
     if kind is Kind.script:
@@ -221,14 +252,20 @@ def push(
 def verify(
     data_dir: Optional[str] = DATA_DIR,
     token: Optional[str] = TOKEN,
-    pinned: bool = typer.Option(False, "--pinned", help="Compare size and SHA-256 with the pinned archives: a difference is an error."),
+    pinned: bool = typer.Option(
+        False, "--pinned", help="Compare size and SHA-256 with the pinned archives: a difference is an error."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print all findings as JSON."),
     names: int = typer.Option(5, min=0, help="How many findings of each check to name in the table."),
-    quick: bool = typer.Option(False, "--quick", help="Compare sizes and the first bytes alone: 70 MB instead of 36 GB."),
+    quick: bool = typer.Option(
+        False, "--quick", help="Compare sizes and the first bytes alone: 70 MB instead of 36 GB."
+    ),
 ):
-    """Compare a release with what is published. Status 0: nothing is wrong; 1: something is; 2: nothing could be looked at."""
+    """Compare a release with what is published. Status 0: all is well; 1: something is wrong; 2: nothing to look at."""
     if quick and pinned:
-        raise CommandError("--quick and --pinned do not go together: --quick compares with the pinned archives as it is.")
+        raise CommandError(
+            "--quick and --pinned do not go together: --quick compares with the pinned archives as it is."
+        )
     audit = verify_.quick(data_dir, token) if quick else verify_.verify(data_dir, token, pinned)
     if as_json:
         typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
@@ -242,7 +279,9 @@ def verify(
 
 @app.command()
 def probe(
-    upstream: str = typer.Option("text-tfidf", help="text-tfidf, logmel, or an encoder of transformers by name or path."),
+    upstream: str = typer.Option(
+        "text-tfidf", help="text-tfidf, logmel, or an encoder of transformers by name or path."
+    ),
     config: ProbeConfig = typer.Option("multimodal", help="The config whose label is predicted."),
     label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
     seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
@@ -278,4 +317,7 @@ def report(
     from . import report as report_  # pandas, matplotlib, statsmodels: two seconds to import
 
     found = report_.write(out, data_dir, cache_dir, token, clips)
-    typer.echo(f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB. It holds gated sound: keep it to yourself.")
+    typer.echo(
+        f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB. "
+        "It holds gated sound: keep it to yourself."
+    )

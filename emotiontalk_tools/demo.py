@@ -15,7 +15,10 @@ from .project import ROOT, is_checkout
 
 
 def show(data_dir: str | None, config: str):
-    """Print the `DatasetDict` and the first test example of a config, its sound decoded. data_dir: None, a miniature release."""
+    """Print the `DatasetDict` and the first test example of a config, its sound decoded.
+
+    data_dir: None takes the miniature release.
+    """
     with tempfile.TemporaryDirectory() as folder:
         if data_dir is None and is_checkout():
             data_dir = str(ROOT / "dummy_data")
@@ -42,6 +45,5 @@ def _heard(audio) -> str:
     sound = emotiontalk.decode_audio(audio)
     array, rate = sound["array"], sound["sampling_rate"]
     channels = 1 if array.ndim == 1 else len(array)
-    return (
-        f"{sound['path']}: {array.shape[-1] / rate:.3f} s at {rate:,} Hz, channels: {channels}, peak {abs(array).max():.2f}, {array.dtype}"
-    )
+    length = f"{array.shape[-1] / rate:.3f} s at {rate:,} Hz"
+    return f"{sound['path']}: {length}, channels: {channels}, peak {abs(array).max():.2f}, {array.dtype}"

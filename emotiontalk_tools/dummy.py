@@ -12,7 +12,6 @@ import math
 import struct
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path
 
 import emotiontalk
@@ -22,6 +21,7 @@ from .written import refuse_foreign_file, write_file
 GROUPS = ("G00001", "G00002", "G00003", "G00004", "G00012", "G00015")
 EMOTIONS = emotiontalk.EMOTIONS
 RATE = 44_100
+CLIP = Path(__file__).with_name("clip.mp4")
 
 # Four turns of a dialogue between two speakers; the marks and slips are of the kinds that the release has.
 SENTENCES = (
@@ -41,6 +41,7 @@ def utterances():
 
 
 def relative(uid: str, suffix: str) -> str:
+    """The path of a member below `json/`, `wav/` or `mp4/`."""
     group, dialogue, speaker, _ = uid.split("_")
     return f"{group}/{group}_{dialogue}/{group}_{dialogue}_{speaker}/{uid}.{suffix}"
 
@@ -51,56 +52,16 @@ def wav(index: int) -> bytes:
     pitch = 220 * 2 ** (index / 12)
     samples = [round(12_000 * math.sin(2 * math.pi * pitch * n / RATE)) for n in range(frames)]
     data = b"".join(struct.pack("<hh", sample, sample // 2) for sample in samples)
-    head = struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVEfmt ", 16, 1, 2, RATE, 4 * RATE, 4, 16, b"data", len(data))
+    head = struct.pack(
+        "<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVEfmt ", 16, 1, 2, RATE, 4 * RATE, 4, 16, b"data", len(data)
+    )
     return head + data
 
 
-def png(index: int, side: int = 16) -> bytes:
-    """A square of one colour, by index."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    row = b"\0" + bytes((10 * index % 256, 128, 255 - 10 * index % 256)) * side
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * side, 9)) + chunk(b"IEND", b"")
-
-
-def mp4(index: int, side: int = 16) -> bytes:
-    """A clip of one picture, 0.1 s: a PNG in the boxes of ISO 14496-12 and -14, which FFmpeg plays."""
-    picture = png(index, side)
-
-    def box(kind, *parts):
-        data = b"".join(parts)
-        return struct.pack(">I4s", 8 + len(data), kind) + data
-
-    def full(kind, layout="", *values, tail=b""):
-        return box(kind, bytes(4), struct.pack(">" + layout, *values), tail)
-
-    matrix = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-    ftyp = box(b"ftyp", b"isom\0\0\2\0isommp41")
-    entry = box(
-        b"png ",
-        struct.pack(">6xH16xHHIIIH32xHH", 1, side, side, 0x480000, 0x480000, 0, 1, 24, 0xFFFF),
-    )
-    table = box(
-        b"stbl",
-        full(b"stsd", "I", 1, tail=entry),
-        full(b"stts", "III", 1, 1, 100),
-        full(b"stsc", "IIII", 1, 1, 1, 1),
-        full(b"stsz", "III", 0, 1, len(picture)),
-        full(b"stco", "II", 1, len(ftyp) + 8),
-    )
-    minf = box(b"minf", box(b"vmhd", b"\0\0\0\1", bytes(8)), box(b"dinf", full(b"dref", "I", 1, tail=box(b"url ", b"\0\0\0\1"))), table)
-    mdia = box(
-        b"mdia",
-        full(b"mdhd", "IIIIHH", 0, 0, 1000, 100, 0x55C4, 0),
-        full(b"hdlr", "I4s12x", 0, b"vide", tail=b"video\0"),
-        minf,
-    )
-    tkhd = box(b"tkhd", b"\0\0\0\3", struct.pack(">IIIII8xHHHH", 0, 0, 1, 0, 100, 0, 0, 0, 0), matrix, struct.pack(">II", side << 16, side << 16))
-    mvhd = full(b"mvhd", "IIIIIH10x", 0, 0, 1000, 100, 0x10000, 0x100, tail=matrix + struct.pack(">24xI", 2))
-    return ftyp + box(b"mdat", picture) + box(b"moov", mvhd, box(b"trak", tkhd, mdia))
+def mp4(index: int) -> bytes:
+    """A clip of one picture, 0.1 s, 16 x 16: the stored one, with a free box (ISO 14496-12) that holds the index."""
+    note = b"%08d" % index
+    return CLIP.read_bytes() + struct.pack(">I4s", 8 + len(note), b"free") + note
 
 
 def annotation(uid: str, index: int, name: str) -> bytes:
@@ -184,7 +145,7 @@ def pack(members: dict[str, bytes], compressed: bool = False) -> bytes:
 
 
 def files() -> dict[str, bytes]:
-    """Name -> bytes of the four archives; Text and Video are gzip-compressed in spite of their name, as in the release."""
+    """Name -> bytes of the four archives; Text and Video are gzip-compressed in spite of their name, as released."""
     return {f"{name}.tar": pack(members, compressed=name in ("Text", "Video")) for name, members in archives().items()}
 
 

@@ -1,5 +1,16 @@
 """What the person at the command line can mend."""
 
+import huggingface_hub
+
+# What huggingface_hub lets through (httpx has a base class of its own, the errors of requests are OSErrors), and disks.
+NETWORK_ERRORS = (OSError, huggingface_hub.utils.HfHubHTTPError.__bases__[0])
+
 
 class CommandError(ValueError):
     """A command cannot do what was asked; the message says what to do instead, and is all that is printed."""
+
+
+def network_message(error: Exception) -> str:
+    """One of `NETWORK_ERRORS` as a message: whether a server (or the disk) answered at all, and what it said."""
+    answered = isinstance(error, huggingface_hub.utils.HfHubHTTPError) or getattr(error, "errno", None)
+    return f"{'' if answered else 'no connection: '}{error}"

@@ -1,8 +1,8 @@
 """Features of utterances for `emotiontalk probe`: an upstream turns each into one vector, its mean over time.
 
-    text-tfidf     character n-grams of `text`, weighted by TF-IDF (fitted on train)
-    logmel         log-mel spectrogram, 80 bands, of the sound at 16 kHz, mono
-    NAME or PATH   hidden states of any audio or text encoder of `transformers`
+text-tfidf     character n-grams of `text`, weighted by TF-IDF (fitted on train)
+logmel         log-mel spectrogram, 80 bands, of the sound at 16 kHz, mono
+NAME or PATH   hidden states of any audio or text encoder of `transformers`
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import collections
 import functools
 import hashlib
-import json
 import math
 import multiprocessing
-import os
 from pathlib import Path
 
 import datasets
 import numpy
 from tqdm import tqdm
+
+import emotiontalk
 
 from . import source
 from .errors import CommandError
@@ -42,10 +42,12 @@ class TextTfidf:
 
     modality = "text"
 
-    def settings(self):
+    def settings(self) -> dict:
+        """What its features depend on, beside the versions of `modules`."""
         return {"ngrams": NGRAMS}
 
-    def modules(self):
+    def modules(self) -> list:
+        """The libraries whose versions its features depend on."""
         return []
 
     def of_texts(self, texts: dict) -> dict:
@@ -65,10 +67,12 @@ class LogMel:
 
     modality = "audio"
 
-    def settings(self):
+    def settings(self) -> dict:
+        """What its features depend on, beside the versions of `modules`."""
         return {"sampling_rate": RATE, **LOGMEL}
 
-    def modules(self):
+    def modules(self) -> list:
+        """The libraries whose versions its features depend on."""
         import librosa
 
         return [librosa]
@@ -110,7 +114,8 @@ class Transformer:
             import transformers
         except ImportError:
             raise CommandError(
-                f"{name}: not one of text-tfidf and logmel, and encoders need torch and transformers: pip install \"emotiontalk[encoders]\"."
+                f"{name}: not one of text-tfidf and logmel, and encoders need torch and transformers: "
+                'pip install "emotiontalk[encoders]".'
             ) from None
         self.name, self.layer = name, layer
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -132,8 +137,13 @@ class Transformer:
             raise CommandError(f"layer {layer}: {name} has the hidden states 0…{layers} (or -{layers + 1}…-1).")
         self.model.eval().to(self.device)
 
-    def settings(self):
-        return {"layer": self.layer, "model_revision": getattr(self.model.config, "_commit_hash", None), "weights": self.weights}
+    def settings(self) -> dict:
+        """What its features depend on, beside the versions of `modules`."""
+        return {
+            "layer": self.layer,
+            "model_revision": getattr(self.model.config, "_commit_hash", None),
+            "weights": self.weights,
+        }
 
     @functools.cached_property
     def weights(self):
@@ -143,7 +153,8 @@ class Transformer:
             digest.update(name.encode() + value.cpu().float().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def modules(self):
+    def modules(self) -> list:
+        """The libraries whose versions its features depend on."""
         import torch
         import transformers
 
@@ -157,11 +168,17 @@ class Transformer:
             inputs = self.reader(given, return_tensors="pt", **options)
             mask, first = inputs.get("attention_mask"), inputs[self.model.main_input_name]
             if mask is None and first.ndim > 2:
-                raise CommandError(f"{self.name}: it pads sounds and does not say where: the padding would be averaged. Take another.")
+                raise CommandError(
+                    f"{self.name}: it pads sounds and does not say where: the padding would be averaged. Take another."
+                )
             with torch.inference_mode():
-                states = self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[self.layer].squeeze(0)
+                states = (
+                    self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[self.layer].squeeze(0)
+                )
         except (TypeError, KeyError, AttributeError, RuntimeError) as error:
-            raise CommandError(f"{self.name}: it is not used as encoders of transformers are ({error}). Take another.") from error
+            raise CommandError(
+                f"{self.name}: it is not used as encoders of transformers are ({error}). Take another."
+            ) from error
         share = 1 if mask is None else float(mask.sum()) / mask.numel()
         return states[: max(1, math.ceil(share * len(states)))].mean(dim=0).float().cpu().numpy()
 
@@ -189,7 +206,7 @@ def extract(upstream, builder, splits: dict, cache_dir: str | None, classes: int
     Dense features are kept below `cache_dir` (default: that of `datasets`), by upstream, config and archives.
     """
     if upstream.modality == "text":
-        builder.unread = source.EVERYTHING
+        builder.skip_media = source.EVERYTHING
     labels, x = {}, {}
     if isinstance(upstream, TextTfidf):
         texts = {}
@@ -213,11 +230,8 @@ def extract(upstream, builder, splits: dict, cache_dir: str | None, classes: int
             vectors = upstream.of_sounds(given)
         x[split] = numpy.stack(list(vectors)).astype(numpy.float32)
         labels[split] = numpy.array(labels[split])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        with open(partial, "wb") as file:
+        with emotiontalk.writing(path) as file:
             numpy.savez(file, x=x[split], y=labels[split])
-        os.replace(partial, path)
     kept = {split: labels[split] < classes for split in splits}
     _check({split: labels[split][kept[split]] for split in splits})
     return {split: x[split][kept[split]] for split in splits}, {split: labels[split][kept[split]] for split in splits}
@@ -233,7 +247,10 @@ def _check(labels):
 
 
 def _texts(builder, kwargs, split):
-    pairs = [(example["text"] or "", example["emotion"]) for _, example in source.examples(builder, kwargs, f"reading {split}")]
+    pairs = [
+        (example["text"] or "", example["emotion"])
+        for _, example in source.examples(builder, kwargs, f"reading {split}")
+    ]
     return [text for text, _ in pairs], numpy.array([label for _, label in pairs])
 
 
@@ -250,10 +267,11 @@ def _sounds(builder, kwargs, split):
 
 
 def _cache_path(upstream, builder, kwargs, split, cache_dir):
-    state = source.state(builder, kwargs["paths"])
-    if not source.is_known(state):  # nothing tells whether what is behind that address is still the same
-        state = {"once": os.urandom(16).hex()}
     versions = [module.__version__ for module in upstream.modules()]
-    told = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, source.groups(kwargs), state]
-    key = hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:20]
-    return Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "emotiontalk-features" / f"{builder.config.name}-{split}-{key}.npz"
+    facts = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, source.groups(kwargs)]
+    key = source.origin(source.state(kwargs["release"], builder.token), *facts)[:20]
+    return (
+        Path(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        / "emotiontalk-features"
+        / f"{builder.config.name}-{split}-{key}.npz"
+    )

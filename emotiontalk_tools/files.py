@@ -3,15 +3,15 @@
     OUT/audio/<split>/<id>.wav        the sounds, once for all toolkits
     OUT/<toolkit>/…                   what that toolkit reads, and a README.md that says what it is and how to start
 
-The modules of `formats` say what each toolkit reads. A sound gets its name once it is whole, the small files once all sounds are
-there: a run that was stopped goes on where it was. Nothing that this command did not write is replaced.
+The modules of `formats` say what each toolkit reads. A sound gets its name once it is whole, the small files once all
+sounds are there: a run that was stopped goes on where it was. Nothing that this command did not write is replaced.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-import hashlib
 import importlib
 import json
 import multiprocessing
@@ -37,8 +37,10 @@ AT_ONCE = 64  # sounds that are converted together
 
 @dataclasses.dataclass
 class Row:
-    """An utterance as a toolkit's file needs it. `path` is below OUT, None where there is no sound; `seconds` and `samples`
-    are those of the file that was written."""
+    """An utterance as a toolkit's file needs it.
+
+    `path` is below OUT, None where there is no sound; `seconds` and `samples` are those of the file that was written.
+    """
 
     id: str
     split: str
@@ -58,6 +60,7 @@ class Row:
 
     @property
     def seconds(self) -> float:
+        """How long the sound is."""
         return self.samples / self.sampling_rate
 
     @property
@@ -79,17 +82,20 @@ class Job:
     folder: Folder
     builder: object
     splits: dict  # split -> gen_kwargs
-    origin: str  # what tells these sounds from others
+    origin: str  # see `source.origin`
 
     @property
     def ending(self) -> str:
+        """Of the names of sounds: "wav" or "flac"."""
         return (self.conversion.format if self.conversion else None) or "wav"
 
     @property
     def emotions(self) -> tuple:
+        """The labels of the label set, in the authors' order."""
         return emotiontalk.EMOTIONS if self.label_set == "all" else emotiontalk.FOUR
 
     def absolute(self, row: Row) -> str:
+        """The path of a sound, for toolkits that run elsewhere."""
         return str((self.out / row.path).resolve())
 
     def write(self, name: str, text: str | bytes):
@@ -112,10 +118,15 @@ class Job:
     def about(self) -> str:
         """For a README: which pass, which labels, which sound."""
         sound = "none" if self.config == "text" else str(self.conversion or Conversion())
+        label_pass, loader = (
+            emotiontalk.CONFIGS[self.config].label_pass,
+            f"EmotionTalk loader {emotiontalk.__version__}",
+        )
         return (
-            f"- Labels: those of the **{emotiontalk.CONFIGS[self.config].own} pass**, {', '.join(self.emotions)}.\n"
-            f"- Splits: the official ones ({', '.join(self.splits)}).\n- Texts: clean, without marks.\n- Sound: {sound}.\n"
-            f"- Written by the EmotionTalk loader {emotiontalk.__version__} from {emotiontalk.REPO_ID}. {emotiontalk.LICENSE}: do not publish.\n"
+            f"- Labels: those of the **{label_pass} pass**, {', '.join(self.emotions)}.\n"
+            f"- Splits: the official ones ({', '.join(self.splits)}).\n"
+            f"- Texts: clean, without marks.\n- Sound: {sound}.\n"
+            f"- Written by the {loader} from {emotiontalk.REPO_ID}. {emotiontalk.LICENSE}: do not publish.\n"
         )
 
 
@@ -134,17 +145,18 @@ def write(
 ) -> dict:
     """Write the files of some toolkits; {split: utterances}.
 
-    Raises `CommandError` where a file is in the way that no command wrote, or a toolkit needs sound and the config has none.
+    Raises `CommandError` where a file is in the way that no command wrote, and where a toolkit needs sound and the
+    config has none.
     """
     modules = {name: importlib.import_module(f".formats.{FORMATS[name]}", __package__) for name in toolkits}
     for name, module in modules.items():
         if config == "text" and module.SOUND:
-            raise CommandError(f"{name} needs sound, which the config text has not: choose --config audio or multimodal.")
-    asked = [split for split in emotiontalk.SPLITS if split in splits] or None
-    builder, found = source.open_release(config, data_dir, cache_dir, token, asked, label_set)
-    state = json.dumps([source.state(builder, next(iter(found.values()))["paths"]), str(conversion)])
-    known = source.is_known(source.state(builder, next(iter(found.values()))["paths"]))
-    origin = hashlib.sha256(state.encode()).hexdigest() if known else os.urandom(16).hex()
+            raise CommandError(
+                f"{name} needs sound, which the config text has not: choose --config audio or multimodal."
+            )
+    wanted = [split for split in emotiontalk.SPLITS if split in splits] or None
+    builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set)
+    origin = source.origin(source.state(next(iter(found.values()))["release"], token), str(conversion))
     job = Job(out, config, label_set, conversion, task, prompt_language, Folder(out), builder, found, origin)
     beside = config != "text" and any(module.SOUND != "inside" for module in modules.values())
     inside = any(module.SOUND == "inside" for module in modules.values())
@@ -153,7 +165,11 @@ def write(
     kept = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{job.ending}")) if beside else 0
     check_room(out, size * (beside + inside) - kept, "Choose another disk, fewer splits (--split), or a smaller sound.")
     out.mkdir(parents=True, exist_ok=True)
-    rows = {split: list(_rows(job, split, kwargs, beside)) for split, kwargs in found.items()} if beside or config == "text" else None
+    rows = (
+        {split: list(_rows(job, split, kwargs, beside)) for split, kwargs in found.items()}
+        if beside or config == "text"
+        else None
+    )
     for name, module in modules.items():
         if module.SOUND == "inside":
             with multiprocessing.Pool() as pool:
@@ -161,16 +177,20 @@ def write(
         else:
             module.write(job, rows)
             counts = {split: len(rows[split]) for split in rows}
-        job.write(f"{name}/README.md", f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about()}\n{module.start(job).strip()}\n")
+        job.write(
+            f"{name}/README.md", f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about()}\n{module.start(job).strip()}\n"
+        )
     return counts
 
 
 def sounds(pool, job, shards):
     """Yield (`Row`, sound as it is to be written) of the examples of some shards."""
-    for batch in _batches(job.builder._examples(**shards)):
+    for batch in _batches(job.builder.examples(**shards)):
         files = [example["audio"]["bytes"].read() for _, example in batch]
         if job.conversion:
-            files = pool.starmap(job.conversion.named, [(f"{uid}.wav", data) for (uid, _), data in zip(batch, files)], chunksize=4)
+            files = pool.starmap(
+                job.conversion.named, [(f"{uid}.wav", data) for (uid, _), data in zip(batch, files)], chunksize=4
+            )
         for (_, example), data in zip(batch, files):
             yield _row(example, emotiontalk.split_of(example["group"])), data
 
@@ -191,9 +211,9 @@ def _rows(job, split, kwargs, with_sound):
     bar = tqdm(total=source.count(kwargs) if job.label_set == "all" else None, unit=" utterances", desc=split)
     names = {path.stem: f"audio/{split}/{path.name}" for path in (job.out / "audio" / split).glob(f"*.{job.ending}")}
     kept = frozenset(uid for uid, name in names.items() if with_sound and job.folder.is_own(name, job.origin))
-    job.builder.unread = kept if with_sound else source.EVERYTHING
-    with bar, multiprocessing.Pool() if with_sound else _nothing() as pool:
-        for batch in _batches(job.builder._examples(**kwargs)):
+    job.builder.skip_media = kept if with_sound else source.EVERYTHING
+    with bar, multiprocessing.Pool() if with_sound else contextlib.nullcontext() as pool:
+        for batch in _batches(job.builder.examples(**kwargs)):
             rows = [_row(example, split) for _, example in batch]
             if with_sound:
                 for row in rows:
@@ -202,7 +222,14 @@ def _rows(job, split, kwargs, with_sound):
                 for row, (_, example) in zip(rows, batch):
                     if row.id not in kept:
                         job.folder.refuse_foreign(row.path)
-                        todo.append((job.conversion, f"{row.id}.wav", example["audio"]["bytes"].read(), job.folder.partial(row.path)))
+                        todo.append(
+                            (
+                                job.conversion,
+                                f"{row.id}.wav",
+                                example["audio"]["bytes"].read(),
+                                job.folder.partial(row.path),
+                            )
+                        )
                 pool.starmap(_write_sound, todo, chunksize=4)
                 for row in rows:
                     if row.id not in kept:
@@ -211,14 +238,6 @@ def _rows(job, split, kwargs, with_sound):
                     row.samples, row.sampling_rate, row.channels = info.frames, info.samplerate, info.channels
             yield from rows
             bar.update(len(rows))
-
-
-class _nothing:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        pass
 
 
 def _write_sound(conversion, name, data, path):
@@ -255,6 +274,7 @@ def readable(row: Row) -> dict:
     if fields.get("sentiment") is not None:
         fields["sentiment"] = emotiontalk.SENTIMENTS[fields["sentiment"]]
     fields["annotations"] = [
-        {**vote, "emotion": None if vote["emotion"] is None else emotiontalk.EMOTIONS[vote["emotion"]]} for vote in row.annotations
+        {**vote, "emotion": None if vote["emotion"] is None else emotiontalk.EMOTIONS[vote["emotion"]]}
+        for vote in row.annotations
     ]
     return fields

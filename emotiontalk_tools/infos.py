@@ -49,10 +49,17 @@ def infos() -> dict:
             "features": features(name),
             "builder_name": "emotiontalk",
             "config_name": name,
-            "version": {"version_str": str(version), "major": version.major, "minor": version.minor, "patch": version.patch},
-            "splits": {split: {"name": split, "num_examples": size} for split, size in emotiontalk.split_sizes(name).items()},
+            "version": {
+                "version_str": str(version),
+                "major": version.major,
+                "minor": version.minor,
+                "patch": version.patch,
+            },
+            "splits": {
+                split: {"name": split, "num_examples": size} for split, size in emotiontalk.split_sizes(name).items()
+            },
             "download_checksums": {
-                emotiontalk.archive_url(archive): {"num_bytes": size, "checksum": sha256}
+                emotiontalk.address_of(archive, emotiontalk.DEFAULT_SOURCE): {"num_bytes": size, "checksum": sha256}
                 for archive, (size, sha256) in archives.items()
             },
         }
@@ -76,4 +83,5 @@ def _is_infos(data: bytes) -> bool:
 
 
 def is_current(path: Path) -> bool:
+    """Whether a file is what `write` would write."""
     return path.is_file() and path.read_text(encoding="utf-8") == _text()

@@ -3,9 +3,9 @@
     OUT/README.md                                     a dataset card that names every config, split and feature
     OUT/<config>/<split>-<shard>-of-<shards>.parquet  of even size, well below 500 MB, features embedded
 
-The number of shards divides by 8, so that nodes and GPUs share them out. OUT/export.json lists those that are finished, so that
-a run that was stopped goes on with the next one. Until all that was asked for is there, shards are called .part and there is
-no card: nothing of it loads.
+The number of shards divides by 8, so that nodes and GPUs share them out. OUT/export.json lists those that are finished,
+so that a run that was stopped goes on with the next one. Until all that is wanted is there, shards are called .part and
+there is no card: nothing of it loads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ from .errors import CommandError
 from .sound import SoundError, decoded, undecodable
 from .written import Folder, check_room
 
-SHARDS = {"train": 48, "validation": 24, "test": 24}  # of a config with sound or video: 250 MB of train, 60 MB of the others
+SHARDS = {
+    "train": 48,
+    "validation": 24,
+    "test": 24,
+}  # of a config with sound or video: 250 MB of train, 60 MB of the others
 FEW = 8  # of a config without
 ROW_GROUP_BYTES = 16 << 20
 SPLITS = ("test", "validation", "train")  # the order in which they are written: the small ones can be tried first
@@ -41,7 +45,7 @@ CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 G
 
 
 class Conversion:
-    """How sounds are rewritten: `sampling_rate` in Hz, `channels`, `format` ("wav" or "flac"); None keeps the release's."""
+    """How sounds are rewritten: `sampling_rate` in Hz, `channels`, `format` ("wav" or "flac"); None: as released."""
 
     def __init__(self, sampling_rate: int | None = None, channels: int | None = None, format: str | None = None):
         if format not in (None, "wav", "flac"):
@@ -63,7 +67,9 @@ class Conversion:
         if not self:
             return "as released: the bytes of the WAV files, unchanged"
         rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "44,100 Hz"
-        channels = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}[self.channels]
+        channels = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}[
+            self.channels
+        ]
         return f"converted to {rate}, {channels}, 16 bit {(self.format or 'wav').upper()}"
 
     def __call__(self, sound: bytes) -> bytes:
@@ -100,15 +106,17 @@ def write(
 ):
     """Write the configs to `out`: the splits that are named, or all.
 
-    What will be written is told first. Raises `CommandError` where there is no room for it, and where `out` holds an export of
-    another kind, or anything else.
+    How much will be written is said first. Raises `CommandError` where there is no room for it, and where `out` holds
+    an export of another kind, or anything else.
     """
     conversion = conversion or Conversion()
     if conversion and not any("audio" in emotiontalk.CONFIGS[config].fields for config in configs):
         raise CommandError(f"{', '.join(configs)} has no sound: leave --sampling-rate, --channels and --format away.")
     for config in configs:
         if splits and not set(splits) & set(emotiontalk.CONFIGS[config].splits):
-            raise CommandError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(emotiontalk.CONFIGS[config].splits)}.")
+            raise CommandError(
+                f"{config} has no {' and no '.join(splits)}: it has {', '.join(emotiontalk.CONFIGS[config].splits)}."
+            )
     others = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if others and not (out / "export.json").is_file():
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
@@ -122,17 +130,24 @@ def write(
     with multiprocessing.Pool() if conversion else contextlib.nullcontext() as pool:
         for builder, split, kwargs in tasks:
             config, number = builder.config.name, _number(builder, split, kwargs)
-            log.start(config, split, number, source.state(builder, kwargs["paths"]))
+            log.start(config, split, number, source.state(kwargs["release"], token))
             (out / config).mkdir(exist_ok=True)
-            for n in tqdm(range(number), unit=" shards", desc=f"{config}, {split}"):
+            parts = source.parts_of(kwargs, number)
+            for n, part in enumerate(tqdm(parts, unit=" shards", desc=f"{config}, {split}")):
                 if not log.has(config, split, n):
-                    begin, end = (len(kwargs["shards"]) * i // number for i in (n, n + 1))
-                    shards = {**kwargs, "shards": kwargs["shards"][begin:end]}
                     path = out / config / _shard_name(split, n, number)
-                    log.add(config, split, n, _write_shard(path, builder, shards, conversion, pool))
-    begun = [f"{c}, {split}" for c, splits in log.told["finished"].items() for split, told in splits.items() if len(told["rows"]) < told["of"]]
+                    log.add(config, split, n, _write_shard(path, builder, part, conversion, pool))
+    begun = [
+        f"{c}, {split}"
+        for c, splits in log.content["finished"].items()
+        for split, shards in splits.items()
+        if len(shards["rows"]) < shards["of"]
+    ]
     if begun:
-        raise CommandError(f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here loads until then.")
+        raise CommandError(
+            f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here loads "
+            "until then."
+        )
     _name_shards(folder, log)
     write_card(folder, log, conversion)
     log.finish()
@@ -141,16 +156,14 @@ def write(
 def _tasks(configs, splits, data_dir, cache_dir, token):
     """Yield (builder, split, gen_kwargs) of all that is asked for, in the order in which it is written."""
     for config in configs:
-        asked = [split for split in emotiontalk.CONFIGS[config].splits if split in splits] or None
-        builder, found = source.open_release(config, data_dir, cache_dir, token, asked)
-        builder._batch_bytes = ROW_GROUP_BYTES
+        wanted = [split for split in emotiontalk.CONFIGS[config].splits if split in splits] or None
+        builder, found = source.open_release(config, data_dir, cache_dir, token, wanted)
         yield from ((builder, split, found[split]) for split in SPLITS if split in found)
 
 
 def _number(builder, split, kwargs):
-    """How many shards a split is written in: a number that divides by 8 where there is so much to share out."""
-    number = min(SHARDS[split] if emotiontalk.CONFIGS[builder.config.name].media else FEW, len(kwargs["shards"]))
-    return number - number % 8 if number >= 8 else number
+    """How many shards a split is written in."""
+    return source.even_number(SHARDS[split] if builder.spec.media else FEW, kwargs)
 
 
 def _shard_name(split, n, number):
@@ -166,20 +179,31 @@ def _tell_sizes(out, tasks, log, conversion):
             if builder.config.name == config:
                 number = _number(builder, split, kwargs)
                 left = sum(not log.has(config, split, n) for n in range(number)) / number
-                sizes.append((split, int(left * conversion.bytes_of(source.media_bytes(builder, kwargs)) + left * 4_000 * (source.count(kwargs) or 1))))
+                sizes.append(
+                    (
+                        split,
+                        int(
+                            left * conversion.bytes_of(source.media_bytes(builder, kwargs))
+                            + left * 4_000 * (source.count(kwargs) or 1)
+                        ),
+                    )
+                )
         needed += sum(size for _, size in sizes)
         print(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}", file=sys.stderr)
-    advice = "Choose another disk, fewer configs (--config), fewer splits (--split), or a smaller sound (--sampling-rate 16000 --channels 1)."
+    advice = (
+        "Choose another disk, fewer configs (--config), fewer splits (--split), or a smaller sound "
+        "(--sampling-rate 16000 --channels 1)."
+    )
     check_room(out, needed, advice)
 
 
 def _check_own(folder: Folder, log, configs):
     """Raise `CommandError` where a file is in the way, or would be loaded along, that no command wrote."""
     folder.refuse_foreign("README.md")
-    for config in {*configs, *log.told["finished"]}:
+    for config in {*configs, *log.content["finished"]}:
         for path in sorted((folder.path / config).glob("*.parquet")):
             name = f"{config}/{path.name}"
-            if not folder.is_own(name) and not log.told["complete"] and name not in log.shards():
+            if not folder.is_own(name) and not log.content["complete"] and name not in log.shards():
                 folder.refuse_foreign(name)
 
 
@@ -193,7 +217,7 @@ def _name_shards(folder: Folder, log):
             os.replace(partial, folder.path / name)
         if not (folder.path / name).is_file():
             raise CommandError(f"{folder.path / name} is gone. Delete {folder.path} and export again.")
-    for config in log.told["finished"]:
+    for config in log.content["finished"]:
         for path in (folder.path / config).glob("*.parquet"):
             if f"{config}/{path.name}" not in shards and folder.is_own(f"{config}/{path.name}"):
                 path.unlink()
@@ -204,22 +228,26 @@ def go_on(out: Path, data_dir: str | None = None, cache_dir: str | None = None, 
 
     data_dir: where the archives are now; then a finished export is compared with them, too.
     """
-    told = Log(out / "export.json").told
-    if data_dir or not told["complete"]:
-        asked = told["asked"]
+    content = Log(out / "export.json").content
+    if data_dir or not content["complete"]:
+        asked = content["asked"]
         if not data_dir and "…@" in (asked["data_dir"] or ""):
-            raise CommandError(f"{out} was begun from an address with a password, which is not kept: pass --data-dir again.")
+            raise CommandError(
+                f"{out} was begun from an address with a password, which is not kept: pass --data-dir again."
+            )
         conversion = Conversion(*asked["conversion"])
         write(out, asked["configs"], data_dir or asked["data_dir"], cache_dir, token, conversion, asked["splits"])
 
 
 def finished_files(out: Path) -> list[Path]:
-    """Card and shards of a finished export. Raises `CommandError` for one that was stopped half way, or lacks shards."""
+    """Card and shards of a finished export. Raises `CommandError` for one that was stopped, or lacks shards."""
     if not (out / "export.json").is_file():
         raise CommandError(f"{out} holds no export: run `emotiontalk parquet {out}`, or name its folder.")
     log = Log(out / "export.json")
-    if not log.told["complete"]:
-        raise CommandError(f"{out} is not a finished export: run the command that began it again, it goes on where it was.")
+    if not log.content["complete"]:
+        raise CommandError(
+            f"{out} is not a finished export: run the command that began it again, it goes on where it was."
+        )
     for name in log.shards():
         if not (out / name).is_file():
             raise CommandError(f"{out / name} is gone. Delete {out} and export again.")
@@ -234,76 +262,97 @@ class Log:
 
     def __init__(self, path: Path, sound: str | None = None):
         self.path = path
-        self.told = {"sound": sound, "version": str(emotiontalk.EmotionTalk.VERSION), "asked": None, "sources": {}, "finished": {},
-                     "complete": False}  # fmt: skip
+        version = str(emotiontalk.EmotionTalk.VERSION)
+        self.content = {
+            "sound": sound,
+            "version": version,
+            "asked": None,
+            "sources": {},
+            "finished": {},
+            "complete": False,
+        }
         if path.is_file():
             try:
-                told = json.loads(path.read_text(encoding="utf-8"))
-                other = told["version"] != self.told["version"] or sound not in (None, told["sound"])
-                told["asked"], told["sources"], told["finished"], told["complete"]
+                found = json.loads(path.read_text(encoding="utf-8"))
+                other = found["version"] != version or sound not in (None, found["sound"])
+                found["asked"], found["sources"], found["finished"], found["complete"]
             except (ValueError, KeyError, TypeError):
                 raise CommandError(f"{path} is not what `emotiontalk parquet` writes: choose another folder.") from None
             if other:
                 raise CommandError(
-                    f"{path.parent} holds an export by version {told['version']} of the loader, its sound {told['sound']}: choose another "
-                    "folder."
+                    f"{path.parent} holds an export by version {found['version']} of the loader, its sound "
+                    f"{found['sound']}: choose another folder."
                 )
-            self.told = told
+            self.content = found
 
     def ask(self, configs, data_dir, conversion, splits):
-        """Note what is asked for, so that a stopped run can be gone on with; saved with the first config that is started."""
-        before = self.told["asked"] or {"configs": [], "splits": list(splits)}
+        """Note what is wanted, so that a stopped run can be gone on with; saved with the first config."""
+        before = self.content["asked"] or {"configs": [], "splits": list(splits)}
         known = before["configs"]
-        splits = [*before["splits"], *(split for split in splits if split not in before["splits"])] if before["splits"] and splits else []
-        told = (conversion.sampling_rate, conversion.channels, conversion.format)
+        splits = (
+            [*before["splits"], *(split for split in splits if split not in before["splits"])]
+            if before["splits"] and splits
+            else []
+        )
+        sound = (conversion.sampling_rate, conversion.channels, conversion.format)
         configs = [*known, *(config for config in configs if config not in known)]
         if data_dir and emotiontalk.is_remote(data_dir):
-            data_dir = data_dir if emotiontalk.shown(data_dir) == data_dir else re.sub("(?<=://)", "…@", emotiontalk.shown(data_dir), count=1)
+            data_dir = (
+                data_dir
+                if emotiontalk.shown(data_dir) == data_dir
+                else re.sub("(?<=://)", "…@", emotiontalk.shown(data_dir), count=1)
+            )
         elif data_dir:
             data_dir = os.path.abspath(os.path.expanduser(data_dir))
-        self.told["asked"] = {"configs": configs, "data_dir": data_dir, "conversion": told, "splits": splits}
+        self.content["asked"] = {"configs": configs, "data_dir": data_dir, "conversion": sound, "splits": splits}
 
     def start(self, config, split, number, state):
         """Note what release a config is written from. Raises `CommandError` if something of another one is there."""
-        for other, known in self.told["sources"].items():
-            changed = [name for name in state if self.told["finished"].get(other) and known.get(name, state[name]) != state[name]]
+        for other, known in self.content["sources"].items():
+            changed = [
+                name
+                for name in state
+                if self.content["finished"].get(other) and known.get(name, state[name]) != state[name]
+            ]
             if changed:
                 raise CommandError(
-                    f"{self.path.parent} holds {other} of another release, or of a {changed[0]}.tar that has changed since: choose "
-                    "another folder, or delete that one."
+                    f"{self.path.parent} holds {other} of another release, or of a {changed[0]}.tar that has changed "
+                    "since: choose another folder, or delete that one."
                 )
-        self.told["sources"][config] = state
-        splits = self.told["finished"].setdefault(config, {})
+        self.content["sources"][config] = state
+        splits = self.content["finished"].setdefault(config, {})
         if splits.setdefault(split, {"of": number, "rows": {}})["of"] != number:
             splits[split] = {"of": number, "rows": {}}
-        self.told["complete"] = False
+        self.content["complete"] = False
         self.save()
 
-    def has(self, config, split, n):
-        return str(n) in self.told["finished"].get(config, {}).get(split, {}).get("rows", {})
+    def has(self, config, split, n) -> bool:
+        """Whether a shard is finished."""
+        return str(n) in self.content["finished"].get(config, {}).get(split, {}).get("rows", {})
 
     def add(self, config, split, n, rows):
-        self.told["finished"][config][split]["rows"][str(n)] = rows
+        """Note that a shard is finished."""
+        self.content["finished"][config][split]["rows"][str(n)] = rows
         self.save()
 
     def shards(self):
         """The path of every finished shard below the folder, in order."""
         return [
-            f"{config}/{_shard_name(split, n, told['of'])}"
-            for config, splits in self.told["finished"].items()
-            for split, told in splits.items()
-            for n in sorted(map(int, told["rows"]))
+            f"{config}/{_shard_name(split, n, finished['of'])}"
+            for config, splits in self.content["finished"].items()
+            for split, finished in splits.items()
+            for n in sorted(map(int, finished["rows"]))
         ]
 
     def finish(self):
         """Note that all that was asked for is there, and the card that names it."""
-        self.told["complete"] = True
+        self.content["complete"] = True
         self.save()
 
     def save(self):
-        partial = self.path.with_suffix(".part")
-        partial.write_text(json.dumps(self.told, indent=1), encoding="utf-8")
-        os.replace(partial, self.path)
+        """Write the file."""
+        with emotiontalk.writing(self.path) as file:
+            file.write(json.dumps(self.content, indent=1).encode())
 
 
 def _write_shard(path: Path, builder, kwargs, conversion, pool) -> int:
@@ -311,12 +360,14 @@ def _write_shard(path: Path, builder, kwargs, conversion, pool) -> int:
     schema = features(builder.config.name, conversion).arrow_schema
     small = [field.name for field in schema if field.name not in ("audio", "video")]
     writing, rows = path.with_suffix(".writing"), 0
-    tables = (table for _, table in builder._generate_tables(**kwargs))
+    tables = (table for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES))
     if conversion and "audio" in schema.names:
         tables = _converted(tables, conversion, pool)
     # sounds are neither compressible nor worth a dictionary or a minimum and maximum
     compression = "snappy" if len(small) == len(schema) else "none"
-    with pq.ParquetWriter(writing, schema, compression=compression, use_dictionary=small, write_statistics=small) as writer:
+    with pq.ParquetWriter(
+        writing, schema, compression=compression, use_dictionary=small, write_statistics=small
+    ) as writer:
         for table in tables:
             writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
             emotiontalk.write_out(str(writing))
@@ -345,7 +396,9 @@ def _with_sounds(table, converted, conversion):
     ending = f".{conversion.format or 'wav'}"
     paths = [path.rsplit(".", 1)[0] + ending for path in table["audio"].combine_chunks().field("path").to_pylist()]
     children = {"bytes": pa.array(converted.get(), type=pa.binary()), "path": pa.array(paths, type=pa.string())}
-    return table.set_column(position, "audio", pa.StructArray.from_arrays([children[f.name] for f in kind], fields=list(kind)))
+    return table.set_column(
+        position, "audio", pa.StructArray.from_arrays([children[f.name] for f in kind], fields=list(kind))
+    )
 
 
 CARD = """---
@@ -368,8 +421,8 @@ ds = load_dataset("PATH OR REPOSITORY", "{first}", split="{split}")
 
 **Made** with `emotiontalk parquet`, version {version} of the loader. Sound: {sound}.
 
-**Licence.** CC BY-NC-SA 4.0: no commercial use, share alike, name the authors (citation below). The media of the release
-are gated: whoever loads them here must have accepted the terms at the source. Do not publish this export.
+**Licence.** CC BY-NC-SA 4.0: no commercial use, share alike, name the authors (citation below). The media of the
+release are gated: whoever loads them here must have accepted the terms at the source. Do not publish this export.
 
 {configs}
 ## Citation
@@ -384,25 +437,43 @@ def write_card(folder: Folder, log: Log, conversion: Conversion):
     import yaml
 
     out = folder.path
-    finished = log.told["finished"]
+    finished = log.content["finished"]
     configs, infos, texts = [], [], []
     for config, splits in finished.items():
         splits = {split: splits[split] for split in emotiontalk.SPLITS if split in splits}
         files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
-        configs.append({"config_name": config, "data_files": files, **({"default": True} if config == next(iter(finished)) else {})})
-        sizes = [{"name": split, "num_examples": sum(told["rows"].values())} for split, told in splits.items()]
+        configs.append(
+            {
+                "config_name": config,
+                "data_files": files,
+                **({"default": True} if config == next(iter(finished)) else {}),
+            }
+        )
+        sizes = [{"name": split, "num_examples": sum(shards["rows"].values())} for split, shards in splits.items()]
         for size in sizes:
             size["num_bytes"] = sum(f.stat().st_size for f in (out / config).glob(f"{size['name']}-*.parquet"))
         if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
             given = features(config, conversion)._to_yaml_list()
             total = sum(size["num_bytes"] for size in sizes)
-            infos.append({"config_name": config, "features": given, "splits": sizes, "download_size": total, "dataset_size": total})
+            infos.append(
+                {
+                    "config_name": config,
+                    "features": given,
+                    "splits": sizes,
+                    "download_size": total,
+                    "dataset_size": total,
+                }
+            )
         describe = functools.partial(emotiontalk.description_of, config)
         fields = "\n".join(
-            f"| `{f}` | {f'the sound, {conversion}' if f == 'audio' and conversion else describe(f)} |" for f in emotiontalk.CONFIGS[config].fields
+            f"| `{f}` | {f'the sound, {conversion}' if f == 'audio' and conversion else describe(f)} |"
+            for f in emotiontalk.CONFIGS[config].fields
         )
         counts = ", ".join(f"{size['name']} {size['num_examples']:,}" for size in sizes)
-        texts.append(f"## {config}\n\n{emotiontalk.CONFIGS[config].description} {counts}.\n\n| field | what it holds |\n|---|---|\n{fields}\n")
+        texts.append(
+            f"## {config}\n\n{emotiontalk.CONFIGS[config].description} {counts}.\n\n"
+            f"| field | what it holds |\n|---|---|\n{fields}\n"
+        )
     text = CARD.format(
         yaml=yaml.safe_dump({"configs": configs, "dataset_info": infos}, allow_unicode=True, sort_keys=False),
         repo=emotiontalk.REPO_ID,

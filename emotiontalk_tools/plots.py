@@ -15,22 +15,29 @@ COLOURS = dict(zip(SPLITS, ("#0072b2", "#e69f00", "#009e73")))  # Okabe and Ito:
 TEXT = "#010203"  # stands for the page's own colour, in light and dark
 STYLE = {
     "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif", "text.color": TEXT, "axes.labelcolor": TEXT,
-    "axes.edgecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.edgecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT,
+    "axes.spines.top": False, "axes.spines.right": False,
 }  # fmt: skip
 
 
 def charts(table, numbers) -> dict:
     """Name -> SVG text. table: as `report.Release`; numbers: as `report.numbers`."""
     splits = list(numbers["splits"])
-    drawn = {f"classes-{name}": _bars(numbers["classes"][name], EMOTIONS, f"Labels of the {name} pass") for name in PASSES}
+    drawn = {
+        f"classes-{name}": _bars(numbers["classes"][name], EMOTIONS, f"Labels of the {name} pass") for name in PASSES
+    }
     by_split = {split: table[table["split"] == split] for split in splits}
-    drawn["score"] = _histogram({s: p["score"] for s, p in by_split.items()}, numpy.arange(-2.1, 2.2, 0.2), "Sentiment score")
+    drawn["score"] = _histogram(
+        {s: p["score"] for s, p in by_split.items()}, numpy.arange(-2.1, 2.2, 0.2), "Sentiment score"
+    )
     seconds = {s: p["seconds"].dropna() for s, p in by_split.items()}
     longest = max((values.max() for values in seconds.values() if len(values)), default=1)
     drawn["seconds"] = _histogram(seconds, numpy.linspace(0, longest, 31), "Length of an utterance, seconds")
     sizes = {s: p.groupby("dialogue").size() for s, p in by_split.items()}
     most = max(values.max() for values in sizes.values())
-    drawn["dialogues"] = _histogram(sizes, numpy.linspace(0.5, most + 0.5, min(most, 30) + 1), "Utterances of a dialogue", "share of dialogues")
+    drawn["dialogues"] = _histogram(
+        sizes, numpy.linspace(0.5, most + 0.5, min(most, 30) + 1), "Utterances of a dialogue", "share of dialogues"
+    )
     return drawn
 
 
@@ -39,7 +46,9 @@ def _svg(label, draw) -> str:
         figure = Figure(figsize=(4.6, 3), layout="constrained")
         draw(figure.subplots())
         out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :].replace(TEXT, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
@@ -55,7 +64,13 @@ def _bars(counts, names, label):
         width = 0.8 / len(counts)
         for n, (split, values) in enumerate(counts.items()):
             shares = numpy.array(values) / max(sum(values), 1)
-            axes.bar(numpy.arange(len(names)) + (n - (len(counts) - 1) / 2) * width, shares, width, label=split, color=COLOURS[split])
+            axes.bar(
+                numpy.arange(len(names)) + (n - (len(counts) - 1) / 2) * width,
+                shares,
+                width,
+                label=split,
+                color=COLOURS[split],
+            )
         axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
         axes.set_ylabel("share of the split")
         axes.legend(frameon=False)

@@ -1,7 +1,8 @@
-"""`emotiontalk probe`: features of an upstream, averaged over time, and one linear layer: how much of the label they hold.
+"""`emotiontalk probe`: how much of the label do the features of an upstream hold? Their mean, and one linear layer.
 
 The protocol of SUPERB and EmoBox on the official splits: the layer is trained on train, its regularisation chosen on
-validation by cross-entropy, the result given on test, for several seeds. WAR is accuracy, UAR the mean recall of the classes.
+validation by cross-entropy, the result given on test, for several seeds. WAR is accuracy, UAR the mean recall of the
+classes.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ OPTIMISER = {"solver": "saga", "tol": 1e-3}
 class Result:
     """What a probe found; `to_dict` has all that is needed to run it again. Rates are fractions, 0…1.
 
-    validation: alpha -> mean cross-entropy on validation; war, uar: one for each seed; recalls, confusion: of the first seed (rows are labels, columns predictions).
+    validation: alpha -> mean cross-entropy on validation; war, uar: one for each seed; recalls, confusion: of the first
+    seed (rows are labels, columns predictions).
     """
 
     settings: dict
@@ -66,12 +68,23 @@ class Result:
         uar_error = math.sqrt(sum(uar * (1 - uar) / n for n in classes)) / len(classes)
         return statistics.fmean(self.war) < war + 2 * war_error and statistics.fmean(self.uar) < uar + 2 * uar_error
 
-    def to_dict(self):
-        return {**dataclasses.asdict(self), "mean": {"war": statistics.fmean(self.war), "uar": statistics.fmean(self.uar)},
-                "at_floor": self.at_floor}  # fmt: skip
+    def to_dict(self) -> dict:
+        """All of it, JSON-ready."""
+        means = {"war": statistics.fmean(self.war), "uar": statistics.fmean(self.uar)}
+        return {**dataclasses.asdict(self), "mean": means, "at_floor": self.at_floor}
 
 
-def probe(upstream, config="multimodal", label_set="all", seeds=5, data_dir=None, cache_dir=None, token=None, layer=-1, device=None) -> Result:
+def probe(
+    upstream,
+    config="multimodal",
+    label_set="all",
+    seeds=5,
+    data_dir=None,
+    cache_dir=None,
+    token=None,
+    layer=-1,
+    device=None,
+) -> Result:
     """Run the protocol. Raises `CommandError` for what does not go together, and the errors of `load_dataset`."""
     if config not in CONFIGS:
         raise CommandError(f"config {config!r}: choose from {', '.join(CONFIGS)}.")
@@ -81,19 +94,33 @@ def probe(upstream, config="multimodal", label_set="all", seeds=5, data_dir=None
         raise CommandError("at least one seed is needed.")
     extractor = features.open_upstream(upstream, layer=layer, device=device)
     if extractor.modality == "audio" and not emotiontalk.CONFIGS[config].media:
-        raise CommandError(f"{upstream} needs sound, which the config {config!r} does not have: choose audio or multimodal.")
+        raise CommandError(
+            f"{upstream} needs sound, which the config {config!r} does not have: choose audio or multimodal."
+        )
     builder, splits = source.open_release(config, data_dir, cache_dir, token)
     lacking = [split for split in emotiontalk.SPLITS if split not in splits]
     if lacking:
-        raise CommandError(f"the release at hand has no utterances of {', '.join(lacking)}: a probe needs all three splits.")
+        raise CommandError(
+            f"the release at hand has no utterances of {', '.join(lacking)}: a probe needs all three splits."
+        )
     names = list(emotiontalk.FOUR if label_set == "four" else emotiontalk.EMOTIONS)
     x, y = features.extract(extractor, builder, splits, cache_dir, len(names))
     settings = {
-        "upstream": upstream, **extractor.settings(), "config": config, "label_set": label_set, "seeds": list(range(seeds)),
-        "epochs": EPOCHS, **OPTIMISER, "data_dir": emotiontalk.shown(data_dir or emotiontalk.DEFAULT_SOURCE), "archives": archives(next(iter(splits.values()))["paths"]),
-        "loader": str(emotiontalk.EmotionTalk.VERSION), "revision": emotiontalk.REVISION, "versions": versions(extractor),
-        "command": _without_secrets(sys.argv[1:]), "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-    }  # fmt: skip
+        "upstream": upstream,
+        **extractor.settings(),
+        "config": config,
+        "label_set": label_set,
+        "seeds": list(range(seeds)),
+        "epochs": EPOCHS,
+        **OPTIMISER,
+        "data_dir": emotiontalk.shown(data_dir or emotiontalk.DEFAULT_SOURCE),
+        "archives": archives(next(iter(splits.values()))["release"]),
+        "loader": str(emotiontalk.EmotionTalk.VERSION),
+        "revision": emotiontalk.REVISION,
+        "versions": versions(extractor),
+        "command": _without_secrets(sys.argv[1:]),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
     return evaluate(x, y, names, settings, range(seeds))
 
 
@@ -103,16 +130,21 @@ def evaluate(x, y, names, settings, seeds) -> Result:
     alphas = ALPHAS["sparse" if sparse else "dense"]
     jobs = [(alpha, seed) for alpha in alphas for seed in seeds]
     # threads: scikit-learn lets go of the interpreter while it fits
-    fitted = joblib.Parallel(n_jobs=-1, prefer="threads")(joblib.delayed(_fit)(x["train"], y["train"], sparse, *job) for job in jobs)
+    fitted = joblib.Parallel(n_jobs=-1, prefer="threads")(
+        joblib.delayed(_fit)(x["train"], y["train"], sparse, *job) for job in jobs
+    )
     models = dict(zip(jobs, fitted))
     accuracy = sklearn.metrics.accuracy_score
     validation = {
-        alpha: statistics.fmean(_cross_entropy(models[alpha, seed], x["validation"], y["validation"]) for seed in seeds) for alpha in alphas
+        alpha: statistics.fmean(_cross_entropy(models[alpha, seed], x["validation"], y["validation"]) for seed in seeds)
+        for alpha in alphas
     }
     alpha = min(alphas, key=validation.get)
     predictions = [models[alpha, seed].predict(x["test"]) for seed in seeds]
     there = sorted(set(y["test"]))  # the classes whose recall can be known
-    recalls = [sklearn.metrics.recall_score(y["test"], p, labels=there, average=None, zero_division=0) for p in predictions]
+    recalls = [
+        sklearn.metrics.recall_score(y["test"], p, labels=there, average=None, zero_division=0) for p in predictions
+    ]
     most_frequent = statistics.mode(y["train"].tolist())
     return Result(
         settings=settings,
@@ -124,13 +156,19 @@ def evaluate(x, y, names, settings, seeds) -> Result:
         uar=[float(r.mean()) for r in recalls],
         recalls={names[label]: float(recall) for label, recall in zip(there, recalls[0])},
         confusion=sklearn.metrics.confusion_matrix(y["test"], predictions[0], labels=range(len(names))).tolist(),
-        floor={"emotion": names[most_frequent], "war": float((y["test"] == most_frequent).mean()), "uar": 1 / len(there)},
+        floor={
+            "emotion": names[most_frequent],
+            "war": float((y["test"] == most_frequent).mean()),
+            "uar": 1 / len(there),
+        },
     )
 
 
 def _fit(x, y, sparse, alpha, seed):
-    """One fully connected layer with softmax and cross-entropy, L2 penalty `alpha`; the order of the updates is the seed's."""
-    layer = sklearn.linear_model.LogisticRegression(C=1 / (alpha * x.shape[0]), max_iter=EPOCHS, random_state=seed, **OPTIMISER)
+    """One fully connected layer, softmax, cross-entropy, L2 penalty `alpha`; the seed orders the updates."""
+    layer = sklearn.linear_model.LogisticRegression(
+        C=1 / (alpha * x.shape[0]), max_iter=EPOCHS, random_state=seed, **OPTIMISER
+    )
     scale = [] if sparse else [sklearn.preprocessing.StandardScaler()]
     with warnings.catch_warnings():  # what has not converged by then is taken as it is
         warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
@@ -148,19 +186,21 @@ def _without_secrets(arguments) -> list:
     """The words of a command line, with no token and no password."""
     words = [emotiontalk.shown(word) for word in arguments]
     return [
-        "…" if before == "--token" else re.sub(r"^(--token=).*", r"\1…", word) for before, word in zip(["", *words], words)
+        "…" if before == "--token" else re.sub(r"^(--token=).*", r"\1…", word)
+        for before, word in zip(["", *words], words)
     ]
 
 
-def archives(paths: dict) -> dict:
+def archives(release: emotiontalk.Release) -> dict:
     """Of each archive that was read where it was and, on disk, its bytes."""
     return {
-        name: [[p, Path(p).stat().st_size] for p in found] if isinstance(found, tuple) else emotiontalk.shown(found)
-        for name, found in paths.items()
+        name: [[path, Path(path).stat().st_size] for path in place.paths] or emotiontalk.shown(place.address)
+        for name, place in release.places.items()
     }
 
 
 def versions(extractor) -> dict:
+    """The versions of Python and of the libraries that the result depends on."""
     import datasets
 
     modules = [numpy, sklearn, datasets, *extractor.modules()]
@@ -171,7 +211,7 @@ FILES = ("result.json", "confusion.png")
 
 
 def write(out: Path, result: Result):
-    """Write result.json and the confusion matrix, confusion.png, to a folder. Raises `CommandError` where others are."""
+    """Write result.json and the confusion matrix, confusion.png. Raises `CommandError` where others are."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -189,7 +229,8 @@ def write(out: Path, result: Result):
         text.set_text(f"{share:.2f}\n{count:,}")
     s = result.settings
     axes.set_title(
-        f"{s['upstream']}, {s['config']} label, {s['label_set']}: shares of each class and utterances, seed {s['seeds'][0]}\n"
+        f"{s['upstream']}, {s['config']} label, {s['label_set']}: shares of each class and utterances, "
+        f"seed {s['seeds'][0]}\n"
         f"WAR {100 * result.war[0]:.2f} %, UAR {100 * result.uar[0]:.2f} %",
         fontsize=10,
     )
@@ -208,11 +249,16 @@ def summary(result: Result) -> str:
     s = result.settings
     lines = [
         f"{s['upstream']}, label of the {s['config']} pass, {s['label_set']}: train {result.sizes['train']:,}, "
-        f"validation {result.sizes['validation']:,}, test {result.sizes['test']:,} utterances, {len(s['seeds'])} seed{'s' * (len(s['seeds']) > 1)}",
-        f"  WAR    {rate(result.war)} %    UAR    {rate(result.uar)} %    (alpha {result.alpha:g}, chosen on validation)",
-        f"  floor  {100 * result.floor['war']:.2f} %           {100 * result.floor['uar']:.2f} %    (always {result.floor['emotion']})",
+        f"validation {result.sizes['validation']:,}, test {result.sizes['test']:,} utterances, "
+        f"{len(s['seeds'])} seed{'s' * (len(s['seeds']) > 1)}",
+        f"  WAR    {rate(result.war)} %    UAR    {rate(result.uar)} %    "
+        f"(alpha {result.alpha:g}, chosen on validation)",
+        f"  floor  {100 * result.floor['war']:.2f} %           {100 * result.floor['uar']:.2f} %    "
+        f"(always {result.floor['emotion']})",
         "  recall " + ", ".join(f"{name} {100 * recall:.1f}" for name, recall in result.recalls.items()),
     ]
     if result.at_floor:
-        lines.append("  WAR is at the majority-class floor, and UAR at chance: these features say nothing of the label.")
+        lines.append(
+            "  WAR is at the majority-class floor, and UAR at chance: these features say nothing of the label."
+        )
     return "\n".join(lines)

@@ -47,7 +47,7 @@ def dialogues() -> dict:
 
 
 def write(labels: Path, path: Path):
-    """Make the file from a table with the columns id, emotion_text, …, sentiment_score and transcription (CSV, also gzip)."""
+    """Make the file from a table (CSV, also gzip): id, emotion_text, …, sentiment_score, transcription."""
     opener = gzip.open if labels.suffix == ".gz" else open
     with opener(labels, "rt", encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["id"])
@@ -55,13 +55,21 @@ def write(labels: Path, path: Path):
     for row in rows:
         by_dialogue[row["id"][:9]].append(row)
     made = {}
-    for dialogue, own in by_dialogue.items():
+    for dialogue, utterances in by_dialogue.items():
         digests = [
             digest_labels(
-                (row["id"], emotion_id(row[f"emotion_{name}"]), float(row["sentiment_score"]) if name == "multimodal" else None) for row in own
+                (
+                    row["id"],
+                    emotion_id(row[f"emotion_{name}"]),
+                    float(row["sentiment_score"]) if name == "multimodal" else None,
+                )
+                for row in utterances
             )
             for name in PASSES
         ]
-        made[dialogue] = [len(own), "".join(digests) + digest_texts((row["id"], row["transcription"]) for row in own)]
-    lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(told)}" for dialogue, told in made.items())
+        made[dialogue] = [
+            len(utterances),
+            "".join(digests) + digest_texts((row["id"], row["transcription"]) for row in utterances),
+        ]
+    lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(facts)}" for dialogue, facts in made.items())
     write_file(path, f"{{\n{lines}\n}}\n".encode(), lambda data: data.startswith(b'{\n"G00'))

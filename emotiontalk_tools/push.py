@@ -1,8 +1,8 @@
 """`emotiontalk push REPO`: the loader, or an export of the release, to a dataset repository of the Hub.
 
-    --as script      NAME.py, its card and dataset_infos.json, dummy_data/: no media, nothing gated
-    --as parquet     an export of `emotiontalk parquet`: the gated media, so private unless it is asked otherwise
-    --pr             the export as a pull request to somebody else's gated repository, whose files and card's text stay
+--as script      NAME.py, its card and dataset_infos.json, dummy_data/: no media, nothing gated
+--as parquet     an export of `emotiontalk parquet`: the gated media, so private unless it is asked otherwise
+--pr             the export as a pull request to somebody else's gated repository, whose files and card's text stay
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from . import dummy, parquet
 from .errors import CommandError
 from .project import checkout
 
-SHARD = re.compile(rf"({'|'.join(emotiontalk.CONFIGS)})/({'|'.join(emotiontalk.SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet")
+SHARD = re.compile(
+    rf"({'|'.join(emotiontalk.CONFIGS)})/({'|'.join(emotiontalk.SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet"
+)
 
 TERMS = f"""\
 EmotionTalk is licensed under {emotiontalk.LICENSE}: no commercial use, share alike, name the authors.
@@ -45,7 +47,9 @@ def script_files(repo: str) -> dict:
     Raises `CommandError` for a name that it cannot run.
     """
     if "." in repo:
-        raise CommandError(f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's.")
+        raise CommandError(
+            f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's."
+        )
     project = checkout("`push` of the script, with its card,")
     card = (project / "README.md").read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
     files = {f"{repo.split('/')[1]}.py": (project / "emotiontalk.py").read_bytes(), "README.md": card.encode()}
@@ -63,8 +67,8 @@ def export_files(export: Path, configs=()) -> dict:
     there = {name.split("/")[0] for name in files if "/" in name}
     if configs and there != set(configs):
         raise CommandError(
-            f"{export} holds {', '.join(sorted(there))}: an export is pushed as a whole. Export {', '.join(configs)} to a folder "
-            "of its own (--export), or leave --config away."
+            f"{export} holds {', '.join(sorted(there))}: an export is pushed as a whole. Export {', '.join(configs)} "
+            "to another folder (--export), or leave --config away."
         )
     return files
 
@@ -78,7 +82,9 @@ def expected_files(configs) -> list[str]:
 def plan(repo: str, kind: str, files: dict, private: bool | None) -> str:
     """What would be sent where, as text: each file with its size in bytes, and the terms of the licence."""
     lines = [f"{_size(content):>15}  {name}" for name, content in files.items()]
-    visibility = {True: "private, or refused", False: "public where it is not there yet", None: "gated, or refused"}[private]
+    visibility = {True: "private, or refused", False: "public where it is not there yet", None: "gated, or refused"}[
+        private
+    ]
     return "\n".join([f"To the dataset repository {repo} ({visibility}), as {kind}:", *lines, "", TERMS])
 
 
@@ -114,7 +120,9 @@ def push(repo: str, kind: str, files: dict, private: bool, token: str | None = N
         # shards of an earlier export that this one has not would be loaded along with it
         stale = sorted(name for name in _names(present) - set(files) if SHARD.fullmatch(name))
         message = f"EmotionTalk as {kind}, version {emotiontalk.EmotionTalk.VERSION} of the loader"
-        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, commit_message=message, delete_patterns=stale or None)
+        api.upload_folder(
+            repo_id=repo, repo_type="dataset", folder_path=folder, commit_message=message, delete_patterns=stale or None
+        )
     return f"{api.endpoint}/datasets/{repo}", stale
 
 
@@ -122,35 +130,49 @@ FOLDER = "parquet"  # of somebody else's repository: where the shards go
 
 
 def pull_request(repo: str, export: Path, token: str | None = None) -> tuple[dict, str, str]:
-    """What a pull request would change: ({path in the repository: content, or its `Path`}, the diff of the card, the commit that it
-    is made for).
+    """What a pull request would change.
 
-    The shards go to a folder; `configs` and `dataset_info` of the export are merged into the card's YAML. Raises `CommandError`
-    where the repository is not there, not gated, or has configs of these names.
+    Returns ({path in the repository: content, or its `Path`}, the diff of the card, the commit that it is made for).
+    The shards go to a folder; `configs` and `dataset_info` of the export are merged into the card's YAML.
+    Raises `CommandError` where the repository is not there, not gated, or has configs of these names.
     """
     api = huggingface_hub.HfApi(token=token)
     present = _info(api, repo)
     if present is None:
         raise CommandError(f"{repo}: no such dataset repository, or no access to it. --pr is for one that is there.")
     if not (present.gated or present.private):
-        raise CommandError(f"{repo} is not gated: sound and video of EmotionTalk must not go there. Ask its owner to gate it first.")
+        raise CommandError(
+            f"{repo} is not gated: sound and video of EmotionTalk must not go there. Ask its owner to gate it first."
+        )
     script = f"{repo.split('/')[1]}.py"
     if script in _names(present):
-        raise CommandError(f"{repo} holds {script}, for which datasets 4 refuses a repository: Parquet beside it would not load.")
-    foreign = sorted(name for name in _names(present) if name.startswith(f"{FOLDER}/") and not SHARD.fullmatch(name[len(FOLDER) + 1 :]))
+        raise CommandError(
+            f"{repo} holds {script}, for which datasets 4 refuses a repository: Parquet beside it would not load."
+        )
+    foreign = sorted(
+        name
+        for name in _names(present)
+        if name.startswith(f"{FOLDER}/") and not SHARD.fullmatch(name[len(FOLDER) + 1 :])
+    )
     if foreign:
-        raise CommandError(f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go.")
+        raise CommandError(
+            f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go."
+        )
     files = {f"{FOLDER}/{name}": path for name, path in export_files(export).items() if name != "README.md"}
     before = ""
     if "README.md" in _names(present):
-        before = Path(api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)).read_text(encoding="utf-8")
+        before = Path(api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)).read_text(
+            encoding="utf-8"
+        )
     after = merged_card(before, (export / "README.md").read_text(encoding="utf-8"), repo)
-    diff = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "README.md", "README.md with the export"))
+    diff = "".join(
+        difflib.unified_diff(before.splitlines(True), after.splitlines(True), "README.md", "README.md with the export")
+    )
     return {**files, "README.md": after.encode()}, diff, present.sha
 
 
 def merged_card(card: str, export: str, repo: str) -> str:
-    """A card with the `configs` and `dataset_info` of an export's card merged into its YAML; its text and other keys stay."""
+    """A card with the `configs` and `dataset_info` of an export's merged into its YAML; the rest of it stays."""
     try:
         mine, theirs = (huggingface_hub.DatasetCard(text).data.to_dict() for text in (export, card or "---\n{}\n---\n"))
     except ValueError as error:
@@ -161,18 +183,29 @@ def merged_card(card: str, export: str, repo: str) -> str:
     there = theirs.get("configs") or []
     for config in there:
         paths = str(config.get("data_files"))
-        if config["config_name"] in [c["config_name"] for c in mine["configs"]] and f"{FOLDER}/{config['config_name']}/" not in paths:
-            raise CommandError(f"{repo}: its card has a config {config['config_name']} of its own ({paths}). Ask its owner.")
+        if (
+            config["config_name"] in [c["config_name"] for c in mine["configs"]]
+            and f"{FOLDER}/{config['config_name']}/" not in paths
+        ):
+            raise CommandError(
+                f"{repo}: its card has a config {config['config_name']} of its own ({paths}). Ask its owner."
+            )
     others = [config for config in there if config["config_name"] not in [c["config_name"] for c in mine["configs"]]]
     foreign = [c["config_name"] for c in others if not re.search(r"\.parquet\b", str(c.get("data_files")))]
     if foreign:  # `datasets` reads all configs of a repository with one reader
-        raise CommandError(f"{repo}: its config {foreign[0]} is no Parquet, and `datasets` would not read both. Ask its owner.")
+        raise CommandError(
+            f"{repo}: its config {foreign[0]} is no Parquet, and `datasets` would not read both. Ask its owner."
+        )
     if any(config.get("default") for config in others):
         for config in mine["configs"]:
             config.pop("default", None)
     names = {config["config_name"] for config in mine["configs"]}
     infos = theirs.get("dataset_info") or []
-    infos = [info for info in (infos if isinstance(infos, list) else [infos]) if info.get("config_name", "default") not in names]
+    infos = [
+        info
+        for info in (infos if isinstance(infos, list) else [infos])
+        if info.get("config_name", "default") not in names
+    ]
     merged = huggingface_hub.DatasetCard(card or "---\n{}\n---\n")
     merged.data.configs, merged.data.dataset_info = [*others, *mine["configs"]], [*infos, *mine.get("dataset_info", [])]
     return str(merged)
@@ -181,11 +214,14 @@ def merged_card(card: str, export: str, repo: str) -> str:
 def send_pull_request(repo: str, files: dict, parent: str, token: str | None = None) -> str:
     """Open a pull request with these files; its address."""
     api = huggingface_hub.HfApi(token=token)
-    operations = [huggingface_hub.CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()]
+    operations = [
+        huggingface_hub.CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()
+    ]
     commit = api.create_commit(
         repo, operations, repo_type="dataset", create_pr=True, parent_commit=parent,
         commit_message="The release as Parquet: load_dataset works as it is",
-        commit_description=f"Written by the EmotionTalk loader {emotiontalk.__version__}. Nothing else is changed but the YAML of the card.",
+        commit_description=f"Written by the EmotionTalk loader {emotiontalk.__version__}. Of what was there, only the "
+        "YAML of the card is changed.",
     )  # fmt: skip
     return commit.pr_url
 
@@ -207,7 +243,11 @@ def _check_kind(repo, info, kind, files):
     if kind == "script" and any(name.endswith(".parquet") for name in names):
         raise CommandError(f"{repo} holds Parquet files, which the script would hide. Take another repository for it.")
     if kind == "parquet" and script in names:
-        raise CommandError(f"{repo} holds {script}, for which datasets 4 refuses a repository. Take another one for Parquet.")
+        raise CommandError(
+            f"{repo} holds {script}, for which datasets 4 refuses a repository. Take another one for Parquet."
+        )
     others = sorted(name for name in names - {".gitattributes", *files} if not SHARD.fullmatch(name))
     if others and not (kind == "script" and script in names):
-        raise CommandError(f"{repo} holds {', '.join(others[:3])}, which is not EmotionTalk's. Take another repository for it.")
+        raise CommandError(
+            f"{repo} holds {', '.join(others[:3])}, which is not EmotionTalk's. Take another repository for it."
+        )

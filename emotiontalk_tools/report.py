@@ -37,7 +37,7 @@ PLAYED = Conversion(16_000, 1, "flac")  # small, and every browser plays it
 
 @dataclasses.dataclass
 class Release:
-    """What was read: `table`, a row for each utterance; `votes`, pass -> (utterances with five votes, 7) counts; `clips`."""
+    """What was read: `table`, an utterance a row; `votes`, pass -> (utterances with five votes, 7) counts; `clips`."""
 
     table: pandas.DataFrame
     votes: dict
@@ -45,8 +45,9 @@ class Release:
 
 
 def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Release:
-    """Read a release once. clips: how many utterances to listen to for each split and emotion, over groups and speakers.
+    """Read a release once.
 
+    clips: how many utterances to listen to for each split and emotion, over groups and speakers.
     The table's columns: id, split, group, dialogue, speaker, seconds (NaN where the sound has no readable header),
     score (−2…2), sentiment (0…4) and the label 0…6 of each pass. Raises the errors of `load_dataset`.
     """
@@ -54,14 +55,23 @@ def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Release:
     rows, votes = [], {name: [] for name in PASSES}
     candidates = {}  # (split, emotion) -> {(group, speaker): clip}
     for split, kwargs in splits.items():
-        for utterance in tqdm(source.utterances(builder, kwargs), total=source.count(kwargs), unit=" utterances", desc=split):
+        found = builder.utterances(**kwargs)
+        for utterance, _ in tqdm(found, total=source.count(kwargs), unit=" utterances", desc=split):
             labels = {name: utterance.emotion(name) for name in PASSES}
             score = utterance.score()
-            rows.append({
-                "id": utterance.id, "split": split, "group": utterance.group, "dialogue": utterance.dialogue,
-                "speaker": utterance.speaker_id, "seconds": utterance.seconds, "score": score,
-                "sentiment": emotiontalk.sentiment_id(score), **labels,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "id": utterance.id,
+                    "split": split,
+                    "group": utterance.group,
+                    "dialogue": utterance.dialogue,
+                    "speaker": utterance.speaker_id,
+                    "seconds": utterance.seconds,
+                    "score": score,
+                    "sentiment": emotiontalk.sentiment_id(score),
+                    **labels,
+                }
+            )
             for name in PASSES:
                 given = [vote["emotion"] for vote in utterance.votes(name)]
                 if None not in given:
@@ -75,7 +85,7 @@ def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Release:
 
 
 def _spread_out(candidates, clips: int) -> list:
-    """Of the candidates of each split and emotion some, so that the groups and speakers heard least so far come first."""
+    """Of the candidates of each split and emotion some: the groups and speakers heard least so far come first."""
     used, chosen = collections.Counter(), []
     for _, by_voice in sorted(candidates.items()):
         left = dict(by_voice)
@@ -95,13 +105,19 @@ def _clip(utterance, split, labels, score) -> dict:
     votes = utterance.votes("multimodal")
     captions = utterance.captions()
     return {
-        "id": utterance.id, "split": split, "emotion": EMOTIONS[labels["multimodal"]], "sound": sound,
-        "transcription": utterance.transcription(), "score": score,
+        "id": utterance.id,
+        "split": split,
+        "emotion": EMOTIONS[labels["multimodal"]],
+        "sound": sound,
+        "transcription": utterance.transcription(),
+        "score": score,
         "labels": {name: EMOTIONS[label] for name, label in labels.items()},
-        "votes": [(v["annotator"], "?" if v["emotion"] is None else EMOTIONS[v["emotion"]], v["confidence"]) for v in votes],
+        "votes": [
+            (v["annotator"], "?" if v["emotion"] is None else EMOTIONS[v["emotion"]], v["confidence"]) for v in votes
+        ],
         "captions": [(name, captions[name]) for name in ("speaker", "style", "emotion") if captions[name]]
         + [("overall", text) for text in captions["overall"] if text],
-    }  # fmt: skip
+    }
 
 
 def numbers(release: Release) -> dict:
@@ -116,22 +132,32 @@ def numbers(release: Release) -> dict:
         "speakers": int(table["speaker"].nunique()),
         "splits": {split: len(part) for split, part in parts.items()},
         "classes": {
-            name: {split: [int((part[name] == label).sum()) for label in range(len(EMOTIONS))] for split, part in parts.items()}
+            name: {
+                split: [int((part[name] == label).sum()) for label in range(len(EMOTIONS))]
+                for split, part in parts.items()
+            }
             for name in PASSES
         },
-        "sentiment": {split: [int((part["sentiment"] == label).sum()) for label in range(len(SENTIMENTS))] for split, part in parts.items()},
+        "sentiment": {
+            split: [int((part["sentiment"] == label).sum()) for label in range(len(SENTIMENTS))]
+            for split, part in parts.items()
+        },
         "seconds": {split: _spread(part["seconds"].dropna()) for split, part in parts.items()},
         "agreement": [_agreement(table, first, second) for first, second in itertools.combinations(PASSES, 2)],
         "kappa": {
-            name: {"utterances": len(votes), "kappa": _kappa(votes), "paper": PAPER_KAPPA[name]} for name, votes in release.votes.items()
+            name: {"utterances": len(votes), "kappa": _kappa(votes), "paper": PAPER_KAPPA[name]}
+            for name, votes in release.votes.items()
         },
         "speakers_by_split": {
-            speaker: {split: int(((part["speaker"] == speaker)).sum()) for split, part in parts.items()}
+            speaker: {split: int((part["speaker"] == speaker).sum()) for split, part in parts.items()}
             for speaker in sorted(table["speaker"].unique())
         },
-        "seconds_by_emotion": {name: _spread(table["seconds"][table["multimodal"] == n].dropna()) for n, name in enumerate(EMOTIONS)},
+        "seconds_by_emotion": {
+            name: _spread(table["seconds"][table["multimodal"] == n].dropna()) for n, name in enumerate(EMOTIONS)
+        },
         "emotions_by_speaker": {
-            speaker: [int((part["multimodal"] == n).sum()) for n in range(len(EMOTIONS))] for speaker, part in table.groupby("speaker")
+            speaker: [int((part["multimodal"] == n).sum()) for n in range(len(EMOTIONS))]
+            for speaker, part in table.groupby("speaker")
         },
         "utterances_by_dialogue": {split: _spread(part.groupby("dialogue").size()) for split, part in parts.items()},
     }
@@ -175,23 +201,42 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
     counted = numbers(release)
     whole = counted["utterances"] == sum(emotiontalk.GROUPS.values())
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+    )
     page = environment.get_template("report.html").render(
-        numbers=counted, as_json=json.dumps(counted, allow_nan=False).replace("<", "\\u003c"), clips=release.clips, emotions=EMOTIONS,
-        sentiments=SENTIMENTS, annotators=ANNOTATORS, passes=list(PASSES), charts=plots.charts(release.table, counted),
-        source=_origin(data_dir), date=datetime.date.today().isoformat(),
-        paper_hours=PAPER_HOURS if whole else None, version=str(emotiontalk.EmotionTalk.VERSION), license=emotiontalk.LICENSE,
-        homepage=emotiontalk.HOMEPAGE, shared=[s for s, n in counted["speakers_by_split"].items() if n.get("validation") and n.get("test")],
-    )  # fmt: skip
+        numbers=counted,
+        as_json=json.dumps(counted, allow_nan=False).replace("<", "\\u003c"),
+        clips=release.clips,
+        emotions=EMOTIONS,
+        sentiments=SENTIMENTS,
+        annotators=ANNOTATORS,
+        passes=list(PASSES),
+        charts=plots.charts(release.table, counted),
+        source=_origin(data_dir),
+        date=datetime.date.today().isoformat(),
+        paper_hours=PAPER_HOURS if whole else None,
+        version=str(emotiontalk.EmotionTalk.VERSION),
+        license=emotiontalk.LICENSE,
+        homepage=emotiontalk.HOMEPAGE,
+        shared=[s for s, n in counted["speakers_by_split"].items() if n.get("validation") and n.get("test")],
+    )
     write_file(out, page.encode("utf-8", "backslashreplace"), _is_report)
     return counted
 
 
 def _origin(data_dir) -> str:
     """Where a release was read, without the path of a folder of the reader's own."""
-    return emotiontalk.shown(data_dir) if emotiontalk.is_remote(data_dir) else "a local folder" if data_dir else emotiontalk.DEFAULT_SOURCE
+    return (
+        emotiontalk.shown(data_dir)
+        if emotiontalk.is_remote(data_dir)
+        else "a local folder"
+        if data_dir
+        else emotiontalk.DEFAULT_SOURCE
+    )
 
 
 def _is_report(data: bytes) -> bool:

@@ -27,4 +27,6 @@ def decoded(sound: bytes, rate: int | None = None, channels: int | None = None):
 
 def undecodable(name: str, error: Exception) -> CommandError:
     """The error for a sound that no library reads."""
-    return CommandError(f"{name}: its sound cannot be decoded ({error}). `emotiontalk verify` names what is wrong with a copy.")
+    return CommandError(
+        f"{name}: its sound cannot be decoded ({error}). `emotiontalk verify` names what is wrong with a copy."
+    )

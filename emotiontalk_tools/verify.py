@@ -1,4 +1,4 @@
-"""`emotiontalk verify`: a release compared with what is published, in one pass over each archive; `quick`, by its first bytes.
+"""`emotiontalk verify`: a release compared with what is published, in one pass over each archive or by its beginning.
 
 Headers, annotations and the first bytes of sounds and clips are read, nothing is decoded; memory does not grow with the
 archives. A local archive is read by position, so that a pass over the sound moves little of it; with `pinned=True`, and
@@ -21,7 +21,8 @@ import emotiontalk
 from emotiontalk import EMOTIONS, GROUPS, PASSES, BadUtteranceError, EmotionTalkError, Utterance, brief, number
 
 from . import published
-from .passing import Passing, PassingTar, read_into_of
+from .forward import ForwardFile, ForwardTar
+from .source import find_place
 
 # What is checked, in the order of the table. A check of the content looks at what people typed, not at the copy of it.
 CHECKS = {
@@ -62,7 +63,7 @@ MALFORMED = re.compile(rf"[\[\]【】［］]|{emotiontalk.MARKS.pattern}", re.IG
 
 @dataclasses.dataclass
 class Finding:
-    """Something that is not as published: which check, how bad (one of `STATES`), the archive, the member or id, what."""
+    """What is not as published: which check, how bad (one of `STATES`), the archive, the member or id, what."""
 
     check: str
     state: str
@@ -83,11 +84,13 @@ class Audit:
         self.overruled = 0  # labels that their votes do not give, by the authors' decision
 
     def add(self, check, archive, where, what, state="wrong"):
+        """Add a finding."""
         # names and texts may hold what no terminal or file in UTF-8 takes
         where, what = (text.encode("utf-8", "backslashreplace").decode() for text in (where, what))
         self.findings.append(Finding(check, state, archive, where, what))
 
     def of(self, check):
+        """The findings of a check."""
         return [finding for finding in self.findings if finding.check == check]
 
     def state(self, check):
@@ -97,6 +100,7 @@ class Audit:
 
     @property
     def ok(self):
+        """Whether nothing is wrong."""
         return not any(finding.state == "wrong" for finding in self.findings)
 
     @property
@@ -111,7 +115,13 @@ class Audit:
              "findings": [dataclasses.asdict(finding) for finding in self.of(check)]}
             for check, title in CHECKS.items()
         ]  # fmt: skip
-        return {"ok": self.ok, "looked": self.looked, "overruled": self.overruled, "archives": self.archives, "checks": checks}
+        return {
+            "ok": self.ok,
+            "looked": self.looked,
+            "overruled": self.overruled,
+            "archives": self.archives,
+            "checks": checks,
+        }
 
 
 def verify(data_dir=None, token=None, pinned=False) -> Audit:
@@ -130,7 +140,9 @@ def verify(data_dir=None, token=None, pinned=False) -> Audit:
     _compare_archives(audit, ids)
     _compare_published(audit)
     _compare_lengths(audit)
-    pinned_ones = [name for name, found in audit.archives.items() if found.get("sha256") == emotiontalk.ARCHIVES[name][1]]
+    pinned_ones = [
+        name for name, found in audit.archives.items() if found.get("sha256") == emotiontalk.ARCHIVES[name][1]
+    ]
     for finding in audit.findings:
         if finding.state == "wrong" and finding.check in CONTENT and finding.archive in pinned_ones:
             finding.state = "warning"
@@ -139,18 +151,24 @@ def verify(data_dir=None, token=None, pinned=False) -> Audit:
 
 def _audit_archive(audit, archive, source, token, pinned):
     """One pass over an archive. Returns {suffix: ids} of what it holds."""
-    sources, size, finish = _sources(archive, source, token, pinned)
-    told = audit.archives[archive] = {"paths": [path for path, _ in sources], "bytes": size, "pinned_bytes": emotiontalk.ARCHIVES[archive][0]}
+    place = find_place(archive, source, token)
+    parts, size, sha256 = _local_parts(place) if place.paths else _remote_part(place, token)
+    found = audit.archives[archive] = {
+        "paths": [path for path, _ in parts],
+        "bytes": size,
+        "pinned_bytes": emotiontalk.ARCHIVES[archive][0],
+    }
     seen = {"json": {}, "wav": {}, "mp4": {}}
-    for path, opened in sources:
+    for path, opened in parts:
         label = os.path.basename(path.rstrip("/"))
         try:
-            _audit_part(audit, archive, opened(), seen, f"{archive}.tar" if label == f"{archive}.tar" else f"{archive}, {label}")
+            shown = f"{archive}.tar" if label == f"{archive}.tar" else f"{archive}, {label}"
+            _audit_part(audit, archive, opened(), seen, shown)
             audit.examined["archives"] += 1
-        except (EmotionTalkError, OSError) as error:  # the rest of this file cannot be read; what was read still counts
+        except (EmotionTalkError, OSError) as error:  # the rest cannot be read; what was read still counts
             audit.add("archives", archive, label, str(error))
     # another size is another SHA-256: not worth reading 14.8 GB for
-    told["sha256"] = finish() if pinned and size == emotiontalk.ARCHIVES[archive][0] else None
+    found["sha256"] = sha256() if pinned and size == found["pinned_bytes"] else None
     _compare_pinned(audit, archive, pinned)
     return {suffix: set(members) for suffix, members in seen.items()}
 
@@ -165,30 +183,35 @@ def _audit_part(audit, archive, part, seen, label):
             done = passed
 
 
-def _sources(archive, source, token, pinned):
-    """([(path, a function that opens it as `Tar` or `Tree`)], bytes of all, a function that gives the SHA-256 or None)."""
-    paths = source if emotiontalk.is_remote(source) else emotiontalk.find_archive(archive, source)
-    if emotiontalk.is_remote(paths):
-        cached = emotiontalk.cached_file(f"{source.rstrip('/')}/{archive}.tar")
-        if not cached:
-            remote = emotiontalk.remote_file(archive, source, token)
-            if remote.size is None:  # nobody knows where it ends before it is there
-                file = tempfile.TemporaryFile()
-                remote.save(file)
-                file.seek(0)
-                passing = Passing(file.readinto, os.fstat(file.fileno()).st_size)
-            else:
-                passing = Passing(read_into_of(remote.reader()), remote.size)
-            return [(remote.path, lambda: PassingTar(archive, remote.path, passing))], passing.size, passing.sha256
-        paths = (cached,)
-    folders = [path for path in paths if os.path.isdir(path)]
-    size = sum(_bytes_within(emotiontalk.Tree(archive, path)) for path in folders)
-    size += sum(os.path.getsize(path) for path in set(paths) - set(folders) if os.path.exists(path))  # not links to nothing
-    if pinned and size == emotiontalk.ARCHIVES[archive][0] and len(paths) == 1 and os.path.isfile(paths[0]):
-        passing = Passing(open(paths[0], "rb", buffering=0).readinto, size)
-        return [(paths[0], lambda: PassingTar(archive, paths[0], passing))], size, passing.sha256
-    kinds = [emotiontalk.Tree if os.path.isdir(path) else emotiontalk.Tar for path in paths]
-    return [(path, functools.partial(kind, archive, path)) for path, kind in zip(paths, kinds)], size, lambda: None
+def _local_parts(place):
+    """([(path, a function that opens it as `Tar` or `Tree`)], bytes of all, a function: the SHA-256 or None)."""
+    kinds = [emotiontalk.Tree if os.path.isdir(path) else emotiontalk.Tar for path in place.paths]
+    parts = [(path, functools.partial(kind, place.archive, path)) for path, kind in zip(place.paths, kinds)]
+    folders = [path for path in place.paths if os.path.isdir(path)]
+    size = sum(_bytes_within(emotiontalk.Tree(place.archive, path)) for path in folders)
+    size += sum(os.path.getsize(path) for path in set(place.paths) - set(folders) if os.path.exists(path))
+
+    def sha256():
+        if len(place.paths) != 1 or folders:
+            return None
+        with open(place.paths[0], "rb") as file:
+            return _digest_of(iter(lambda: file.read(1 << 20), b""), size, f"SHA-256 of {place.archive}.tar")
+
+    return parts, size, sha256
+
+
+def _remote_part(place, token):
+    """As `_local_parts`, of an archive at an address: all its bytes go by once."""
+    remote = place.file(token)
+    if remote.size is None:  # nobody knows where it ends before it is there
+        file = tempfile.TemporaryFile()
+        remote.save(file)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        forward = ForwardFile(iter(lambda: file.read(1 << 20), b""), size)
+    else:
+        forward = ForwardFile(remote.pieces(), remote.size)
+    return [(remote.path, lambda: ForwardTar(place.archive, remote.path, forward))], forward.size, forward.sha256
 
 
 def _bytes_within(part):
@@ -205,14 +228,19 @@ def _compare_pinned(audit, archive, pinned):
     if found["bytes"] != size:
         what = f"{found['bytes']:,} bytes, pinned {size:,}"
         if not pinned:
-            what += ": a mirror packed anew, a rebuilt or an unpacked copy may be whole all the same; --pinned makes it an error"
+            what += (
+                ": a mirror packed anew, a rebuilt or an unpacked copy may be whole all the same; --pinned makes it "
+            )
+            what += "an error"
         audit.add("size", archive, f"{archive}.tar", what, "wrong" if pinned else "warning")
     if pinned:
         audit.examined["sha256"] += 1
         if found["bytes"] != size:
             audit.add("sha256", archive, f"{archive}.tar", "of another size, so of another SHA-256")
         elif found["sha256"] is None:
-            audit.add("sha256", archive, f"{archive}.tar", "unpacked or in several parts: there is no one file to compare")
+            audit.add(
+                "sha256", archive, f"{archive}.tar", "unpacked or in several parts: there is no one file to compare"
+            )
         elif found["sha256"] != sha256:
             audit.add("sha256", archive, f"{archive}.tar", f"{found['sha256']}, pinned {sha256}")
 
@@ -235,42 +263,42 @@ def _audit_member(audit, archive, member, seen):
 
 
 def _audit_annotation(audit, archive, uid, member):
-    own = next(name for name, of in PASSES.items() if of == archive)
+    name = next(name for name, of in PASSES.items() if of == archive)
     audit.examined["json"] += 1
     try:
-        utterance = Utterance(uid, own, {own: member})
+        utterance = Utterance(uid, name, {name: member})
     except BadUtteranceError as error:
         audit.add("json", archive, member.name, str(error))
         return
-    annotation = utterance.annotations[own]
+    annotation = utterance.annotations[name]
     label, score = emotiontalk.emotion_id(annotation.get("emotion_result")), None
-    if own == "multimodal":
+    if name == "multimodal":
         score = number(annotation.get("Continuous label_result"), -2, 2)
-    audit.annotated[own, utterance.dialogue].append((uid, label, score, utterance.transcription()))
-    if own == "audio" and None not in (utterance.time("startTime"), utterance.time("endTime")):
+    audit.annotated[name, utterance.dialogue].append((uid, label, score, utterance.transcription()))
+    if name == "audio" and None not in (utterance.time("startTime"), utterance.time("endTime")):
         audit.times[uid] = utterance.time("endTime") - utterance.time("startTime")
     _audit_votes(audit, archive, member, utterance)
     _audit_names(audit, archive, uid, member, annotation)
-    _audit_typed(audit, archive, member, own, utterance)
+    _audit_typed(audit, archive, member, name, utterance)
 
 
-def _audit_typed(audit, archive, member, own, utterance):
+def _audit_typed(audit, archive, member, name, utterance):
     """Texts, and of the audio pass times and captions: what was typed and cannot be read, and what is not there."""
-    annotation = utterance.annotations[own]
-    values = {} if own == "video" else {"content": (annotation.get("content"), utterance.transcription())}
-    if own == "audio":
-        times, captions = annotation.get("paragraphs"), utterance.captions()
+    annotation = utterance.annotations[name]
+    values = {} if name == "video" else {"content": (annotation.get("content"), utterance.transcription())}
+    if name == "audio":
+        times = annotation.get("paragraphs")
         times = times if isinstance(times, dict) else {}
         values |= {key: (times.get(key), utterance.time(key)) for key in ("startTime", "endTime")}
-        given = annotation.get("sourceAttr")
-        given = {**annotation, **(given if isinstance(given, dict) else {})}
-        keys = {"spe_cap": captions["speaker"], "style_cap": captions["style"], "emo_cap": captions["emotion"]}
-        keys |= {f"caption_{n}": text for n, text in enumerate(captions["overall"], 1)}
-        values |= {key: (given.get(key), read) for key, read in keys.items()}
+        captions = utterance.captions()
+        read = [captions["speaker"], captions["style"], captions["emotion"], *captions["overall"]]
+        values |= {key: (typed, text) for (key, typed), text in zip(utterance.typed_captions().items(), read)}
     if values:
         audit.examined["typed"] += 1
     missing = [key for key, (typed, _) in values.items() if typed is None]
-    unread = [f"{key} {brief(repr(typed))}" for key, (typed, read) in values.items() if typed is not None and read is None]
+    unread = [
+        f"{key} {brief(repr(typed))}" for key, (typed, read) in values.items() if typed is not None and read is None
+    ]
     if unread:
         audit.add("typed", archive, member.name, f"cannot be read: {', '.join(unread)}", "warning")
     if missing:
@@ -283,26 +311,30 @@ def _audit_typed(audit, archive, member, own, utterance):
             audit.add("marks", archive, member.name, brief(content), "warning")
 
 
-def _typed_votes(annotation):
-    """The five votes as typed, {} for one that is not there."""
-    data = annotation.get("data")
-    votes = [data.get(annotator) for annotator in emotiontalk.ANNOTATORS] if isinstance(data, dict) else [None] * 5
-    return [vote if isinstance(vote, dict) else {} for vote in votes]
-
-
 def _audit_votes(audit, archive, member, utterance):
-    annotation, votes = utterance.annotations[utterance.own], utterance.votes(utterance.own)
+    annotation, votes = utterance.annotations[utterance.label_pass], utterance.votes(utterance.label_pass)
     audit.examined["labels"] += 1
     result = emotiontalk.emotion_id(annotation.get("emotion_result"))
     if result is None:
-        audit.add("labels", archive, member.name, f"emotion_result {brief(repr(annotation.get('emotion_result')))} is none of {', '.join(EMOTIONS)}")
+        audit.add(
+            "labels",
+            archive,
+            member.name,
+            f"emotion_result {brief(repr(annotation.get('emotion_result')))} is none of {', '.join(EMOTIONS)}",
+        )
     impossible = set()
-    for vote, as_typed in zip(votes, _typed_votes(annotation)):
+    for vote, as_typed in zip(votes, utterance.typed_votes(utterance.label_pass)):
         for key, name, check, what in VOTE_VALUES:
             if vote[name] is None and as_typed.get(key) is not None:
-                audit.add(check, archive, member.name, f"vote {vote['annotator']}: {key} {brief(repr(as_typed[key]))} is none of {what}", "warning")
+                audit.add(
+                    check,
+                    archive,
+                    member.name,
+                    f"vote {vote['annotator']}: {key} {brief(repr(as_typed[key]))} is none of {what}",
+                    "warning",
+                )
                 impossible.add(name)
-    if utterance.own == "multimodal":
+    if utterance.label_pass == "multimodal":
         _audit_score(audit, archive, member, annotation, votes, "sentiment" in impossible)
     chosen = {vote["emotion"] for vote in votes}
     means = confidences(votes)
@@ -310,15 +342,24 @@ def _audit_votes(audit, archive, member, utterance):
         return
     if None not in chosen and result not in chosen:
         audit.examined["votes"] += 1
-        audit.add("votes", archive, member.name, f"labelled {EMOTIONS[result]}, which nobody chose (experts overruled some)")
+        audit.add(
+            "votes", archive, member.name, f"labelled {EMOTIONS[result]}, which nobody chose (experts overruled some)"
+        )
     elif means is not None:
         audit.examined["votes"] += 1
         best = max(means.values()) - 1e-9
         if means[result] < best:
             given = " or ".join(EMOTIONS[label] for label, mean in means.items() if mean >= best)
-            audit.add("votes", archive, member.name, f"labelled {EMOTIONS[result]}, but the votes give {given} (experts overruled some)")
+            audit.add(
+                "votes",
+                archive,
+                member.name,
+                f"labelled {EMOTIONS[result]}, but the votes give {given} (experts overruled some)",
+            )
     elif "confidence" not in impossible:
-        audit.add("votes", archive, member.name, "votes or confidences are missing: what they give is unknown", "unknown")
+        audit.add(
+            "votes", archive, member.name, "votes or confidences are missing: what they give is unknown", "unknown"
+        )
 
 
 def confidences(votes):
@@ -357,20 +398,25 @@ def _audit_names(audit, archive, uid, member, annotation):
     if re.fullmatch(r"G\d{5}_\d{2}_\d{2}_\d{3}", stem):
         audit.examined["names"] += 1
         if stem != uid:
-            audit.add("names", archive, member.name, f"the path inside is another utterance's: {brief(path)}", "warning")
+            audit.add(
+                "names", archive, member.name, f"the path inside is another utterance's: {brief(path)}", "warning"
+            )
     speaker = number(annotation.get("speaker_id"))
     if speaker is not None and speaker != int(uid.split("_")[2]):
-        audit.add("names", archive, member.name, f"speaker_id inside is {brief(repr(annotation['speaker_id']))}", "warning")
+        audit.add(
+            "names", archive, member.name, f"speaker_id inside is {brief(repr(annotation['speaker_id']))}", "warning"
+        )
 
 
 def _audit_wav(audit, archive, member):
     audit.examined["wav"] += 1
-    if not member.size:
-        return audit.add("wav", archive, member.name, "empty: 0 bytes")
     try:
+        if not member.size:
+            raise ValueError("empty: 0 bytes")
         rate, channels, bits, frames, said = emotiontalk.wav_format(member)
     except ValueError as error:
-        return audit.add("wav", archive, member.name, str(error))
+        audit.add("wav", archive, member.name, str(error))
+        return
     if frames < said:
         audit.add("wav", archive, member.name, f"truncated: its header says {said:,} samples, and {frames:,} are there")
     audit.seconds[emotiontalk.match_member(member.name)["id"].upper()] = frames / rate
@@ -394,7 +440,9 @@ def _compare_archives(audit, ids):
         groups = collections.Counter(uid[:6] for uid in found["json"])
         for group in sorted({*groups, *GROUPS}):
             if groups[group] != GROUPS.get(group, 0):
-                audit.add("utterances", archive, group, f"{groups[group]:,} utterances, published {GROUPS.get(group, 0):,}")
+                audit.add(
+                    "utterances", archive, group, f"{groups[group]:,} utterances, published {GROUPS.get(group, 0):,}"
+                )
     everywhere = set().union(*(found["json"] for found in ids.values())) if ids else set()
     audit.examined["passes"] += len(everywhere)
     for uid in sorted(everywhere):
@@ -416,20 +464,28 @@ def _compare_published(audit):
     known, same = published.dialogues(), set()
     for (name, dialogue), rows in sorted(audit.annotated.items()):
         rows.sort(key=lambda row: row[0])
-        told, archive = known.get(dialogue), PASSES[name]
+        authors, archive = known.get(dialogue), PASSES[name]
         audit.examined["published"] += 1
-        if told is None:
+        if authors is None:
             audit.add("published", archive, dialogue, "no such dialogue was published")
-        elif len(rows) != told["utterances"]:
-            audit.add("published", archive, dialogue, f"{len(rows)} of its {told['utterances']} utterances are there: they cannot be compared", "unknown")
+        elif len(rows) != authors["utterances"]:
+            audit.add(
+                "published",
+                archive,
+                dialogue,
+                f"{len(rows)} of its {authors['utterances']} utterances are there: they cannot be compared",
+                "unknown",
+            )
         else:
-            if published.digest_labels(row[:3] for row in rows if row[1] is not None) == told[name]:
+            if published.digest_labels(row[:3] for row in rows if row[1] is not None) == authors[name]:
                 same.add((archive, dialogue))
             else:
                 what = "labels or scores" if name == "multimodal" else "labels"
                 audit.add("published", archive, dialogue, f"its {what} are not the published ones")
-            if name != "video" and published.digest_texts((row[0], row[3] or "") for row in rows) != told["texts"]:
-                audit.add("published", archive, dialogue, "its texts are not those of the published label files", "warning")
+            if name != "video" and published.digest_texts((row[0], row[3] or "") for row in rows) != authors["texts"]:
+                audit.add(
+                    "published", archive, dialogue, "its texts are not those of the published label files", "warning"
+                )
     kept = []
     for finding in audit.findings:
         uid = emotiontalk.match_member(finding.where)
@@ -444,77 +500,83 @@ def _compare_published(audit):
 
 
 def _compare_lengths(audit, most=0.05):
-    """Sounds whose length (seconds) is not what their annotation says: a sound that was cut, its header mended, is found, too."""
+    """Sounds whose length (seconds) is not what their annotation says: also where a cut sound's header was mended."""
     for uid in sorted(audit.times.keys() & audit.seconds.keys()):
         audit.examined["length"] += 1
         if abs(audit.times[uid] - audit.seconds[uid]) > most:
-            audit.add("length", "Audio", uid, f"the sound is {audit.seconds[uid]:.3f} s long, by its times {audit.times[uid]:.3f} s")
+            audit.add(
+                "length",
+                "Audio",
+                uid,
+                f"the sound is {audit.seconds[uid]:.3f} s long, by its times {audit.times[uid]:.3f} s",
+            )
 
 
-PREFIX_BYTES = 64 << 20  # of Audio.tar: all annotations of the audio pass; publicly reported by readers of the real archive
+PREFIX_BYTES = (
+    64 << 20
+)  # of Audio.tar: all annotations of the audio pass; publicly reported by readers of the real archive
 PREFIX_SHA256 = "46f12cbae60370c47e1744764232de1b4e8e23efcf6bc4f55acda1ba1fe5d217"
 PROVEN = """\
-What this compares: the sizes of all four archives; the annotations of the audio pass (the first 64 MiB of Audio.tar), of the
-text pass and of the silent-video pass (Text.tar and Video.tar whole).
-What it does not look at: the sounds, the videos, and the annotations of the multimodal pass, but for their archives' sizes."""
+What this compares: the sizes of all four archives; the annotations of the audio pass (the first 64 MiB of Audio.tar),
+of the text pass and of the silent-video pass (Text.tar and Video.tar whole).
+What it does not look at: the sounds, the videos, and the annotations of the multimodal pass; of these, only the sizes
+of their archives."""
 
 
 def quick(data_dir=None, token=None) -> Audit:
-    """Compare sizes, and the SHA-256 of Text.tar, Video.tar and the first 64 MiB of Audio.tar: 70 MB instead of 36 GB."""
+    """Compare sizes, and the SHA-256 of Text.tar, Video.tar and the first 64 MiB of Audio.tar: 70 MB, not 36 GB."""
     audit, source = Audit(), data_dir or emotiontalk.DEFAULT_SOURCE
     emotiontalk.forget_addresses()
-    for archive, (size, sha256) in emotiontalk.ARCHIVES.items():
+    for archive in emotiontalk.ARCHIVES:
         audit.archives[archive] = {}
         try:
-            there, read = _opened(archive, source, token)
+            _look_quickly(audit, archive, source, token)
         except (EmotionTalkError, OSError) as error:
             audit.add("archives", archive, f"{archive}.tar", brief(error, 2_000))
-            continue
-        audit.examined["archives"] += 1
-        if read is None:
-            audit.add("size", archive, f"{archive}.tar", "unpacked or in several parts: use verify without --quick", "unknown")
-            continue
-        audit.archives[archive] = {"bytes": there}
-        audit.examined["size"] += 1
-        if there != size:
-            told = "of unknown size" if there is None else f"{there:,} bytes"
-            audit.add("size", archive, f"{archive}.tar", f"{told}, pinned {size:,}")
-        check, length = ("prefix", PREFIX_BYTES) if archive == "Audio" else ("sha256", size)
-        if archive == "Multimodal" or there is not None and there < length:
-            continue
-        audit.examined[check] += 1
-        try:
-            found = _digest_of(read, length, f"{archive}.tar")
-        except (EmotionTalkError, OSError) as error:
-            audit.add("archives", archive, f"{archive}.tar", brief(error, 2_000))
-            continue
-        if found != (PREFIX_SHA256 if archive == "Audio" else sha256):
-            audit.add(check, archive, f"{archive}.tar", f"SHA-256 {found}, which is another")
     return audit
 
 
-def _opened(archive, source, token):
-    """(bytes, a function that reads as many more) of an archive that is one file; (None, None) of one that is not."""
-    if emotiontalk.is_remote(source):
-        cached = emotiontalk.cached_file(f"{source.rstrip('/')}/{archive}.tar")
-        if not cached:
-            remote = emotiontalk.remote_file(archive, source, token)
-            return remote.size, remote.reader(end={"Audio": PREFIX_BYTES}.get(archive)).read
-        paths = (cached,)
+def _look_quickly(audit, archive, source, token):
+    """The part of `quick` about one archive."""
+    place, (size, sha256) = find_place(archive, source, token), emotiontalk.ARCHIVES[archive]
+    check, length, expected = "sha256", size, sha256
+    if archive == "Audio":
+        check, length, expected = "prefix", PREFIX_BYTES, PREFIX_SHA256
+    if not place.paths:
+        remote = place.file(token)
+        found, pieces = remote.size, remote.pieces(end=length)
+    elif len(place.paths) == 1 and os.path.isfile(place.paths[0]):
+        file = open(place.paths[0], "rb")
+        found, pieces = os.path.getsize(place.paths[0]), iter(lambda: file.read(1 << 20), b"")
     else:
-        paths = emotiontalk.find_archive(archive, source)
-    if len(paths) != 1 or os.path.isdir(paths[0]):
-        return None, None
-    return os.path.getsize(paths[0]), open(paths[0], "rb").read
+        audit.examined["archives"] += 1
+        what = "unpacked or in several parts: use verify without --quick"
+        audit.add("size", archive, f"{archive}.tar", what, "unknown")
+        return
+    audit.examined["archives"] += 1
+    audit.archives[archive] = {"bytes": found}
+    audit.examined["size"] += 1
+    if found != size:
+        has = "of unknown size" if found is None else f"{found:,} bytes"
+        audit.add("size", archive, f"{archive}.tar", f"{has}, pinned {size:,}")
+    if archive == "Multimodal" or (found is not None and found < length):
+        return
+    audit.examined[check] += 1
+    digest = _digest_of(pieces, length, f"{archive}.tar")
+    if digest != expected:
+        audit.add(check, archive, f"{archive}.tar", f"SHA-256 {digest}, which is another")
 
 
-def _digest_of(read, length, label):
+def _digest_of(pieces, length, label):
+    """The SHA-256 of the first bytes of a file."""
     digest, left = hashlib.sha256(), length
     with tqdm.tqdm(total=length, unit="B", unit_scale=True, desc=label) as bar:
-        while left and (data := read(min(left, 1 << 20))):
-            digest.update(data)
-            left -= len(data)
-            bar.update(len(data))
+        for piece in pieces:
+            digest.update(piece[:left])
+            bar.update(len(piece[:left]))
+            left -= len(piece[:left])
+            if not left:
+                break
     return digest.hexdigest()
 
 
@@ -525,19 +587,28 @@ def print_table(audit: Audit, names: int = 5):
     import rich.text
 
     styles = {"ok": "green", "unknown": "cyan", "warning": "yellow", "wrong": "bold red"}
-    table = rich.table.Table("check", "state", rich.table.Column("looked at", justify="right"), rich.table.Column("found", justify="right"))
+    table = rich.table.Table(
+        "check", "state", rich.table.Column("looked at", justify="right"), rich.table.Column("found", justify="right")
+    )
     for check, title in CHECKS.items():
         state = audit.state(check)
-        table.add_row(title, rich.text.Text(state, styles[state]), f"{audit.examined[check]:,}", f"{len(audit.of(check)):,}")
+        table.add_row(
+            title, rich.text.Text(state, styles[state]), f"{audit.examined[check]:,}", f"{len(audit.of(check)):,}"
+        )
     console = rich.console.Console(highlight=False, soft_wrap=True)
     console.print(table)
     for check, title in CHECKS.items():
         findings = sorted(audit.of(check), key=lambda finding: -STATES.index(finding.state))
         for finding in findings[:names]:
-            line = rich.text.Text.assemble((finding.state, styles[finding.state]), f"  {finding.archive}: {finding.where}: {finding.what}")
+            line = rich.text.Text.assemble(
+                (finding.state, styles[finding.state]), f"  {finding.archive}: {finding.where}: {finding.what}"
+            )
             console.print(line)
         if len(findings) > names:
-            console.print(f"    and {len(findings) - names:,} more ({title.lower()}): --names {len(findings)}, or --json", markup=False)
+            console.print(
+                f"    and {len(findings) - names:,} more ({title.lower()}): --names {len(findings)}, or --json",
+                markup=False,
+            )
     if audit.overruled:
         console.print(f"{audit.overruled:,} labels are not what their votes give: the authors' decision, as published.")
     if not audit.looked:

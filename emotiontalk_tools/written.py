@@ -1,4 +1,4 @@
-"""Files that commands write: each gets its name once it is whole, and none replaces what somebody else has put there."""
+"""Files that commands write: each gets its name once it is whole, and none replaces what somebody else wrote."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 from pathlib import Path
+
+import emotiontalk
 
 from .errors import CommandError
 
@@ -25,25 +27,26 @@ class Folder:
         if (self.path / self.LIST).is_file():
             for line in (self.path / self.LIST).read_text(encoding="utf-8").splitlines():
                 try:
-                    name, *told = json.loads(line)
+                    name, *facts = json.loads(line)
                 except ValueError:
                     continue  # the last line of a run that was stopped while it wrote it
-                self._known[name] = told
+                self._known[name] = facts
 
     def is_own(self, name: str, source: str | None = None) -> bool:
         """Whether a file is there as a command has written it; source: from this source, too."""
-        path, told = self.path / name, self._known.get(name)
-        if told is None or not path.is_file():
+        path, facts = self.path / name, self._known.get(name)
+        if facts is None or not path.is_file():
             return False
         s = path.stat()
-        return told[:2] == [s.st_size, s.st_mtime_ns] and source in (None, told[2])
+        return facts[:2] == [s.st_size, s.st_mtime_ns] and source in (None, facts[2])
 
     def refuse_foreign(self, *names: str):
         """Raise `CommandError` for a file that is there and not the command's own."""
         for name in names:
             if os.path.lexists(self.path / name) and not self.is_own(name):
                 raise CommandError(
-                    f"{self.path / name} is there, and is not what `emotiontalk` wrote: it stays. Move it away, or choose another folder."
+                    f"{self.path / name} is there, and is not what `emotiontalk` wrote: it stays. Move it away, or "
+                    "choose another folder."
                 )
 
     def partial(self, name: str) -> Path:
@@ -83,7 +86,9 @@ def check_room(out: Path, needed: int, advice: str):
     free = shutil.disk_usage(there).free
     print(f"About {max(0, needed) / 1e9:.2f} GB to write to {out}, {free / 1e9:.2f} GB are free.", file=sys.stderr)
     if needed > free:
-        raise CommandError(f"{out}: about {needed / 1e9:.2f} GB are to be written, and {free / 1e9:.2f} GB are free. {advice}")
+        raise CommandError(
+            f"{out}: about {needed / 1e9:.2f} GB are to be written, and {free / 1e9:.2f} GB are free. {advice}"
+        )
 
 
 def write_file(path: Path, data: bytes, is_own):
@@ -92,10 +97,8 @@ def write_file(path: Path, data: bytes, is_own):
     Raises `CommandError` where something else is there.
     """
     refuse_foreign_file(path, is_own)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    with emotiontalk.writing(path) as file:
+        file.write(data)
 
 
 def refuse_foreign_file(path: Path, is_own):
@@ -103,4 +106,6 @@ def refuse_foreign_file(path: Path, is_own):
     if path.is_dir():
         raise CommandError(f"{path} is a folder: give the name of a file.")
     if os.path.lexists(path) and not (path.is_file() and is_own(path.read_bytes())):
-        raise CommandError(f"{path} is there, and is not what `emotiontalk` wrote: it stays. Move it away, or choose another name.")
+        raise CommandError(
+            f"{path} is there, and is not what `emotiontalk` wrote: it stays. Move it away, or choose another name."
+        )

@@ -10,7 +10,6 @@ was written from another archive is compared, and written anew where it is anoth
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -25,11 +24,10 @@ def write(out: Path, data_dir: str | None = None, cache_dir: str | None = None, 
     """
     builder, splits = source.open_release("zh-en", data_dir, cache_dir, token)
     folder = Folder(out / "emotiontalk")
-    state = source.state(builder, splits["test"]["paths"])
-    origin = hashlib.sha256(json.dumps(state).encode()).hexdigest() if source.is_known(state) else None
+    origin = source.origin(source.state(splits["test"]["release"], token))
     names = {path.stem: f"audio/zh/{path.name}" for path in (folder.path / "audio" / "zh").glob("*.wav")}
-    kept = frozenset(uid for uid, name in names.items() if origin and folder.is_own(name, origin))
-    builder.unread = kept
+    kept = frozenset(uid for uid, name in names.items() if folder.is_own(name, origin))
+    builder.skip_media = kept
     lines = []
     for uid, example in source.examples(builder, splits["test"], "zh-en"):
         sound = example.pop("audio")["bytes"]

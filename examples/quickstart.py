@@ -1,7 +1,7 @@
 """The first look at EmotionTalk, on any version of `datasets`.
 
-    python examples/quickstart.py               # streams the test split from the Hub: 1.5 GB, keeps nothing
-    python examples/quickstart.py dummy_data    # the miniature release; or the folder that holds your archives
+python examples/quickstart.py               # streams the test split from the Hub: 1.5 GB, keeps nothing
+python examples/quickstart.py dummy_data    # the miniature release; or the folder that holds your archives
 """
 
 from __future__ import annotations

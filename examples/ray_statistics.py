@@ -2,8 +2,8 @@
 
     python examples/ray_statistics.py EXPORT [CONFIG]
 
-EXPORT is a folder of `emotiontalk parquet`, or such a folder at any address that Ray reads (s3://…, hf://…). CONFIG is one
-with sound: audio (default), multimodal. Prints utterances by split and emotion, and the length of their clips.
+EXPORT is a folder of `emotiontalk parquet`, or such a folder at any address that Ray reads (s3://…, hf://…). CONFIG is
+one with sound: audio (default), multimodal. Prints utterances by split and emotion, and the length of their clips.
 """
 
 from __future__ import annotations
@@ -20,17 +20,23 @@ import emotiontalk
 
 
 def measure(rows: pa.Table) -> pa.Table:
-    """`split`, `emotion` (0…6) and `seconds` of some rows. Runs where the shard is read: no sound goes further than this."""
+    """`split`, `emotion` (0…6) and `seconds` of some rows. Runs where the shard is read: sound goes no further."""
     splits = [path.rsplit("/", 1)[-1].split("-", 1)[0] for path in rows["path"].to_pylist()]
     sounds = rows["audio"].combine_chunks().field("bytes")
     infos = [soundfile.info(io.BytesIO(sound.as_buffer())) for sound in sounds]  # headers alone: nothing is decoded
-    return pa.table({"split": splits, "emotion": rows["emotion"], "seconds": [info.frames / info.samplerate for info in infos]})
+    return pa.table(
+        {"split": splits, "emotion": rows["emotion"], "seconds": [info.frames / info.samplerate for info in infos]}
+    )
 
 
 def clips(export: str, config: str = "audio") -> pandas.DataFrame:
     """A row for each utterance: `split`, `emotion` (a name), `seconds`; both as ordered categories."""
     shards = ray.data.read_parquet(f"{export}/{config}", include_paths=True, file_extensions=["parquet"])
-    table = shards.select_columns(["path", "emotion", "audio"]).map_batches(measure, batch_format="pyarrow", batch_size=64).to_pandas()
+    table = (
+        shards.select_columns(["path", "emotion", "audio"])
+        .map_batches(measure, batch_format="pyarrow", batch_size=64)
+        .to_pandas()
+    )
     table["split"] = pandas.Categorical(table["split"], emotiontalk.SPLITS, ordered=True)
     table["emotion"] = pandas.Categorical.from_codes(table["emotion"], emotiontalk.EMOTIONS, ordered=True)
     return table
@@ -38,6 +44,8 @@ def clips(export: str, config: str = "audio") -> pandas.DataFrame:
 
 if __name__ == "__main__":
     table = clips(*sys.argv[1:])
-    statistics = table.groupby(["split", "emotion"], observed=True)["seconds"].agg(["count", "sum", "mean", "min", "max"])
+    statistics = table.groupby(["split", "emotion"], observed=True)["seconds"].agg(
+        ["count", "sum", "mean", "min", "max"]
+    )
     print(statistics.to_string(float_format="{:,.2f}".format))
     print(f"\n{len(table):,} utterances, {table['seconds'].sum() / 3600:.2f} hours")

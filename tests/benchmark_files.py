@@ -17,8 +17,11 @@ def manifest_of(release):
             elif name.endswith(".json"):
                 note = json.loads(tar.extractfile(member).read().decode("utf-8-sig"))
                 lines.append({
-                    "dataset_id": "emotiontalk", "sample_id": name[:-5], "src_audio": f"emotiontalk/audio/zh/{name[:-5]}.wav",
+                    "dataset_id": "emotiontalk", "sample_id": name[:-5],
+                    "src_audio": f"emotiontalk/audio/zh/{name[:-5]}.wav",
                     "src_ref": note["content"], "tgt_ref": None, "src_lang": "zh", "tgt_lang": "en",
-                    "benchmark_metadata": {"context": "short", "emotion": note["emotion_result"], "dataset_type": "emotion"},
+                    "benchmark_metadata": {
+                        "context": "short", "emotion": note["emotion_result"], "dataset_type": "emotion",
+                    },
                 })  # fmt: skip
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(), sounds

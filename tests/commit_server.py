@@ -1,7 +1,7 @@
 """A Hub on 127.0.0.1 that takes repositories, uploads and commits, and serves what it took.
 
-As much of the protocol as `huggingface_hub` and `datasets` use for one owner's dataset repositories: create, info, tree,
-preupload, LFS, commit, resolve with ranges.
+As much of the protocol as `huggingface_hub` and `datasets` use for one owner's dataset repositories: create, info,
+tree, preupload, LFS, commit, resolve with ranges.
 """
 
 import base64
@@ -82,7 +82,12 @@ class CommitServer(HubServer):
             parts = name[len(below) :].split("/")
             for n in range(1, len(parts)):
                 folder = below + "/".join(parts[:n])
-                entries[folder] = {"type": "directory", "path": folder, "oid": hashlib.sha1(folder.encode()).hexdigest(), "size": 0}
+                entries[folder] = {
+                    "type": "directory",
+                    "path": folder,
+                    "oid": hashlib.sha1(folder.encode()).hexdigest(),
+                    "size": 0,
+                }
             entries[name] = self.entry(name, file)
         if "recursive=true" not in request.path.lower():
             entries = {name: entry for name, entry in entries.items() if "/" not in name[len(below) :]}
@@ -90,7 +95,11 @@ class CommitServer(HubServer):
 
     def paths_info(self, request, repo, rest):
         posted = request.posted.decode()
-        asked = json.loads(posted)["paths"] if posted.startswith("{") else [unquote(p[6:]) for p in posted.split("&") if p[:6] == "paths="]
+        asked = (
+            json.loads(posted)["paths"]
+            if posted.startswith("{")
+            else [unquote(p[6:]) for p in posted.split("&") if p[:6] == "paths="]
+        )
         found = [self.entry(name, file) for name, file in self.files(repo).items() if name in asked]
         folders = {a for a in asked if any(name.startswith(a + "/") for name in self.files(repo))}
         found += [{"type": "directory", "path": a, "oid": "0" * 40, "size": 0} for a in sorted(folders)]
@@ -99,7 +108,15 @@ class CommitServer(HubServer):
     def preupload(self, request, repo, rest):
         asked = json.loads(request.posted)["files"]
         modes = [("lfs" if f["path"].endswith((".parquet", ".tar")) else "regular") for f in asked]
-        self.json(request, {"files": [{"path": f["path"], "uploadMode": m, "shouldIgnore": False, "oid": None} for f, m in zip(asked, modes)]})
+        self.json(
+            request,
+            {
+                "files": [
+                    {"path": f["path"], "uploadMode": m, "shouldIgnore": False, "oid": None}
+                    for f, m in zip(asked, modes)
+                ]
+            },
+        )
 
     def store(self, oid):
         folder = self.folder / ".lfs"
@@ -127,5 +144,9 @@ class CommitServer(HubServer):
                 file.unlink()
             elif entry["key"] in ("file", "lfsFile"):
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(base64.b64decode(value["content"]) if entry["key"] == "file" else self.store(value["oid"]).read_bytes())
+                file.write_bytes(
+                    base64.b64decode(value["content"])
+                    if entry["key"] == "file"
+                    else self.store(value["oid"]).read_bytes()
+                )
         self.json(request, {"commitUrl": url, "commitOid": self.commit_id(repo), "success": True, **opened})

@@ -131,15 +131,35 @@ def rebuilt():
     return rebuilt
 
 
+@pytest.fixture
+def serve():
+    """A function that serves a folder and gives the server; closed after the test."""
+    from hub_server import HubServer
+
+    servers = []
+
+    def serve(folder, **settings):
+        servers.append(HubServer(folder))
+        for name, value in settings.items():
+            setattr(servers[-1], name, value)
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
 def command(*arguments, status=0, **options):
     """Run `emotiontalk …`; the finished process, whose exit status must be this.
 
-    Options (cwd, env) are for a process of its own; without them the command's own entry is called here, which saves the
-    seconds of starting Python.
+    Options (cwd, env) are for a process of its own; without them the command's own entry is called here, which saves
+    the seconds of starting Python.
     """
     arguments = list(map(str, arguments))
     if options:
-        run = subprocess.run([sys.executable, "-m", "emotiontalk_tools", *arguments], capture_output=True, text=True, **options)
+        run = subprocess.run(
+            [sys.executable, "-m", "emotiontalk_tools", *arguments], capture_output=True, text=True, **options
+        )
     else:
         run = _command_here(arguments)
     assert run.returncode == status, run.stderr

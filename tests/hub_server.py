@@ -26,7 +26,7 @@ class HubServer:
     refused: status for requests with a range. broken: how many answers fail first, with `busy` (status, Retry-After).
     latency: seconds before each answer. rate: bytes a second of each connection. trickle: seconds after each byte.
     odd: headers of files that are given another value; `Location` makes the answer a redirect.
-    signed: files are redirected to a signed address at `storage`, a server on another port, as the Hub's storage does it;
+    signed: files are redirected to a signed address at `storage`, a server on another port, as the Hub's storage does;
     expires: requests that a signed address serves before it is refused with 403.
     """
 
@@ -51,10 +51,8 @@ class HubServer:
 
             def handle(self):
                 outer.connections.add(self.connection)
-                try:
+                with contextlib.suppress(ConnectionError):  # the client has heard enough
                     super().handle()
-                except ConnectionError:  # the client has heard enough
-                    pass
 
             def log_message(self, *_):
                 pass
@@ -99,7 +97,10 @@ class HubServer:
         self.requests[name] += 1
         signature = f"signature-{sum(self.requests.values())}"
         self.storage.signatures[signature] = 0
-        headers = {"Location": f"{self.storage.url}/files/{name}?X-Signature={signature}", "X-Linked-Size": str((self.folder / name).stat().st_size)}
+        headers = {
+            "Location": f"{self.storage.url}/files/{name}?X-Signature={signature}",
+            "X-Linked-Size": str((self.folder / name).stat().st_size),
+        }
         self.send(request, 302, b"Found", headers)
 
     def answer(self, request, body):
@@ -121,12 +122,15 @@ class HubServer:
             if self.storage_of:
                 signature = request.path.partition("X-Signature=")[2]
                 self.signatures[signature] += 1
-                if settings.expires and self.signatures[signature] > settings.expires or signature not in self.signatures:
+                expired = settings.expires and self.signatures[signature] > settings.expires
+                if expired or signature not in self.signatures:
                     return self.refuse(request, 403, "Expired")
             return self.send_file(request, self.folder / match[2], body)
         if match := re.fullmatch(rf"/api/datasets/{REPO}/(paths-info|tree)/([^/]+)", path):
             listed = [
-                {"type": "file", "path": str(f.relative_to(self.folder)), "size": f.stat().st_size, "oid": self.tag(f)} for f in sorted(self.folder.rglob("*")) if f.is_file()
+                {"type": "file", "path": str(f.relative_to(self.folder)), "size": f.stat().st_size, "oid": self.tag(f)}
+                for f in sorted(self.folder.rglob("*"))
+                if f.is_file()
             ]
             return self.send(request, 200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
         return self.refuse(request, 404, "RepoNotFound")
@@ -150,7 +154,9 @@ class HubServer:
         settings = self.storage_of or self
         if settings.broken and body:
             settings.broken -= 1
-            return self.send(request, self.busy[0], b"", {"Retry-After": self.busy[1]} if self.busy[1] is not None else {})
+            return self.send(
+                request, self.busy[0], b"", {"Retry-After": self.busy[1]} if self.busy[1] is not None else {}
+            )
         if self.refused and request.headers.get("Range"):
             return self.send(request, self.refused, b"", {})
         size = file.stat().st_size
@@ -191,7 +197,13 @@ class HubServer:
                     time.sleep(max(0.0, began + sent / settings.rate - time.monotonic()))
                 if settings.trickle:
                     time.sleep(settings.trickle)
-                chunk = data.read(min(1 if settings.trickle else 1 << 18 if settings.rate else 1 << 16, left, left if cut is None else cut))
+                chunk = data.read(
+                    min(
+                        1 if settings.trickle else 1 << 18 if settings.rate else 1 << 16,
+                        left,
+                        left if cut is None else cut,
+                    )
+                )
                 if not chunk:
                     break
                 try:

@@ -41,17 +41,33 @@ def twice(members):
 
 BAD_UTTERANCES = {
     "annotation without media": (remove("Audio", "wav"), "audio", ["Audio.tar", UID, "no wav in Audio"]),
-    "media without annotation": (remove("Audio", "json"), "audio", ["Audio.tar", UID + ".wav", "no annotation in Audio"]),
+    "media without annotation": (
+        remove("Audio", "json"),
+        "audio",
+        ["Audio.tar", UID + ".wav", "no annotation in Audio"],
+    ),
     "missing in another pass": (remove("Text", "json"), "multimodal", [UID, "no annotation in Text"]),
     "video without annotation": (remove("Multimodal", "json"), "video", [UID, "no annotation in Multimodal"]),
     "no JSON": (replace("Audio", b'{"data": '), "audio", ["Audio.tar", UID + ".json", "not JSON"]),
     "not UTF-8": (replace("Text", '{"content": "你"}'.encode("gbk")), "text", ["Text.tar", UID + ".json", "not JSON"]),
     "no object": (replace("Text", b"[]"), "text", ["Text.tar", UID + ".json", "no JSON object"]),
-    "unknown emotion": (edit("Audio", emotion_result="bored"), "audio", ["Audio.tar", UID + ".json", "'bored'", "fearful"]),
+    "unknown emotion": (
+        edit("Audio", emotion_result="bored"),
+        "audio",
+        ["Audio.tar", UID + ".json", "'bored'", "fearful"],
+    ),
     "missing emotion": (edit("Video", emotion_result=None), "multimodal", ["Video.tar", UID + ".json", "None"]),
-    "score out of range": (edit("Multimodal", Continuous__label_result=2.2), "multimodal", ["Multimodal.tar", UID, "2.2"]),
+    "score out of range": (
+        edit("Multimodal", Continuous__label_result=2.2),
+        "multimodal",
+        ["Multimodal.tar", UID, "2.2"],
+    ),
     "score no number": (edit("Multimodal", Continuous__label_result="?"), "video", ["Multimodal.tar", UID, "'?'"]),
-    "score NaN": (edit("Multimodal", Continuous__label_result=float("nan")), "multimodal", ["Multimodal.tar", UID, "nan"]),
+    "score NaN": (
+        edit("Multimodal", Continuous__label_result=float("nan")),
+        "multimodal",
+        ["Multimodal.tar", UID, "nan"],
+    ),
     "empty sound": (replace("Audio", b"", "wav"), "zh-en", ["Audio.tar", UID + ".wav", "empty"]),
 }
 
@@ -84,12 +100,19 @@ def test_strict_false_leaves_it_out_and_says_so(load, release, case, caplog):
     "change, config",
     [
         (
-            edit("Audio", data=None, sourceAttr="?", paragraphs=[1], content=None, speaker_id=7, emo_cap=None, spe_cap=[],
-                 style_cap={}, **{f"caption_{i}": None for i in range(1, 6)}),
+            edit("Audio", data=None, sourceAttr="?", paragraphs=[1], content=None, speaker_id=7, emo_cap=None,
+                 spe_cap=[], style_cap={}, **{f"caption_{i}": None for i in range(1, 6)}),
             "multimodal",
         ),
-        (edit("Audio", data={"A": {"emotion": "bored", "Confidence_degree": "11"}, "B": 3}, paragraphs={"startTime": "soon"}), "audio"),
-        (edit("Multimodal", data={"A": {"Continuous_label": 3}, "F": {}}, file_name="elsewhere.mp4", more={"x": 1}), "video"),
+        (
+            edit("Audio", data={"A": {"emotion": "bored", "Confidence_degree": "11"}, "B": 3},
+                 paragraphs={"startTime": "soon"}),
+            "audio",
+        ),
+        (
+            edit("Multimodal", data={"A": {"Continuous_label": 3}, "F": {}}, file_name="elsewhere.mp4", more={"x": 1}),
+            "video",
+        ),
         (edit("Text", content=12, file_name=None), "text"),
     ],
 )  # fmt: skip
@@ -133,11 +156,19 @@ def cut(data, at):
 
 DAMAGES = {
     "cut in a sound": ("Audio", lambda data: cut(data, 0.6), "truncated"),
-    "cut at the end of a member": ("Audio", lambda data: data.rstrip(b"\0")[: len(data.rstrip(b"\0")) // 512 * 512], "truncated"),
-    "a header spoilt": ("Audio", lambda data: data[:512 * 40] + data[512 * 40:].replace(b"ustar", b"USTAR", 1), "corrupt"),
+    "cut at the end of a member": (
+        "Audio", lambda data: data.rstrip(b"\0")[: len(data.rstrip(b"\0")) // 512 * 512], "truncated",
+    ),
+    "a header spoilt": (
+        "Audio", lambda data: data[:512 * 40] + data[512 * 40:].replace(b"ustar", b"USTAR", 1), "corrupt",
+    ),
     "no tar": ("Audio", lambda data: b"<html>Access denied</html>" * 100, "cannot be read as a tar"),
     "empty": ("Audio", lambda data: b"", "cannot be read as a tar"),
-    "Git LFS pointer": ("Audio", lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:f85\nsize 14811722752\n", "git lfs pull"),
+    "Git LFS pointer": (
+        "Audio",
+        lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:f85\nsize 14811722752\n",
+        "git lfs pull",
+    ),
     "gzip cut": ("Text", lambda data: cut(data, 0.5), "truncated or corrupt"),
     "gzip spoilt": ("Text", lambda data: data[:300] + b"\xff" * 64 + data[364:], "truncated or corrupt"),
 }  # fmt: skip

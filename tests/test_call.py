@@ -62,7 +62,9 @@ def cut(ids, split):
     for part in str(split).replace("all", "train+validation+test").split("+"):
         name, _, bounds = part.strip().partition("[")
         start, stop = (bounds.rstrip("]") or ":").split(":")
-        at = [None if not b else len(ids[name]) * int(b[:-1]) // 100 if b.endswith("%") else int(b) for b in (start, stop)]
+        at = [
+            None if not b else len(ids[name]) * int(b[:-1]) // 100 if b.endswith("%") else int(b) for b in (start, stop)
+        ]
         parts += ids[name][slice(*at)]
     return parts
 
@@ -72,7 +74,9 @@ def test_split_has_the_whole_syntax_and_prepares_what_it_names(call, expected, s
     found = call("text", split=split)
     assert isinstance(found, datasets.Dataset) and found["id"][:] == cut(expected, split)
     assert str(found.split) == str(split).replace("all", "train+validation+test")
-    prepared = {path.name.split("-")[-1][: -len(".arrow")] for path in (tmp_path / "called").glob("emotiontalk/*/*/*/*.arrow")}
+    prepared = {
+        path.name.split("-")[-1][: -len(".arrow")] for path in (tmp_path / "called").glob("emotiontalk/*/*/*/*.arrow")
+    }
     assert prepared == set(SPLITS[split])
 
 
@@ -80,7 +84,9 @@ def test_lists_and_dicts_of_splits(call, expected):
     both = call("text", split=["test", "train[:2]"])
     assert isinstance(both, list) and [d["id"][:] for d in both] == [expected["test"], expected["train"][:2]]
     named = call("text", split={"fit": "train+validation", "try": "test"})
-    assert isinstance(named, datasets.DatasetDict) and named["fit"]["id"][:] == expected["train"] + expected["validation"]
+    assert (
+        isinstance(named, datasets.DatasetDict) and named["fit"]["id"][:] == expected["train"] + expected["validation"]
+    )
     assert isinstance(call("text"), datasets.DatasetDict) and list(call("text")) == ["train", "validation", "test"]
 
 
@@ -101,8 +107,9 @@ def test_a_stream_of_the_whole_release_is_cut_by_percent(call, rebuilt):
 
 
 MEANINGLESS = {
-    "data_files": "pass data_dir=", "revision": "hf://datasets/BAAI/Emotiontalk@REVISION", "trust_remote_code": "leave it out",
-    "prepare_splits": "pass split=", "features": "cast()", "use_auth_token": "pass token=", "labels": "is no option",
+    "data_files": "pass data_dir=", "revision": "hf://datasets/BAAI/Emotiontalk@REVISION",
+    "trust_remote_code": "leave it out", "prepare_splits": "pass split=", "features": "cast()",
+    "use_auth_token": "pass token=", "labels": "is no option",
 }  # fmt: skip
 
 
@@ -120,7 +127,11 @@ def test_every_keyword_of_datasets_is_taken_or_answered():
 
 
 def test_what_is_unknown_is_named(call):
-    for options, said in (({"split": "dev"}, "dev"), ({"config": "sound"}, "sound"), ({"config": "zh-en", "split": "train"}, "train")):
+    for options, said in (
+        ({"split": "dev"}, "dev"),
+        ({"config": "sound"}, "sound"),
+        ({"config": "zh-en", "split": "train"}, "train"),
+    ):
         with pytest.raises(ValueError, match=said):
             call(**{"config": "text", **options})
     with pytest.raises(NotImplementedError, match="num_workers"):
@@ -152,7 +163,10 @@ def in_process(code, cwd, python=sys.executable, **environment):
 def test_another_loader_never_gives_the_rows_of_this_one(tmp_path):
     """The same call, cache and archives, and a file emotiontalk.py that was changed: prepared anew."""
     shutil.copy(PROJECT / "emotiontalk.py", tmp_path)
-    code = f"import emotiontalk; print(emotiontalk.load_dataset('text', {str(PROJECT / 'dummy_data')!r}, split='test')['text'][0])"
+    code = (
+        "import emotiontalk; "
+        f"print(emotiontalk.load_dataset('text', {str(PROJECT / 'dummy_data')!r}, split='test')['text'][0])"
+    )
     before = in_process(code, tmp_path, PYTHONPATH=str(tmp_path)).stdout
     loader = (tmp_path / "emotiontalk.py").read_text(encoding="utf-8")
     changed = loader.replace('return BRACKETS.sub("", ', 'return "changed " + BRACKETS.sub("", ')
@@ -189,7 +203,10 @@ def test_what_is_prepared_is_kept_for_later(call, rebuilt, tmp_path):
         assert [path.name for path in kept] == ["emotiontalk-test.arrow"]
         assert in_process(code.format(["validation[:5]"]), tmp_path, HF_ENDPOINT=hub.url).stdout == "5\n"
         hub.forget()
-        assert in_process(code.format(["test", "test[:3]", "validation+test"]), tmp_path, HF_ENDPOINT=hub.url).stdout == "1929\n3\n3837\n"
+        assert (
+            in_process(code.format(["test", "test[:3]", "validation+test"]), tmp_path, HF_ENDPOINT=hub.url).stdout
+            == "1929\n3\n3837\n"
+        )
         assert not hub.bytes and all(path.stat().st_mtime_ns == at for path, at in kept.items())
     finally:
         hub.close()
@@ -208,7 +225,9 @@ def test_the_sizes_of_a_whole_release_are_checked(call, rebuilt, monkeypatch):
     """On every version, also where `datasets` reads no dataset_infos.json."""
     monkeypatch.setitem(emotiontalk.DIALOGUES, "test", 83)
     for name, info in json.loads((PROJECT / "dataset_infos.json").read_text()).items():
-        assert {n: s["num_examples"] for n, s in info["splits"].items()} == emotiontalk.split_sizes(name) or name == "dialogues"
+        assert {n: s["num_examples"] for n, s in info["splits"].items()} == emotiontalk.split_sizes(
+            name
+        ) or name == "dialogues"
     if VERSION >= (4, 0):
         with pytest.raises(Exception, match="83"):
             call("dialogues", rebuilt(), split="test")
@@ -245,7 +264,9 @@ for config in ("audio", "multimodal", "zh-en", "video"):
 
 
 def sound(rate=44_100, channels=2, frames=4_410, kind="WAV"):
-    samples = 0.4 * numpy.sin(2 * numpy.pi * 440 * numpy.arange(frames) / rate)[:, None] * numpy.linspace(1, 0.5, channels)
+    samples = (
+        0.4 * numpy.sin(2 * numpy.pi * 440 * numpy.arange(frames) / rate)[:, None] * numpy.linspace(1, 0.5, channels)
+    )
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=kind)
     return {"bytes": file.getvalue(), "path": "a.wav"}, samples.astype("float32")
@@ -263,7 +284,9 @@ def test_decode_audio(channels, wanted, mono):
     assert found["array"].shape[:-1] == (() if mono or channels == 1 else (2,))
     assert abs(found["array"].shape[-1] - 4_410 * rate / 44_100) <= 1
     level = numpy.abs(found["array"]).max(axis=-1)
-    assert numpy.allclose(level, numpy.abs(samples).max(axis=0) if level.ndim else numpy.abs(samples.mean(axis=1)).max(), atol=0.01)
+    assert numpy.allclose(
+        level, numpy.abs(samples).max(axis=0) if level.ndim else numpy.abs(samples.mean(axis=1)).max(), atol=0.01
+    )
 
 
 def test_decode_audio_takes_what_datasets_gives(call, tmp_path):
@@ -271,20 +294,28 @@ def test_decode_audio_takes_what_datasets_gives(call, tmp_path):
     (tmp_path / "a.wav").write_bytes(audio["bytes"])
     by_path = emotiontalk.decode_audio({"bytes": None, "path": str(tmp_path / "a.wav")})
     assert (by_path["array"] == emotiontalk.decode_audio(audio)["array"]).all()
-    decoded = emotiontalk.decode_audio({"array": samples[:, 0].astype("float64"), "sampling_rate": 44_100, "path": None}, 16_000)
+    decoded = emotiontalk.decode_audio(
+        {"array": samples[:, 0].astype("float64"), "sampling_rate": 44_100, "path": None}, 16_000
+    )
     assert decoded["array"].shape == (1_600,) and decoded["array"].dtype == numpy.float32
-    for bad in ({"bytes": b"<html>", "path": "b.wav"}, {"bytes": None, "path": None}, {"bytes": None, "path": "nowhere.wav"}):
+    for bad in (
+        {"bytes": b"<html>", "path": "b.wav"},
+        {"bytes": None, "path": None},
+        {"bytes": None, "path": "nowhere.wav"},
+    ):
         with pytest.raises(emotiontalk.SoundError, match=bad["path"] or "sound"):
             emotiontalk.decode_audio(bad)
     dataset = call("audio", split="test")
     seconds = dataset.map(lambda row: {"n": len(emotiontalk.decode_audio(row["audio"], 16_000, mono=True)["array"])})
     assert seconds["n"][:] == [480, 640, 800, 960] * 2 or sorted(seconds["n"][:]) == sorted([480, 640, 800, 960] * 2)
-    heard = dataset.with_transform(lambda batch: {"x": [emotiontalk.decode_audio(a, 16_000, mono=True)["array"] for a in batch["audio"]]})
+    heard = dataset.with_transform(
+        lambda batch: {"x": [emotiontalk.decode_audio(a, 16_000, mono=True)["array"] for a in batch["audio"]]}
+    )
     assert heard[0]["x"].shape == (480,)
 
 
 def test_soft_labels_are_the_shares_of_the_votes(call):
-    for config, archive in (("audio", "Audio"), ("text", "Text"), ("multimodal", "Multimodal"), ("video", "Video")):
+    for config in ("audio", "text", "multimodal", "video"):
         missing = 0
         for dataset in call(config).values():
             dataset = dataset.remove_columns([name for name in ("audio", "video") if name in dataset.column_names])
@@ -302,7 +333,9 @@ def test_soft_labels_are_the_shares_of_the_votes(call):
 def test_turns_have_the_dialogues_own_time_line(call):
     turns = [turn for row in call("dialogues", split="all") for turn in row["turns"]]
     sounds = {row["id"]: row for row in call("audio", split="all").remove_columns("audio")}
-    assert all((turn["start"], turn["end"]) == (sounds[turn["id"]]["start"], sounds[turn["id"]]["end"]) for turn in turns)
+    assert all(
+        (turn["start"], turn["end"]) == (sounds[turn["id"]]["start"], sounds[turn["id"]]["end"]) for turn in turns
+    )
     assert any(turn["start"] is not None for turn in turns) and any(turn["start"] is None for turn in turns)
 
 
@@ -311,14 +344,19 @@ def test_the_class_is_what_readers_of_scripts_look_for(tmp_path):
     assert issubclass(emotiontalk.EmotionTalk, datasets.GeneratorBasedBuilder)
     made = archives()
     for config in CONFIGS:
-        builder = emotiontalk.EmotionTalk(config_name=config, data_dir=str(PROJECT / "dummy_data"), cache_dir=str(tmp_path))
+        builder = emotiontalk.EmotionTalk(
+            config_name=config, data_dir=str(PROJECT / "dummy_data"), cache_dir=str(tmp_path)
+        )
         manager = datasets.StreamingDownloadManager()
         for generator in builder._split_generators(manager):
             for key, example in builder._generate_examples(**generator.gen_kwargs):
                 assert list(example) == list(builder.info.features)
                 assert key == example.get("id", example.get("sample_id"))
                 if "audio" in example:
-                    assert example["audio"] == {"bytes": made["Audio"]["Audio/wav/" + relative(key, "wav")], "path": f"{key}.wav"}
+                    assert example["audio"] == {
+                        "bytes": made["Audio"]["Audio/wav/" + relative(key, "wav")],
+                        "path": f"{key}.wav",
+                    }
                 try:
                     encoded = builder.info.features.encode_example(example)
                 except ImportError as error:  # `Audio` of datasets 4 and later encodes with torchcodec alone

@@ -156,7 +156,7 @@ def test_a_finished_shard_is_not_written_again(export):
 
 
 def test_only_the_splits_that_are_asked_for(tmp_path):
-    """The test split first; a run that was stopped within another one is named, and nothing loads before it is finished."""
+    """The test split first; a run stopped within another one is named, and nothing loads before it is finished."""
     out, source = tmp_path / "out", ("--config", "audio", "--data-dir", PROJECT / "dummy_data")
     said = command("parquet", out, *source, "--split", "test").stderr
     assert "audio: test 0.00 GB\n" in said and "are free" in said
@@ -173,7 +173,10 @@ def test_only_the_splits_that_are_asked_for(tmp_path):
     (out / "export.json").write_text(json.dumps({**log, "complete": False}))
     said = command("parquet", out, "--config", "text", "--data-dir", PROJECT / "dummy_data", status=1).stderr
     assert "audio, train of an earlier run is not finished" in said
-    assert "zh-en has no train" in command("parquet", tmp_path / "no", "--config", "zh-en", "--split", "train", *source[2:], status=1).stderr
+    assert (
+        "zh-en has no train"
+        in command("parquet", tmp_path / "no", "--config", "zh-en", "--split", "train", *source[2:], status=1).stderr
+    )
 
 
 def test_no_room_is_told_before_the_first_byte(tmp_path, monkeypatch):
@@ -195,13 +198,22 @@ def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
     moved = first.rename(tmp_path / "moved")
     command("parquet", out, "--config", "text", "--data-dir", moved)
     told = (out / "export.json").read_bytes()
-    assert "text of another release" in command("parquet", out, "--config", "text", "--data-dir", other, status=1).stderr
+    assert (
+        "text of another release" in command("parquet", out, "--config", "text", "--data-dir", other, status=1).stderr
+    )
     assert (out / "export.json").read_bytes() == told and json.loads(told)["complete"]
-    assert "there is no folder" in command("parquet", out, "--config", "text", "--data-dir", tmp_path / "none", status=1).stderr
-    mixed = command("parquet", out, "--config", "dialogues", "--data-dir", other, status=1).stderr  # another config, the same archive
+    assert (
+        "there is no folder"
+        in command("parquet", out, "--config", "text", "--data-dir", tmp_path / "none", status=1).stderr
+    )
+    mixed = command(
+        "parquet", out, "--config", "dialogues", "--data-dir", other, status=1
+    ).stderr  # another config, the same archive
     assert "Text.tar that has changed" in mixed and (out / "export.json").read_bytes() == told
     (out / "export.json").write_text("{")
-    assert "export.json is not what" in command("parquet", out, "--config", "text", "--data-dir", moved, status=1).stderr
+    assert (
+        "export.json is not what" in command("parquet", out, "--config", "text", "--data-dir", moved, status=1).stderr
+    )
 
 
 def test_a_sound_that_cannot_be_converted_is_named(tmp_path, release):
@@ -235,7 +247,11 @@ def compared(converted, original):
 def test_every_clip_for_speech_encoders_keeps_its_length_and_level(whole, sounds, tmp_path):
     _, out = whole
     loaded = datasets.load_dataset(str(out), "audio", cache_dir=str(tmp_path / "found"))
-    differences = {row["id"]: compared(row["audio"]["bytes"], sounds[row["id"]]) for split in loaded.values() for row in rows(split)}
+    differences = {
+        row["id"]: compared(row["audio"]["bytes"], sounds[row["id"]])
+        for split in loaded.values()
+        for row in rows(split)
+    }
     assert set(differences) == set(sounds)
     assert all(longer <= 1 and rate == 16_000 for longer, _, rate in differences.values())
     # of a clip of some milliseconds the window cuts off a part that is not quite the same
@@ -247,9 +263,11 @@ def test_an_engine_counts_what_the_card_says(whole, sounds):
     """The example for Ray Data, as README shows it, on the shards in parallel."""
     pytest.importorskip("ray")
     run = subprocess.run(
-        [sys.executable, str(PROJECT / "examples" / "ray_statistics.py"), str(whole[1])], capture_output=True, text=True,
+        [sys.executable, str(PROJECT / "examples" / "ray_statistics.py"), str(whole[1])],
+        capture_output=True,
+        text=True,
         env={**os.environ, "RAY_DATA_DISABLE_PROGRESS_BARS": "1"},
-    )  # fmt: skip
+    )
     assert run.returncode == 0, run.stderr
     lines = [line.split() for line in run.stdout.splitlines()]
     split, counts = None, {}
@@ -258,14 +276,17 @@ def test_an_engine_counts_what_the_card_says(whole, sounds):
         if len(line) == 6 and line[0] != "count":
             counts.setdefault(split, []).append(int(line[1]))
     table = class_counts()
-    assert {split: [*counts[split], sum(counts[split])] for split in counts} == {s: table["audio", s] for s in ("train", "validation", "test")}
+    assert {split: [*counts[split], sum(counts[split])] for split in counts} == {
+        s: table["audio", s] for s in ("train", "validation", "test")
+    }
     hours = sum(soundfile.info(io.BytesIO(sound)).duration for sound in sounds.values()) / 3600
     assert f"19,250 utterances, {hours:.2f} hours" in run.stdout
 
 
 def test_sound_for_speech_encoders(tmp_path):
     out = tmp_path / "out"
-    command("parquet", out, "--config", "audio", "--data-dir", PROJECT / "dummy_data", "--cache-dir", tmp_path / "cache",
+    command("parquet", out, "--config", "audio", "--data-dir", PROJECT / "dummy_data",
+            "--cache-dir", tmp_path / "cache",
             "--sampling-rate", "16000", "--channels", "1", "--format", "flac")  # fmt: skip
     found = datasets.load_dataset(str(out), "audio", split="test", cache_dir=str(tmp_path / "found"))
     assert found.features["audio"].sampling_rate == 16_000

@@ -18,7 +18,6 @@ import pandas
 import pytest
 import soundfile
 from conftest import PROJECT, SHARED, VERSION, command, once
-from test_hub import serve  # noqa: F401
 
 import emotiontalk
 from emotiontalk_tools.formats import FORMATS
@@ -42,20 +41,32 @@ def table(path):
 
 def found(out, split, config):
     """Format -> {id: (emotion, text or None, path or None, seconds or None)} of a split, read as plain files."""
-    valid, corpus = {"validation": "valid"}.get(split, split), {"validation": "val_corpus"}.get(split, f"{split}_corpus")
+    valid, corpus = (
+        {"validation": "valid"}.get(split, split),
+        {"validation": "val_corpus"}.get(split, f"{split}_corpus"),
+    )
     kaldi = {name: table(out / f"kaldi/{split}/{name}") for name in ("wav.scp", "text", "utt2emo", "utt2dur")}
     npz = numpy.load(out / f"merbench/label-{config}.npz", allow_pickle=True)
     names = csv.DictReader((out / "merbench/transcription.csv").open(encoding="utf-8", newline=""))
     texts = {row["name"]: row["chinese"] for row in names}
     emobox = json.loads((out / f"emobox/fold_1/emotiontalk_{valid}_fold_1.json").read_text())
     result = {
-        "kaldi": {k: (kaldi["utt2emo"][k], kaldi["text"][k], kaldi["wav.scp"][k], float(kaldi["utt2dur"][k])) for k in kaldi["wav.scp"]},
+        "kaldi": {
+            k: (kaldi["utt2emo"][k], kaldi["text"][k], kaldi["wav.scp"][k], float(kaldi["utt2dur"][k]))
+            for k in kaldi["wav.scp"]
+        },
         "lhotse": {
-            c["id"]: (c["supervisions"][0]["custom"]["emotion"], c["supervisions"][0]["text"], c["recording"]["sources"][0]["source"], c["duration"])
+            c["id"]: (
+                c["supervisions"][0]["custom"]["emotion"],
+                c["supervisions"][0]["text"],
+                c["recording"]["sources"][0]["source"],
+                c["duration"],
+            )
             for c in unzipped(out / f"lhotse/cuts_{split}.jsonl.gz")
         },
         "emobox": {
-            r["key"]: (r["emo"], None, r["wav"], r["length"]) for r in lines(out / f"emobox/fold_1/emotiontalk_{valid}_fold_1.jsonl")
+            r["key"]: (r["emo"], None, r["wav"], r["length"])
+            for r in lines(out / f"emobox/fold_1/emotiontalk_{valid}_fold_1.jsonl")
         },
         "speechbrain": {
             k: (r["emo"], r["text"], r["wav"].replace("{data_root}", str(out)), r["length"])
@@ -66,14 +77,16 @@ def found(out, split, config):
             for r in json.loads((out / f"s3prl/{split}_meta_data.json").read_text())["meta_data"]
         },
         "funasr": {
-            r["key"]: (r["emo_target"][2:-2].lower(), r["target"], r["source"], None) for r in lines(out / f"funasr/{split}.jsonl")
+            r["key"]: (r["emo_target"][2:-2].lower(), r["target"], r["source"], None)
+            for r in lines(out / f"funasr/{split}.jsonl")
         },
         "messages": {
             r["audios"][0].split("/")[-1][:-4]: (r["messages"][1]["content"], None, r["audios"][0], None)
             for r in lines(out / f"messages/emotion-{split}.jsonl")
         },
         "merbench": {
-            k: (emotiontalk.EMOTIONS[v["emo"]], texts[k], str(out / f"merbench/audio/{k}.wav"), None) for k, v in npz[corpus].tolist().items()
+            k: (emotiontalk.EMOTIONS[v["emo"]], texts[k], str(out / f"merbench/audio/{k}.wav"), None)
+            for k, v in npz[corpus].tolist().items()
         },
         "csv": {
             r["id"]: (r["emotion"], r["text"], str(out / "csv" / split / r["file_name"]), float(r["seconds"]))
@@ -81,13 +94,18 @@ def found(out, split, config):
         },
         "webdataset": {},
     }
-    assert [k for k in emobox] == [*result["emobox"]]
+    assert list(emobox) == [*result["emobox"]]
     for path in sorted((out / "webdataset").glob(f"{split}-*.tar")):
         with tarfile.open(path) as tar:
             for member in tar:
                 if member.name.endswith(".json"):
                     fields = json.load(tar.extractfile(member))
-                    result["webdataset"][fields["id"]] = fields["emotion"], tar.extractfile(f"{fields['id']}.txt").read().decode(), None, None
+                    result["webdataset"][fields["id"]] = (
+                        fields["emotion"],
+                        tar.extractfile(f"{fields['id']}.txt").read().decode(),
+                        None,
+                        None,
+                    )
     return result
 
 
@@ -96,7 +114,7 @@ def check(out, split, config, published):
     lengths = {}
     for name, records in found(out, split, config).items():
         assert {uid: record[0] for uid, record in records.items()} == published, name
-        for uid, (_, text, path, seconds) in records.items():
+        for _, text, path, seconds in records.values():
             assert text is None or not set(text) & set("[]【】"), name
             assert path is None or os.path.isfile(path), name
             if seconds is not None:
@@ -146,13 +164,22 @@ def test_the_papers_four(rebuilt, tmp_path, config):
     arguments = ("--config", config, "--label-set", "four", "--data-dir", rebuilt())
     names = ("csv", "messages") if config == "text" else ("s3prl",)
     splits = list(SIZES) if config == "text" else ["test"]
-    command("files", tmp_path, *[part for name in names for part in ("--for", name)], *arguments, *[p for s in splits for p in ("--split", s)])
+    command(
+        "files",
+        tmp_path,
+        *[part for name in names for part in ("--for", name)],
+        *arguments,
+        *[p for s in splits for p in ("--split", s)],
+    )
     for split, size in zip(SIZES, FOUR[config]):
         if split in splits:
             expected = {uid: label for uid, label in labels(config, split).items() if label in emotiontalk.FOUR}
             assert len(expected) == size
             if config == "text":
-                got = {r["id"]: r["emotion"] for r in csv.DictReader((tmp_path / f"csv/{split}/metadata.csv").open(encoding="utf-8", newline=""))}
+                got = {
+                    r["id"]: r["emotion"]
+                    for r in csv.DictReader((tmp_path / f"csv/{split}/metadata.csv").open(encoding="utf-8", newline=""))
+                }
                 assert len(lines(tmp_path / f"messages/emotion-{split}.jsonl")) == size
             else:
                 told = json.loads((tmp_path / f"s3prl/{split}_meta_data.json").read_text())
@@ -213,14 +240,20 @@ def test_foreign_files_stay(small, tmp_path):
 
 
 def contents(out):
-    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".emotiontalk-files"}
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and path.name != ".emotiontalk-files"
+    }
 
 
 @once
 def test_a_killed_run_goes_on_to_the_same_files(made, rebuilt, tmp_path):
     out = tmp_path / "out"
     arguments = ["files", str(out), *FOR, "--split", "test", "--data-dir", str(rebuilt())]
-    process = subprocess.Popen([sys.executable, "-m", "emotiontalk_tools", *arguments], stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emotiontalk_tools", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
+    )
     while process.poll() is None and (not (out / "audio/test").is_dir() or len(os.listdir(out / "audio/test")) < 900):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
@@ -231,22 +264,39 @@ def test_a_killed_run_goes_on_to_the_same_files(made, rebuilt, tmp_path):
     assert sum(path.stat().st_mtime_ns == at for path, at in before.items()) > 0.9 * len(before)
     here, there = contents(out), contents(made)
     assert set(here) == set(there)
-    assert all(data == there[name].replace(str(made).encode(), str(out).encode()) for name, data in here.items() if not name.endswith(".gz"))
+    assert all(
+        data == there[name].replace(str(made).encode(), str(out).encode())
+        for name, data in here.items()
+        if not name.endswith(".gz")
+    )
 
 
 def test_from_an_address_only_the_splits_asked_for_move(serve, rebuilt, tmp_path):
     server = serve(rebuilt())
-    command("files", tmp_path / "out", "--for", "kaldi", "--split", "test", "--data-dir", server.url + "/files", "--cache-dir", tmp_path / "c")
+    command(
+        "files",
+        tmp_path / "out",
+        "--for",
+        "kaldi",
+        "--split",
+        "test",
+        "--data-dir",
+        server.url + "/files",
+        "--cache-dir",
+        tmp_path / "c",
+    )
     assert len(table(tmp_path / "out/kaldi/test/utt2emo")) == 1_929
     assert server.bytes["Audio.tar"] < 0.13 * (rebuilt() / "Audio.tar").stat().st_size
 
 
-# --- the toolkits' own readers -------------------------------------------------------------------------------------------
+# --- the toolkits' own readers ---------------------------------------------------------------------------------------
 
 
 def test_datasets_reads_the_messages(small, tmp_path):
     small("--for", "messages")
-    said = datasets.load_dataset("json", data_files=str(tmp_path / "out/messages/emotion-test.jsonl"), cache_dir=str(tmp_path / "cache"))["train"]
+    said = datasets.load_dataset(
+        "json", data_files=str(tmp_path / "out/messages/emotion-test.jsonl"), cache_dir=str(tmp_path / "cache")
+    )["train"]
     assert said[0]["messages"][0]["content"].startswith("<audio>") and os.path.isfile(said[0]["audios"][0])
 
 
@@ -265,7 +315,9 @@ def test_datasets_reads_audiofolder(small, tmp_path, sound_files_load):
     folder = datasets.load_dataset("audiofolder", data_dir=str(tmp_path / "out/csv"), streaming=True)
     for split in SIZES:
         read = list(folder[split].cast_column("audio", datasets.Audio(decode=False)))
-        assert len(read) == 8 and all(row["id"] in row["audio"]["path"] and row["emotion"] in emotiontalk.EMOTIONS for row in read)
+        assert len(read) == 8 and all(
+            row["id"] in row["audio"]["path"] and row["emotion"] in emotiontalk.EMOTIONS for row in read
+        )
 
 
 def test_datasets_reads_webdataset(small, tmp_path, sound_files_load):
@@ -284,7 +336,9 @@ def test_lhotse_reads_its_manifests_and_kaldis(made):
 
     recordings, supervisions, _ = load_kaldi_data_dir(made / "kaldi/test", sampling_rate=16_000)
     assert len(recordings) == len(supervisions) == 1_929
-    recordings, supervisions = (lhotse.load_manifest(made / f"lhotse/{name}_test.jsonl.gz") for name in ("recordings", "supervisions"))
+    recordings, supervisions = (
+        lhotse.load_manifest(made / f"lhotse/{name}_test.jsonl.gz") for name in ("recordings", "supervisions")
+    )
     validate_recordings_and_supervisions(recordings, supervisions, read_data=False)
     cuts = lhotse.CutSet.from_file(made / "lhotse/cuts_test.jsonl.gz")
     lhotse.validate(cuts)
@@ -299,7 +353,10 @@ def test_webdataset_reads_its_tars(made):
     webdataset = pytest.importorskip("webdataset")
     read = list(webdataset.WebDataset(str(made / "webdataset/test-{000000..000023}.tar"), shardshuffle=False))
     assert [sample["__key__"] for sample in read] == sorted(labels("audio", "test"))
-    assert all(sample["wav"][:4] == b"RIFF" and json.loads(sample["json"])["text"].split() == sample["txt"].decode().split() for sample in read)
+    assert all(
+        sample["wav"][:4] == b"RIFF" and json.loads(sample["json"])["text"].split() == sample["txt"].decode().split()
+        for sample in read
+    )
 
 
 @pytest.mark.slow
@@ -307,13 +364,18 @@ def test_speechbrain_reads_its_manifests(made, monkeypatch):
     pytest.importorskip("torch")
     try:
         import torchaudio  # noqa: F401
-    except (ImportError, OSError):  # no build for this torch loads here; what reads manifests imports it and does not use it
+    except (
+        ImportError,
+        OSError,
+    ):  # no build for this torch loads here; what reads manifests imports it and does not use it
         stand_in = types.ModuleType("torchaudio")
         stand_in.__version__, stand_in.list_audio_backends = "2.8.0", lambda: ["soundfile"]
         monkeypatch.setitem(sys.modules, "torchaudio", stand_in)
     dataset = pytest.importorskip("speechbrain.dataio.dataset")
     read = dataset.DynamicItemDataset.from_json(
-        made / "speechbrain/test.json", replacements={"data_root": str(made)}, output_keys=["id", "wav", "emo", "length"]
+        made / "speechbrain/test.json",
+        replacements={"data_root": str(made)},
+        output_keys=["id", "wav", "emo", "length"],
     )
     assert {item["id"]: item["emo"] for item in read} == labels("audio", "test")
     assert all(os.path.isfile(item["wav"]) and item["length"] > 0 for item in read)

@@ -11,25 +11,9 @@ import tarfile
 import pytest
 from conftest import CONFIGS, PROJECT, once, rows, typed, undecoded
 from datasets.distributed import split_dataset_by_node
-from hub_server import REVISION, HubServer
+from hub_server import REVISION
 
 TEST_SHARE = 0.1016  # of the rebuilt Audio.tar's bytes: members of G00003 and G00015
-
-
-@pytest.fixture
-def serve():
-    """A function that serves a folder and gives the server; closed after the test."""
-    servers = []
-
-    def serve(folder, **settings):
-        servers.append(HubServer(folder))
-        for name, value in settings.items():
-            setattr(servers[-1], name, value)
-        return servers[-1]
-
-    yield serve
-    for server in servers:
-        server.close()
 
 
 @pytest.fixture
@@ -55,7 +39,12 @@ def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config,
 
 @pytest.mark.parametrize(
     "config, options",
-    [("zh-en", {"streaming": True}), ("audio", {"streaming": True}), ("audio", {"prepare_splits": ["test"]}), ("zh-en", {"num_proc": 2})],
+    [
+        ("zh-en", {"streaming": True}),
+        ("audio", {"streaming": True}),
+        ("audio", {"prepare_splits": ["test"]}),
+        ("zh-en", {"num_proc": 2}),
+    ],
 )
 def test_the_test_split_moves_its_own_bytes(load, serve, rebuilt, config, options, tmp_path):
     out = rebuilt()
@@ -81,7 +70,11 @@ def test_multimodal_moves_no_video(load, serve, rebuilt, tmp_path):
     out = rebuilt()
     server = serve(out)
     found = load("multimodal", data_dir=server.url + "/files")
-    assert {split: len(dataset) for split, dataset in found.items()} == {"train": 15_413, "validation": 1_908, "test": 1_929}
+    assert {split: len(dataset) for split, dataset in found.items()} == {
+        "train": 15_413,
+        "validation": 1_908,
+        "test": 1_929,
+    }
     with tarfile.open(out / "Multimodal.tar") as tar:
         annotations = sum(512 + -(-m.size // 512) * 512 for m in tar if m.isfile() and m.name.endswith(".json"))
     assert server.bytes["Multimodal.tar"] < 1.08 * annotations
@@ -200,10 +193,11 @@ def test_nodes_share_the_work(load, serve, rebuilt, world):
         assert server.bytes["Audio.tar"] < 1.1 * (TEST_SHARE + 0.02) * (rebuilt() / "Audio.tar").stat().st_size
 
 
-def run_typed(home, endpoint, config="text", environment={}, **options):
+def run_typed(home, endpoint, config="text", environment=None, **options):
     """Load without `data_dir` in a process of its own, as a user of the Hub types it."""
-    env = {"PATH": os.environ["PATH"], "HF_HOME": str(home), "HF_ENDPOINT": endpoint, **environment}
-    code = f"d = {typed(config, **{'split': 'test', **options})}\nprint('rows', {'len(list(d))' if options.get('streaming') else 'd.num_rows'})"
+    env = {"PATH": os.environ["PATH"], "HF_HOME": str(home), "HF_ENDPOINT": endpoint, **(environment or {})}
+    count = "len(list(d))" if options.get("streaming") else "d.num_rows"
+    code = f"d = {typed(config, **{'split': 'test', **options})}\nprint('rows', {count})"
     return subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True)
 
 
@@ -296,7 +290,9 @@ def stop_a_download(server, cache):
 
     server.latency = 0.0
     code = typed("audio", data_dir=f"{server.url}/files", cache_dir=str(cache))
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     for _ in range(20_000):
         written = [f.stat().st_size for f in cache.glob("downloads/*.incomplete")]
         if written and written[0] > 20_000_000:

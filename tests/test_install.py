@@ -28,7 +28,9 @@ def environment(tmp_path_factory):
 
 
 def install(python, *packages):
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *map(str, packages)], check=True)
+    subprocess.run(
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *map(str, packages)], check=True
+    )
 
 
 def run(command, cwd, status=0, **variables):
@@ -48,7 +50,9 @@ for source in sys.argv[1:]:
 
 
 @pytest.mark.parametrize(
-    "packages", [["datasets==5.2.0"], ["datasets==2.19.2", "huggingface_hub<1"], ["datasets==3.6.0", "huggingface_hub<1"]], ids=str
+    "packages",
+    [["datasets==5.2.0"], ["datasets==2.19.2", "huggingface_hub<1"], ["datasets==3.6.0", "huggingface_hub<1"]],
+    ids=str,
 )
 def test_bare_datasets_is_enough(environment, tmp_path, packages):
     """Nothing is imported that `datasets` does not bring: rows come from disk and over HTTP."""
@@ -64,7 +68,9 @@ def test_bare_datasets_is_enough(environment, tmp_path, packages):
 def wheel(tmp_path_factory):
     """The wheel, built from what git knows: as somebody without a checkout gets it."""
     folder = tmp_path_factory.mktemp("wheel")
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, check=True, capture_output=True, text=True)
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, check=True, capture_output=True, text=True
+    )
     for name in files.stdout.splitlines():
         if (PROJECT / name).is_file():
             (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,13 +104,18 @@ def test_a_wheel_is_a_whole_product(environment, wheel, tmp_path):
     script, site = python.parent / "emotiontalk", sorted(python.parent.parent.rglob("site-packages"))[0]
 
     def installed():
-        return {path: path.stat().st_mtime_ns for path in site.rglob("*") if "emotiontalk" in str(path) and "__pycache__" not in str(path)}
+        return {
+            path: path.stat().st_mtime_ns
+            for path in site.rglob("*")
+            if "emotiontalk" in str(path) and "__pycache__" not in str(path)
+        }
 
     before = installed()
     assert run([python, "-c", STREAMED, PROJECT / "dummy_data"], tmp_path).stdout.startswith("G00003_13_06_001 5336 8")
     heard = (
-        "import emotiontalk; row = emotiontalk.load_dataset('audio', %r, split='test')[0];"
-        "print(emotiontalk.decode_audio(row['audio'], 16000, mono=True)['array'].shape)" % str(PROJECT / "dummy_data")
+        "import emotiontalk; "
+        f"row = emotiontalk.load_dataset('audio', {str(PROJECT / 'dummy_data')!r}, split='test')[0];"
+        "print(emotiontalk.decode_audio(row['audio'], 16000, mono=True)['array'].shape)"
     )
     assert run([python, "-c", heard], tmp_path).stdout == "(480,)\n"
     for arguments, _, _ in COMMANDS[2::4]:  # the base alone: one line that names the extra

@@ -47,7 +47,9 @@ def unpacked_in_data(out):
 def renamed_top_folders(out):
     """`./`, another top folder, none: only the file name counts."""
     for (name, members), prefix in zip(archives().items(), ("./", "Release 2025/x/", "", "../")):
-        (out / f"{name}.tar").write_bytes(pack({prefix + n.split("/", 1 + (not prefix))[-1]: d for n, d in members.items()}))
+        (out / f"{name}.tar").write_bytes(
+            pack({prefix + n.split("/", 1 + (not prefix))[-1]: d for n, d in members.items()})
+        )
 
 
 def order(key):
@@ -60,7 +62,12 @@ def order(key):
 
 
 def compressed(out):
-    openers = {"Audio": (gzip, ".tar.gz"), "Multimodal": (bz2, ".tar"), "Text": (lzma, ".tar.xz"), "Video": (gzip, ".TGZ")}
+    openers = {
+        "Audio": (gzip, ".tar.gz"),
+        "Multimodal": (bz2, ".tar"),
+        "Text": (lzma, ".tar.xz"),
+        "Video": (gzip, ".TGZ"),
+    }
     for name, members in archives().items():
         module, ending = openers[name]
         (out / f"{name.lower()}{ending}").write_bytes(module.compress(pack(members)))

@@ -8,7 +8,7 @@ import sys
 import numpy
 import pytest
 import soundfile
-from conftest import CONFIGS, PROJECT, RUNS_SCRIPTS, as_script, rows, typed, undecoded
+from conftest import CONFIGS, PROJECT, RUNS_SCRIPTS, as_script, rows, typed
 
 from emotiontalk import decode_audio
 from emotiontalk_tools.dummy import archives, relative, utterances
@@ -76,7 +76,9 @@ def test_each_config_has_the_label_of_its_own_pass(load):
     wanted = {"multimodal": "Multimodal", "audio": "Audio", "text": "Text", "video": "Video"}
     made = archives()
     for config, archive in wanted.items():
-        dataset = load(config, split="train").remove_columns([] if config == "text" else [{"video": "video"}.get(config, "audio")])
+        dataset = load(config, split="train").remove_columns(
+            [] if config == "text" else [{"video": "video"}.get(config, "audio")]
+        )
         for row in dataset:
             note = json.loads(made[archive][f"{archive}/json/{relative(row['id'], 'json')}"])
             nouns = {"happiness": "happy", "sadness": "sad", "anger": "angry", "surprise": "surprised",
@@ -103,7 +105,7 @@ def test_what_people_typed_is_read(load):
 
 
 def test_transcription_is_verbatim_and_text_has_no_marks(load):
-    index = {uid: i for uid, i in utterances()}
+    index = dict(utterances())
     seen = 0
     for split in load("audio").values():
         for row in split.remove_columns("audio"):
@@ -157,7 +159,9 @@ def test_prepare_splits_prepares_only_those(load):
     "config, option, message",
     [
         ("audio", {"label_set": "five"}, 'choose "all" or "four"'),
-        pytest.param("audio", {"prepare_splits": ["dev"]}, "choose from ['train', 'validation', 'test']", marks=as_script),
+        pytest.param(
+            "audio", {"prepare_splits": ["dev"]}, "choose from ['train', 'validation', 'test']", marks=as_script
+        ),
         pytest.param("zh-en", {"prepare_splits": ["train"]}, "choose from ['test']", marks=as_script),
         ("audio", {"data_files": str(PROJECT / "dummy_data" / "Audio.tar")}, "pass data_dir="),
         ("audio", {"strict": "no"}, "choose True or False"),

@@ -1,4 +1,4 @@
-"""Over a network: redirects to signed addresses, few round trips, several blocks at once, patience, mirrors of any scheme."""
+"""Networks: redirects to signed addresses, few round trips, several blocks at once, patience, mirrors of any scheme."""
 
 import email.utils
 import os
@@ -12,7 +12,6 @@ import datasets
 import fsspec
 import pytest
 from conftest import PROJECT, once, rows, typed, undecoded
-from test_hub import serve  # noqa: F401
 
 import emotiontalk
 
@@ -25,7 +24,9 @@ print(next(iter(d))["id"])
 
 def run(code, *arguments, **environment):
     env = {"PATH": os.environ["PATH"], "HF_HOME": os.environ["HF_HOME"], **environment}
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=PROJECT, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=PROJECT, env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -50,7 +51,11 @@ def test_a_stream_of_every_split_is_that_of_the_folder(call, serve, rebuilt, con
     for split in ("validation", "test"):
         there = undecoded(call(config, server.url + "/files", split=split, streaming=True))
         here = undecoded(call(config, rebuilt(), split=split, streaming=True))
-        assert all(a == b for a, b in zip(there, here, strict=True)) if sys.version_info >= (3, 10) else list(there) == list(here)
+        assert (
+            all(a == b for a, b in zip(there, here, strict=True))
+            if sys.version_info >= (3, 10)
+            else list(there) == list(here)
+        )
     size = (rebuilt() / "Audio.tar").stat().st_size
     assert server.storage.bytes["Audio.tar"] < 0.35 * size
 
@@ -89,7 +94,9 @@ def test_a_server_that_asks_for_patience_gets_it(call, serve, status, after, cap
         started = time.monotonic()
         assert len(call("text", server.url + "/files", split="test")) == 8
     finally:
-        datasets.disable_progress_bars() if hasattr(datasets, "disable_progress_bars") else datasets.disable_progress_bar()
+        datasets.disable_progress_bars() if hasattr(
+            datasets, "disable_progress_bars"
+        ) else datasets.disable_progress_bar()
     if after and after != "nonsense":
         assert time.monotonic() - started >= 1
         assert f"Text.tar: HTTP status {status}, waiting" in capfd.readouterr().err
@@ -106,11 +113,13 @@ def test_a_byte_a_second_is_no_connection(call, serve, monkeypatch):
     server = serve(PROJECT / "dummy_data", trickle=0.05)
     monkeypatch.setattr(emotiontalk, "LEAST_RATE", (10_000, 0.5))
     monkeypatch.setattr(emotiontalk, "WAITS", (0.01, 0.01))
-    with pytest.raises(emotiontalk.NoConnectionError, match="Text.tar: gave up .*fewer than 10,000 bytes in 0.5 seconds"):
+    with pytest.raises(
+        emotiontalk.NoConnectionError, match="Text.tar: gave up .*fewer than 10,000 bytes in 0.5 seconds"
+    ):
         call("text", server.url + "/files", split="test")
 
 
-# --- places that are kept, guessed wrongly, or spoilt ----------------------------------------------------------------------
+# --- places that are kept, guessed wrongly, or spoilt ----------------------------------------------------------------
 
 
 def repack(source, out, change):
@@ -118,7 +127,10 @@ def repack(source, out, change):
     import io
 
     out.mkdir()
-    with tarfile.open(source / "Audio.tar") as old, tarfile.open(out / "Audio.tar", "w", format=tarfile.GNU_FORMAT) as new:
+    with (
+        tarfile.open(source / "Audio.tar") as old,
+        tarfile.open(out / "Audio.tar", "w", format=tarfile.GNU_FORMAT) as new,
+    ):
         for member in old:
             data = old.extractfile(member).read() if member.isfile() else None
             for info, content in change(member, data):
@@ -140,7 +152,9 @@ def test_times_that_lie_cost_round_trips_and_no_row(call, serve, rebuilt, tmp_pa
         return [(member, data)]
 
     server = serve(repack(rebuilt(), tmp_path / "lies", lie))
-    assert ids(call("zh-en", server.url + "/files", split="test", streaming=True)) == ids(call("zh-en", rebuilt(), split="test"))
+    assert ids(call("zh-en", server.url + "/files", split="test", streaming=True)) == ids(
+        call("zh-en", rebuilt(), split="test")
+    )
     assert "fetching all of it" not in caplog.text
     assert server.bytes["Audio.tar"] < 0.2 * (rebuilt() / "Audio.tar").stat().st_size
 
@@ -165,7 +179,11 @@ def test_a_sound_without_annotation_is_named(call, serve, rebuilt, tmp_path, at)
     last = "G00015_" + max(uid for uid in ids(call("zh-en", rebuilt(), split="test")))[7:]
 
     def add(member, data):
-        if not member.name.endswith(".wav") or before and before not in member.name or not before and last not in member.name:
+        if (
+            not member.name.endswith(".wav")
+            or (before and before not in member.name)
+            or (not before and last not in member.name)
+        ):
             return [(member, data)]
         more = tarfile.TarInfo(f"Audio/wav/{at}.wav")
         return [(more, data), (member, data)] if before else [(member, data), (more, data)]
@@ -175,7 +193,7 @@ def test_a_sound_without_annotation_is_named(call, serve, rebuilt, tmp_path, at)
         ids(call("zh-en", server.url + "/files", split="test", streaming=True))
 
 
-# --- any mirror ----------------------------------------------------------------------------------------------------------
+# --- any mirror ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -193,15 +211,22 @@ def bucket():
 def test_fsspec_gives_the_same_rows(call, rebuilt, bucket, tmp_path):
     for name in ("Audio", "Text", "Video"):
         bucket(rebuilt() / f"{name}.tar", f"release/{name}.tar")
-    for config, options in (("text", {}), ("audio", {"split": ["test"]}), ("zh-en", {"num_proc": 2}), ("zh-en", {"streaming": True})):
-        there = call(config, "memory://bucket/release", cache_dir=tmp_path / "there", **{"split": ["test"], **options})[0]
+    for config, options in (
+        ("text", {}),
+        ("audio", {"split": ["test"]}),
+        ("zh-en", {"num_proc": 2}),
+        ("zh-en", {"streaming": True}),
+    ):
+        there = call(config, "memory://bucket/release", cache_dir=tmp_path / "there", **{"split": ["test"], **options})[
+            0
+        ]
         here = call(config, rebuilt(), **{"split": ["test"], **options})[0]
         assert rows(there) == rows(here)
-    assert not [path for path in (tmp_path / "there").rglob("downloads/*")]
+    assert not list((tmp_path / "there").rglob("downloads/*"))
 
 
 def test_layouts_of_a_mirror(call, serve, bucket, tmp_path):
-    """`data/audio/*.tar` in one part or several, where names can be listed; by the names that are likely, where they cannot."""
+    """`data/audio/*.tar` in one part or several, where names can be listed; by likely names, where they cannot."""
     expected = {config: rows(call(config, split="test")) for config in ("audio", "multimodal")}
     dummy = PROJECT / "dummy_data"
     with tarfile.open(dummy / "Audio.tar") as whole:
@@ -215,7 +240,10 @@ def test_layouts_of_a_mirror(call, serve, bucket, tmp_path):
         bucket(dummy / f"{name}.tar", f"data/{name}/{name}.tar")
     for config in expected:
         assert rows(call(config, "memory://bucket", split="test", cache_dir=tmp_path / "cache")) == expected[config]
-        assert rows(call(config, "memory://bucket", split="test", streaming=True, cache_dir=tmp_path / "cache")) == expected[config]
+        assert (
+            rows(call(config, "memory://bucket", split="test", streaming=True, cache_dir=tmp_path / "cache"))
+            == expected[config]
+        )
     mirror = tmp_path / "mirror" / "data"
     for name, folder in {"Audio": "audio", "Text": "Text", "Video": "Video", "Multimodal": "Multimodal"}.items():
         (mirror / folder).mkdir(parents=True)

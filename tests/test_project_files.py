@@ -5,7 +5,6 @@ import shutil
 
 import datasets
 import pytest
-from card import card
 from conftest import CONFIGS, PROJECT, as_script, command
 
 import emotiontalk
@@ -40,7 +39,9 @@ def test_infos_are_current_and_checked(tmp_path):
     if hasattr(datasets, "Video"):
         command("infos", "--check")
     spoilt = tmp_path / "dataset_infos.json"
-    spoilt.write_text((PROJECT / "dataset_infos.json").read_text(encoding="utf-8").replace("15413", "15412"), encoding="utf-8")
+    spoilt.write_text(
+        (PROJECT / "dataset_infos.json").read_text(encoding="utf-8").replace("15413", "15412"), encoding="utf-8"
+    )
     assert "out of date" in command("infos", "--check", "--path", spoilt, status=1).stderr
 
 
@@ -76,7 +77,9 @@ def test_infos_are_what_datasets_compares_with(load, rebuilt, tmp_path):
 
     def text(data_dir, cache, **options):
         script, cache = str(tmp_path / "emotiontalk.py"), str(tmp_path / cache)
-        return datasets.load_dataset(script, "text", data_dir=str(data_dir), cache_dir=cache, trust_remote_code=True, **options)
+        return datasets.load_dataset(
+            script, "text", data_dir=str(data_dir), cache_dir=cache, trust_remote_code=True, **options
+        )
 
     with pytest.raises(Exception) as error:
         text(rebuilt(), "a")
@@ -87,26 +90,6 @@ def test_infos_are_what_datasets_compares_with(load, rebuilt, tmp_path):
 
 def test_the_whole_release_passes_all_checks(load, rebuilt):
     assert len(load("text", data_dir=rebuilt(), verification_mode="all_checks")["test"]) == 1_929
-
-
-def test_the_card_describes_every_field_of_every_config():
-    _, body = card()
-    fields = body.split("| field | in | what it holds |")[1].split("\n\n")[0]
-    for config in CONFIGS:
-        for field in emotiontalk.CONFIGS[config].fields:
-            line = next(line for line in fields.splitlines() if line.startswith(f"| `{field}` |"))
-            assert f"`{config}`" in line.split("|")[2], (config, field)
-            if field not in ("emotion", "soft_label", "annotations"):  # the card says "of the config's own pass"
-                assert emotiontalk.description_of(config, field) in line
-    assert all(f"| `{config}` |" in body or f"| `{config}` (default) |" in body for config in CONFIGS)
-
-
-def test_the_cards_header():
-    header, _ = card()
-    assert header["license"] == "cc-by-nc-sa-4.0" and header["language"] == ["zh"]
-    assert [config["config_name"] for config in header["configs"]] == list(CONFIGS)
-    assert header["size_categories"] == ["10K<n<100K"] and header["task_categories"]
-    assert "extra_gated_prompt" in header
 
 
 def test_the_fields_are_described_where_a_user_of_datasets_looks(load):

@@ -51,7 +51,10 @@ LOADED = """
 import datasets, json, sys
 repo, config, options = json.loads(sys.argv[1])
 loaded = datasets.load_dataset(repo, config, **options)
-text = {split: [(row["id"], row["emotion"], row["text"]) for row in dataset.select_columns(["id", "emotion", "text"])] for split, dataset in loaded.items()}
+text = {
+    split: [(row["id"], row["emotion"], row["text"]) for row in dataset.select_columns(["id", "emotion", "text"])]
+    for split, dataset in loaded.items()
+}
 sound = {}
 if config == "audio":
     for split, dataset in loaded.items():
@@ -115,8 +118,13 @@ def test_a_dry_run_sends_nothing(hub, at, export, tmp_path):
     for arguments in (["push", "me/a"], ["push", "me/a", "--as", "parquet", "--export", export]):
         said = command(*arguments, "--dry-run", env=at).stdout
         assert "README.md" in said and "Nothing was sent" in said and "CC BY-NC-SA" in said
-    assert all(str(path.relative_to(export)) in said and f"{path.stat().st_size:,}" in said for path in export.glob("*/*.parquet"))
-    said = command("push", "me/a", "--as", "parquet", "--export", tmp_path / "none", "--config", "text", "--dry-run", env=at).stdout
+    assert all(
+        str(path.relative_to(export)) in said and f"{path.stat().st_size:,}" in said
+        for path in export.glob("*/*.parquet")
+    )
+    said = command(
+        "push", "me/a", "--as", "parquet", "--export", tmp_path / "none", "--config", "text", "--dry-run", env=at
+    ).stdout
     assert "text/test-SHARD-of-SHARDS.parquet" in said and not (tmp_path / "none").exists()
     assert hub.log == [] and hub.repos == {}
 
@@ -160,7 +168,10 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     assert "not a finished export" in refused(*arguments[:-2], "--dry-run", env=at)
     before = sorted((tmp_path / "e").rglob("*"))
     command(*arguments[:-4], env=at)  # it goes on where it was, with what it was begun with
-    assert sorted((tmp_path / "e").rglob("*")) == before and json.loads((tmp_path / "e/export.json").read_text())["complete"]
+    assert (
+        sorted((tmp_path / "e").rglob("*")) == before
+        and json.loads((tmp_path / "e/export.json").read_text())["complete"]
+    )
     shutil.rmtree(tmp_path / "e/text")
     assert "00000-of-00008.parquet is gone" in refused(*arguments[:-4], env=at)
 
@@ -190,7 +201,9 @@ def test_what_else_is_in_a_repository_stays(hub, at, export):
 def test_what_stands_in_dummy_data_is_not_what_goes(hub, at):
     command("push", "me/a", env=at)
     for name, data in dummy.files().items():
-        assert hub.files("me/a")[f"dummy_data/{name}"].read_bytes() == data == (PROJECT / "dummy_data" / name).read_bytes()
+        assert (
+            hub.files("me/a")[f"dummy_data/{name}"].read_bytes() == data == (PROJECT / "dummy_data" / name).read_bytes()
+        )
 
 
 @once
@@ -205,7 +218,7 @@ def test_no_server_wrong_names_and_wrong_tokens_are_told_in_a_line(hub, at):
     assert "403" in refused("push", "me/a", env={**at, "HF_TOKEN": "hf_wrong"})
 
 
-# --- to somebody else's repository ---------------------------------------------------------------------------------------
+# --- to somebody else's repository -----------------------------------------------------------------------------------
 
 CARD = """---
 license: cc-by-nc-sa-4.0
@@ -240,20 +253,31 @@ def test_a_pull_request_adds_shards_and_yaml_and_changes_nothing_else(hub, their
     before = {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
     arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export, "--pr")
     said = command(*arguments, "--dry-run", env=at).stdout
-    assert "parquet/audio/test-00000-of-00008.parquet" in said and "+- config_name: audio" in said and "Nothing was sent" in said
+    assert (
+        "parquet/audio/test-00000-of-00008.parquet" in said
+        and "+- config_name: audio" in said
+        and "Nothing was sent" in said
+    )
     assert "-所有" not in said and not any(method == "POST" and "/commit/" in path for method, path in hub.log)
     said = command(*arguments, env=at).stdout
     assert f"Opened: {hub.url}/datasets/BAAI/Emotiontalk/discussions/1" in said
     assert {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()} == before
     proposed = hub.folder / "BAAI/Emotiontalk.pr"
     card = (proposed / "README.md").read_text(encoding="utf-8")
-    assert card.split("---\n", 2)[2] == CARD.split("---\n", 2)[2] and "extra_gated_fields" in card and "license: cc-by-nc-sa-4.0" in card
+    assert (
+        card.split("---\n", 2)[2] == CARD.split("---\n", 2)[2]
+        and "extra_gated_fields" in card
+        and "license: cc-by-nc-sa-4.0" in card
+    )
     assert not (proposed / "Text.tar").exists()
-    shutil.copytree(theirs, proposed, dirs_exist_ok=True, ignore=lambda folder, names: ["README.md"])  # as it is once it is merged
+    shutil.copytree(
+        theirs, proposed, dirs_exist_ok=True, ignore=lambda folder, names: ["README.md"]
+    )  # as it is once it is merged
     (proposed / "Text.tar").unlink()
     assert check(*loaded({**at, "HF_HUB_OFFLINE": "0"}, str(proposed), "audio")) == 24
     assert loaded(at, str(proposed), "text")[0] == loaded(at, str(export), "text")[0]
-    code = "import datasets, sys; print(datasets.load_dataset(sys.argv[1])['train'].column_names)"  # their default stays the default
+    # Their default stays the default.
+    code = "import datasets, sys; print(datasets.load_dataset(sys.argv[1])['train'].column_names)"
     run = subprocess.run([sys.executable, "-c", code, str(proposed)], capture_output=True, text=True, env=at)
     assert run.stdout == "['a', 'b']\n", run.stderr
 

@@ -95,7 +95,9 @@ def test_the_benchmarks_manifest(load, rebuilt):
 
 
 @once
-@pytest.mark.parametrize("order", ["annotations-first", *(pytest.param(o, marks=pytest.mark.slow) for o in ("media-first", "shuffled"))])
+@pytest.mark.parametrize(
+    "order", ["annotations-first", *(pytest.param(o, marks=pytest.mark.slow) for o in ("media-first", "shuffled"))]
+)
 def test_any_order_gives_the_same_sound(load, rebuilt, order, tmp_path):
     options = () if order == "annotations-first" else ("--order", order, "--only", "Audio")
     out = rebuilt(*options)

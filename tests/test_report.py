@@ -1,4 +1,4 @@
-"""`emotiontalk report`: its numbers are the published ones, and the page works in a browser, from a file, without network."""
+"""`emotiontalk report`: its numbers are the published ones; its page works in a browser, from a file, offline."""
 
 import collections
 import csv
@@ -37,7 +37,15 @@ def labels():
     with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     split = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
-    return [{**row, "split": split.get(row["id"][:6], "train"), "dialogue": row["id"][:9], "speaker": row["id"].split("_")[2]} for row in rows]
+    return [
+        {
+            **row,
+            "split": split.get(row["id"][:6], "train"),
+            "dialogue": row["id"][:9],
+            "speaker": row["id"].split("_")[2],
+        }
+        for row in rows
+    ]
 
 
 @pytest.mark.slow
@@ -52,10 +60,15 @@ def test_the_numbers_are_the_published_ones(page, labels, rebuilt):
         counts = collections.Counter((row[f"emotion_{first}"], row[f"emotion_{second}"]) for row in labels)
         assert pair["matrix"] == [[counts[a, b] for b in EMOTIONS] for a in EMOTIONS]
         same = sum(counts[a, a] for a in EMOTIONS) / len(labels)
-        chance = sum(sum(counts[a, b] for b in EMOTIONS) * sum(counts[b, a] for b in EMOTIONS) for a in EMOTIONS) / len(labels) ** 2
+        chance = (
+            sum(sum(counts[a, b] for b in EMOTIONS) * sum(counts[b, a] for b in EMOTIONS) for a in EMOTIONS)
+            / len(labels) ** 2
+        )
         assert pair["same"] == pytest.approx(same) and pair["cohen"] == pytest.approx((same - chance) / (1 - chance))
     speakers = collections.Counter((row["speaker"], row["split"]) for row in labels)
-    assert {(s, split): n for s, by in found["speakers_by_split"].items() for split, n in by.items() if n} == dict(speakers)
+    assert {(s, split): n for s, by in found["speakers_by_split"].items() for split, n in by.items() if n} == dict(
+        speakers
+    )
     dialogues = collections.Counter(row["dialogue"] for row in labels)
     assert found["dialogues"] == len(dialogues) == 742 and found["speakers"] == 19
     assert max(by["max"] for by in found["utterances_by_dialogue"].values()) == max(dialogues.values())
@@ -84,7 +97,9 @@ def test_fleiss_kappa_is_that_of_the_votes(page, rebuilt):
         with tarfile.open(rebuilt() / f"{name.capitalize()}.tar") as tar:
             for member in tar:
                 if member.name.endswith(".json"):
-                    votes = collections.Counter(vote["emotion"] for vote in json.load(tar.extractfile(member))["data"].values())
+                    votes = collections.Counter(
+                        vote["emotion"] for vote in json.load(tar.extractfile(member))["data"].values()
+                    )
                     shares.update(votes)
                     agreement += sum(k * (k - 1) for k in votes.values()) / 20
                     n += 1
@@ -99,7 +114,12 @@ def browser():
     with playwright.sync_playwright() as p:
         chromium = p.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--autoplay-policy=no-user-gesture-required",
+            ],
         )
         yield chromium
         chromium.close()
@@ -127,7 +147,9 @@ def test_the_page_in_a_browser(page, browser):
     assert tab.locator(visible).count() == 3 and tab.locator("#shown").inner_text() == "3 of 63 shown"
     assert all("fearful" in text for text in tab.locator(visible).all_inner_texts())
     play = """player => new Promise((done, failed) => {
-        player.onended = () => done(player.duration); player.onerror = () => failed(player.error.message); player.play().catch(failed);
+        player.onended = () => done(player.duration);
+        player.onerror = () => failed(player.error.message);
+        player.play().catch(failed);
     })"""
     assert tab.locator(visible).first.locator("audio").evaluate(play) > 0.01
     tab.get_by_label("Emotion", exact=True).select_option("all")
@@ -150,7 +172,9 @@ def test_the_page_by_keyboard_and_on_a_phone_in_the_dark(page, browser, tmp_path
     # every table has a caption and heads, every picture and player a name
     for tag, name in (("table", "caption"), ("table", "th[scope]")):
         assert tab.evaluate(f"[...document.querySelectorAll('{tag}')].every(e => e.querySelector('{name}'))")
-    assert tab.evaluate("[...document.querySelectorAll('svg[role=img], audio')].every(e => e.getAttribute('aria-label'))")
+    assert tab.evaluate(
+        "[...document.querySelectorAll('svg[role=img], audio')].every(e => e.getAttribute('aria-label'))"
+    )
     assert tab.locator("svg[role=img]").count() == 7
     picture = tab.screenshot(path=tmp_path / "phone.png", full_page=True)
     assert len(picture) > 50_000 and complaints == []
@@ -159,10 +183,14 @@ def test_the_page_by_keyboard_and_on_a_phone_in_the_dark(page, browser, tmp_path
 
 CONTRAST = """() => {
     const channel = c => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-    const light = rgb => { const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number); return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
+    const light = rgb => {
+        const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number);
+        return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    };
     const page = light(getComputedStyle(document.body).backgroundColor);
     return ["body", ".soft", ".mark", "svg text", "dt"].map(query => {
-        const style = getComputedStyle(document.querySelector(query)), text = light(query === "svg text" ? style.fill : style.color);
+        const style = getComputedStyle(document.querySelector(query));
+        const text = light(query === "svg text" ? style.fill : style.color);
         return (Math.max(page, text) + 0.05) / (Math.min(page, text) + 0.05);
     });
 }"""
@@ -181,7 +209,7 @@ def test_the_miniature_release_gives_a_page(tmp_path):
     command("report", "--out", out, "--data-dir", PROJECT / "dummy_data")
     text, found = out.read_text(encoding="utf-8"), numbers_of(out)
     assert found["utterances"] == 24 and found["kappa"]["text"]["utterances"] == 23
-    assert text.count("<audio") > 12 and "http-equiv=\"Content-Security-Policy\"" in text
+    assert text.count("<audio") > 12 and 'http-equiv="Content-Security-Policy"' in text
     assert not re.search(r'(src|href)="(?!data:|#|https://huggingface.co/datasets/BAAI)', text)
     assert "is a folder" in command("report", "--out", tmp_path, "--data-dir", PROJECT / "dummy_data", status=1).stderr
 
@@ -204,13 +232,27 @@ def test_sounds_that_are_no_sounds_have_no_player(tmp_path, release):
     def change(members):
         for name in members["Audio"]:
             if name.endswith(".wav"):
-                form, samples = struct.pack("<HHIIHH", 3, 1, 44_100, 4 * 44_100, 4, 32), b"\0\0\xc0\x7f" * 500  # floats, each NaN
-                members["Audio"][name] = b"RIFF" + struct.pack("<I", 36 + 2000) + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", 2000) + samples
+                form, samples = (
+                    struct.pack("<HHIIHH", 3, 1, 44_100, 4 * 44_100, 4, 32),
+                    b"\0\0\xc0\x7f" * 500,
+                )  # floats, each NaN
+                members["Audio"][name] = (
+                    b"RIFF"
+                    + struct.pack("<I", 36 + 2000)
+                    + b"WAVEfmt "
+                    + struct.pack("<I", 16)
+                    + form
+                    + b"data"
+                    + struct.pack("<I", 2000)
+                    + samples
+                )
 
     out, bad = tmp_path / "report.html", release(change)
     command("report", "--out", out, "--data-dir", bad)
     assert "<audio" not in out.read_text(encoding="utf-8").split("<main>")[1] and numbers_of(out)["hours"] > 0
-    run = command("probe", "--upstream", "logmel", "--config", "audio", "--data-dir", bad, "--cache-dir", tmp_path, status=1)
+    run = command(
+        "probe", "--upstream", "logmel", "--config", "audio", "--data-dir", bad, "--cache-dir", tmp_path, status=1
+    )
     assert "no finite numbers" in run.stderr and "Traceback" not in run.stderr
 
 

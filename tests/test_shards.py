@@ -1,16 +1,17 @@
-"""Shards: runs of neighbouring utterances, shared out to nodes, workers and processes; streams that mix and that resume."""
+"""Shards: runs of neighbouring utterances, shared out to nodes, workers and processes; streams that mix and resume."""
 
 import collections
 
 import pytest
 from conftest import CONFIGS, VERSION, rows, undecoded
 from datasets.distributed import split_dataset_by_node
-from test_hub import serve  # noqa: F401
 
 import emotiontalk
 
 
-@pytest.mark.parametrize("split, worlds, shards", [("train", (3, 8, 16), 240), ("test", (1, 2, 4, 6, 8), 48), ("validation", (3,), 48)])
+@pytest.mark.parametrize(
+    "split, worlds, shards", [("train", (3, 8, 16), 240), ("test", (1, 2, 4, 6, 8), 48), ("validation", (3,), 48)]
+)
 def test_nodes_share_a_split_out(load, rebuilt, split, worlds, shards):
     stream = undecoded(load("text", data_dir=rebuilt(), split=split, streaming=True)).select_columns(["id"])
     assert stream.n_shards == shards
@@ -83,7 +84,10 @@ def test_sixteen_processes_prepare(load, rebuilt, config, tmp_path):
 
 
 def test_a_selection_shares_out_what_it_has(load):
-    assert {config: load(config, split="test", streaming=True).n_shards for config in ("audio", "dialogues")} == {"audio": 8, "dialogues": 2}
+    assert {config: load(config, split="test", streaming=True).n_shards for config in ("audio", "dialogues")} == {
+        "audio": 8,
+        "dialogues": 2,
+    }
     for config in CONFIGS:
         assert rows(load(config, split="test", streaming=True)) == rows(load(config, split="test"))
     parts = [rows(split_dataset_by_node(load("audio", split="test", streaming=True), rank, 4)) for rank in range(4)]
@@ -91,7 +95,10 @@ def test_a_selection_shares_out_what_it_has(load):
 
 
 def test_shards_are_as_even_as_can_be():
-    assert emotiontalk.shards_of({"a": 3, "b": 5}, 48) == [*(("a", n, 3) for n in range(3)), *(("b", n, 5) for n in range(5))]
+    assert emotiontalk.shards_of({"a": 3, "b": 5}, 48) == [
+        *(("a", n, 3) for n in range(3)),
+        *(("b", n, 5) for n in range(5)),
+    ]
     assert len(emotiontalk.shards_of({"a": 1, "b": 500}, 48)) == 48
     assert emotiontalk.shards_of({"a": 1, "b": 1, "c": 1}, 2) == [("a", 0, 1), ("b", 0, 1), ("c", 0, 1)]
     for split, number in emotiontalk.SHARDS.items():

@@ -1,8 +1,9 @@
 """Into PyTorch: batches of a `DataLoader` with workers, prepared and streamed, as people train."""
 
-import emotiontalk
 import pytest
 from conftest import rows
+
+import emotiontalk
 
 pytestmark = pytest.mark.slow
 torch = pytest.importorskip("torch")
@@ -23,7 +24,12 @@ def test_every_utterance_comes_once(call, rebuilt, workers, streaming):
     loader = torch.utils.data.DataLoader(dataset, batch_size=64, num_workers=workers, collate_fn=collate)
     ids = []
     for names, sounds, labels in loader:
-        assert sounds.dtype == torch.float32 and len(names) == len(sounds) == len(labels) and 0 <= int(labels.min()) and int(labels.max()) <= 6
+        assert (
+            sounds.dtype == torch.float32
+            and len(names) == len(sounds) == len(labels)
+            and int(labels.min()) >= 0
+            and int(labels.max()) <= 6
+        )
         ids += names
     assert len(ids) == 1_929 and sorted(ids) == expected
     if not streaming or not workers:

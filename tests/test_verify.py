@@ -13,8 +13,8 @@ from conftest import PROJECT, command
 from hub_server import HubServer
 
 import emotiontalk
-from emotiontalk_tools.dummy import archives, pack, relative, utterances
 from emotiontalk import wav_format
+from emotiontalk_tools.dummy import archives, pack, relative, utterances
 from emotiontalk_tools.verify import confidences, verify
 
 IDS = [uid for uid, _ in utterances()]
@@ -52,7 +52,10 @@ def damaged(source, out):
     for name in ("Multimodal", "Text", "Video"):
         (out / f"{name}.tar").symlink_to(source / f"{name}.tar")
     faults = {}
-    with tarfile.open(source / "Audio.tar") as old, tarfile.open(out / "Audio.tar", "w", format=tarfile.GNU_FORMAT) as new:
+    with (
+        tarfile.open(source / "Audio.tar") as old,
+        tarfile.open(out / "Audio.tar", "w", format=tarfile.GNU_FORMAT) as new,
+    ):
         for n, member in enumerate(old):
             data = old.extractfile(member).read() if member.isfile() else b""
             if n in (2000, 2100) and member.name.endswith(".json"):
@@ -102,7 +105,9 @@ def test_a_truncated_archive_is_named(rebuilt, tmp_path):
     with open(rebuilt() / "Audio.tar", "rb") as whole:
         (tmp_path / "Audio.tar").write_bytes(whole.read(os.path.getsize(rebuilt() / "Audio.tar") - 3_000_000))
     run = command("verify", "--data-dir", tmp_path, "--names", "1", status=1)
-    assert re.search("Audio.tar: truncated (within|after) .*G00015", run.stdout) and "annotation without wav" in run.stdout
+    assert (
+        re.search("Audio.tar: truncated (within|after) .*G00015", run.stdout) and "annotation without wav" in run.stdout
+    )
 
 
 def missing_sound(members):
@@ -185,23 +190,29 @@ def two_at_once(members):
 FAULTS = [
     (nobodys_label, {("votes", "wrong", IDS[0], "labelled fearful, which nobody chose")}),
     (two_at_once, {("labels", "wrong", IDS[0], "'bored'"), ("scores", "wrong", IDS[0], "9 is no number")}),
-    (lambda members: note(members, "Audio", IDS[0], paragraphs={"startTime": "abc", "endTime": 2}), {("typed", "warning", IDS[0], "startTime 'abc'")}),
+    (lambda members: note(members, "Audio", IDS[0], paragraphs={"startTime": "abc", "endTime": 2}),
+     {("typed", "warning", IDS[0], "startTime 'abc'")}),
     (lambda members: note(members, "Text", IDS[0], content=None), {("typed", "unknown", IDS[0], "not there: content")}),
     (lambda members: note(members, "Text", IDS[0], content="[over/]好"), {("marks", "warning", IDS[0], "[over/]好")}),
     (lambda members: note(members, "Text", IDS[0], content="[over/】好[/over]"), {("marks", "warning", IDS[0], "】")}),
     (lambda members: note(members, "Text", IDS[0], emotion_result="\ud83d"), {("labels", "wrong", IDS[0], "ud83d")}),
     (missing_sound, {("media", "wrong", IDS[0], "annotation without wav")}),
-    (missing_annotation, {("passes", "wrong", IDS[0], "no annotation in Video.tar"), ("utterances", "wrong", "G00001", "3 utterances")}),
-    (lambda members: note(members, "Text", IDS[0], emotion_result="bored"), {("labels", "wrong", IDS[0], "'bored' is none of neutral")}),
+    (missing_annotation,
+     {("passes", "wrong", IDS[0], "no annotation in Video.tar"), ("utterances", "wrong", "G00001", "3 utterances")}),
+    (lambda members: note(members, "Text", IDS[0], emotion_result="bored"),
+     {("labels", "wrong", IDS[0], "'bored' is none of neutral")}),
     (vote_of_no_emotion, {("labels", "warning", IDS[0], "vote B: emotion 'bored'")}),
     (confidence, {("votes", "warning", IDS[0], "vote B: Confidence_degree '12'")}),
     (score, {("scores", "wrong", IDS[0], "score 1.8, but the mean of the ratings is -2")}),
     (impossible_score, {("scores", "wrong", IDS[0], "3 is no number in -2…2")}),
     (rating, {("scores", "warning", IDS[0], "vote A: Continuous_label '5'")}),
-    (lambda members: note(members, "Video", IDS[0], file_name=f"x/{IDS[1]}.mp4"), {("names", "warning", IDS[0], "another utterance's")}),
+    (lambda members: note(members, "Video", IDS[0], file_name=f"x/{IDS[1]}.mp4"),
+     {("names", "warning", IDS[0], "another utterance's")}),
     (lambda members: note(members, "Video", IDS[0], speaker_id="77"), {("names", "warning", IDS[0], "'77'")}),
-    (lambda members: members["Text"].update({f"Text/json/{relative(IDS[0], 'json')}": b"{"}), {("json", "wrong", IDS[0], "is not JSON")}),
-    (lambda members: members["Text"].update({f"again/{IDS[0]}.json": members["Text"][f"Text/json/{relative(IDS[0], 'json')}"]}),
+    (lambda members: members["Text"].update({f"Text/json/{relative(IDS[0], 'json')}": b"{"}),
+     {("json", "wrong", IDS[0], "is not JSON")}),
+    (lambda members: members["Text"].update(
+        {f"again/{IDS[0]}.json": members["Text"][f"Text/json/{relative(IDS[0], 'json')}"]}),
      {("duplicates", "wrong", IDS[0], "is there twice")}),
     (truncated_sound, {("wav", "wrong", IDS[0], "truncated: its header says")}),
     (no_samples, {("wav", "wrong", IDS[0], "empty: no samples")}),
@@ -258,12 +269,17 @@ def test_any_source_gives_the_same_findings(layout, tmp_path, clean):
     assert plain(found(audit)) == plain(clean)
 
 
-@pytest.mark.parametrize("damage", [None, lambda data: data[:20_000], lambda data: b"version https://git-lfs.github.com/spec/v1\n"])
+@pytest.mark.parametrize(
+    "damage", [None, lambda data: data[:20_000], lambda data: b"version https://git-lfs.github.com/spec/v1\n"]
+)
 def test_a_bad_shard_does_not_hide_the_others(tmp_path, damage):
     for name, members in archives().items():
         (tmp_path / name).mkdir()
         for group in sorted({uid[:6] for uid in IDS}):
-            part, path = pack({member: data for member, data in members.items() if group in member}), tmp_path / name / f"{group}.tar"
+            part, path = (
+                pack({member: data for member, data in members.items() if group in member}),
+                tmp_path / name / f"{group}.tar",
+            )
             if (name, group) == ("Audio", "G00001"):
                 path.write_bytes(damage(part)) if damage else path.symlink_to("nowhere")
             else:
@@ -274,7 +290,10 @@ def test_a_bad_shard_does_not_hide_the_others(tmp_path, damage):
 
 
 def test_names_that_no_terminal_takes(tmp_path, release):
-    members = {"文本".encode("gbk").decode("utf-8", "surrogateescape") + name[4:]: data for name, data in archives()["Text"].items()}
+    members = {
+        "文本".encode("gbk").decode("utf-8", "surrogateescape") + name[4:]: data
+        for name, data in archives()["Text"].items()
+    }
     out = release()
     with tarfile.open(out / "Text.tar", "w", format=tarfile.GNU_FORMAT) as tar:
         for name, data in members.items():

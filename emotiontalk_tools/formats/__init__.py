@@ -1,7 +1,8 @@
 """What each toolkit reads: a module each, named here.
 
-A module has `TOOLKIT` (its name for people), `SOUND` ("files": sounds beside, "inside": it packs them itself, None: as "files", but it
-does without where the config has no sound), `write(job, rows)` and `start(job)`, which says how to start the toolkit with the files.
+A module has `TOOLKIT` (its name for people), `SOUND` ("files": sounds beside; "inside": it packs them itself; None: as
+"files", but it does without where the config has no sound), `write(job, rows)`, which writes its files from the rows of
+each split, and `start(job)`, which says how to start the toolkit with the files.
 """
 
 FORMATS = {

@@ -7,21 +7,35 @@ from ..files import jsonl
 TOOLKIT, SOUND = "EmoBox", "files"
 NAMES = {"train": "train", "validation": "valid", "test": "test"}
 LABELS = {
-    "neutral": "Neutral", "happy": "Happy", "sad": "Sad", "angry": "Angry", "surprised": "Surprise", "disgusted": "Disgust",
+    "neutral": "Neutral",
+    "happy": "Happy",
+    "sad": "Sad",
+    "angry": "Angry",
+    "surprised": "Surprise",
+    "disgusted": "Disgust",
     "fearful": "Fear",
-}  # fmt: skip
+}
 
 
 def write(job, rows):
+    """See `formats`."""
     for split, utterances in rows.items():
         name = f"emobox/fold_1/emotiontalk_{NAMES[split]}_fold_1"
         records = [
             {
-                "key": row.id, "dataset": "emotiontalk", "wav": job.absolute(row), "type": "raw", "sample_rate": row.sampling_rate,
-                "num_frame": row.samples, "task": "category", "length": row.seconds, "emo": row.emotion, "channel": row.channels,
+                "key": row.id,
+                "dataset": "emotiontalk",
+                "wav": job.absolute(row),
+                "type": "raw",
+                "sample_rate": row.sampling_rate,
+                "num_frame": row.samples,
+                "task": "category",
+                "length": row.seconds,
+                "emo": row.emotion,
+                "channel": row.channels,
             }
             for row in utterances
-        ]  # fmt: skip
+        ]
         short = {r["key"]: {name: r[name] for name in ("wav", "length", "emo", "dataset", "channel")} for r in records}
         job.write(f"{name}.jsonl", jsonl(records))
         job.write(f"{name}.json", json.dumps(short, ensure_ascii=False, indent=4) + "\n")
@@ -29,6 +43,7 @@ def write(job, rows):
 
 
 def start(job):
+    """See `formats`."""
     return """Copy `emobox` to `data/emotiontalk` of an EmoBox checkout: the dataset `emotiontalk` has one fold.
 
     EmoDataset("emotiontalk", "./", "data/", fold=1, split="train")

@@ -6,6 +6,7 @@ TOOLKIT, SOUND = "Kaldi, ESPnet, icefall", "files"
 
 
 def write(job, rows):
+    """See `formats`."""
     for split, utterances in rows.items():
         speakers = collections.defaultdict(list)
         for row in utterances:
@@ -24,8 +25,9 @@ def write(job, rows):
 
 
 def start(job):
-    return """Copy or link `kaldi/<split>` to `data/<split>` of a recipe. The ids are the corpus's own, which do not begin with the speaker:
-`utils/validate_data_dir.sh --no-feats --no-spk-sort data/test`.
+    """See `formats`."""
+    return """Copy or link `kaldi/<split>` to `data/<split>` of a recipe. The ids are those of the corpus, which do not
+begin with the speaker: `utils/validate_data_dir.sh --no-feats --no-spk-sort data/test`.
 
     from lhotse.kaldi import load_kaldi_data_dir
     recordings, supervisions, _ = load_kaldi_data_dir("kaldi/test", sampling_rate=16000)

@@ -8,6 +8,7 @@ TOOLKIT, SOUND = "Lhotse", "files"
 
 
 def write(job, rows):
+    """See `formats`."""
     for split, utterances in rows.items():
         triples = [_manifests(job, row) for row in utterances]
         for name, records in zip(("recordings", "supervisions", "cuts"), zip(*triples)):
@@ -58,6 +59,7 @@ def _manifests(job, row):
 
 
 def start(job):
+    """See `formats`."""
     return """    from lhotse import CutSet
     cuts = CutSet.from_file("lhotse/cuts_test.jsonl.gz")
     cuts[0].supervisions[0].custom["emotion"]

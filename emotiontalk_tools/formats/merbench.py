@@ -10,6 +10,7 @@ NAMES = {"train": "train_corpus", "validation": "val_corpus", "test": "test_corp
 
 
 def write(job, rows):
+    """See `formats`."""
     corpora = {name: {} for name in NAMES.values()}
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -19,7 +20,10 @@ def write(job, rows):
             job.link(row, f"merbench/audio/{row.id}.{job.ending}")
             # its classes are numbered 0…; `val` is the sentiment score, which the multimodal pass alone has
             score = row.fields.get("sentiment_score")
-            corpora[NAMES[split]][row.id] = {"emo": job.emotions.index(row.emotion), "val": 0.0 if score is None else float(score)}
+            corpora[NAMES[split]][row.id] = {
+                "emo": job.emotions.index(row.emotion),
+                "val": 0.0 if score is None else float(score),
+            }
             writer.writerow([row.id, row.text, ""])
     data = io.BytesIO()
     numpy.savez(data, **{name: numpy.array(corpus, dtype=object) for name, corpus in corpora.items()})
@@ -28,9 +32,14 @@ def write(job, rows):
 
 
 def start(job):
-    val = "the sentiment score, −2…2" if job.config == "multimodal" else "0: the score is the multimodal pass's (`--config multimodal`)"
-    return f"""In MERTools' `config.py`: `PATH_TO_RAW_AUDIO`, `PATH_TO_LABEL`, `PATH_TO_TRANSCRIPTIONS`. `emo` numbers the labels as above from 0 on;
-`val` is {val}.
+    """See `formats`."""
+    val = (
+        "the sentiment score, −2…2"
+        if job.config == "multimodal"
+        else "0: the score is the multimodal pass's (`--config multimodal`)"
+    )
+    return f"""In MERTools' `config.py`: `PATH_TO_RAW_AUDIO`, `PATH_TO_LABEL`, `PATH_TO_TRANSCRIPTIONS`. `emo` numbers
+the labels as above from 0 on; `val` is {val}.
 
     numpy.load("merbench/label-{job.config}.npz", allow_pickle=True)["train_corpus"].tolist()
 """

@@ -1,4 +1,4 @@
-"""Conversations for large audio models, as ms-swift and LLaMA-Factory read them: `{"messages": […], "audios": […]}` a line."""
+"""Conversations for large audio models, as ms-swift and LLaMA-Factory read them, one a line."""
 
 import json
 
@@ -17,6 +17,7 @@ INFO = "messages/dataset_info.json"
 
 
 def write(job, rows):
+    """See `formats`."""
     labels = "、".join(job.emotions) if job.prompt_language == "zh" else ", ".join(job.emotions)
     prompt = PROMPTS[job.task, job.prompt_language].format(labels=labels)
     infos = {}
@@ -28,9 +29,11 @@ def write(job, rows):
         job.write(f"messages/{name}", jsonl(record for record in records if record))
         columns = {"messages": "messages"} if job.config == "text" else {"messages": "messages", "audios": "audios"}
         infos[f"emotiontalk_{job.task}_{split}"] = {
-            "file_name": name, "formatting": "sharegpt", "columns": columns,
+            "file_name": name,
+            "formatting": "sharegpt",
+            "columns": columns,
             "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
-        }  # fmt: skip
+        }
     job.write(INFO, json.dumps(infos, indent=2) + "\n")
 
 
@@ -38,8 +41,8 @@ def _record(job, row, prompt):
     answer = {"emotion": row.emotion, "asr": row.text or None, "caption": _caption(row)}[job.task]
     if answer is None:
         return None
-    asked = f"{prompt}\n{row.text}" if job.config == "text" else f"<audio>{prompt}"
-    record = {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]}
+    question = f"{prompt}\n{row.text}" if job.config == "text" else f"<audio>{prompt}"
+    record = {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
     return record if job.config == "text" else {**record, "audios": [job.absolute(row)]}
 
 
@@ -48,6 +51,7 @@ def _caption(row):
 
 
 def start(job):
+    """See `formats`."""
     return f"""One line an utterance; for `caption` and `asr`, utterances without a caption or a text are left out.
 
     swift sft --model … --dataset messages/{job.task}-train.jsonl --val_dataset messages/{job.task}-validation.jsonl

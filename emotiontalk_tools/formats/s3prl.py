@@ -6,15 +6,17 @@ TOOLKIT, SOUND = "S3PRL (SUPERB)", "files"
 
 
 def write(job, rows):
+    """See `formats`."""
     labels = {name: number for number, name in enumerate(job.emotions)}
     for split, utterances in rows.items():
         records = [{"path": row.path, "label": row.emotion, "speaker": row.speaker} for row in utterances]
-        told = {"labels": labels, "meta_data": records}
-        job.write(f"s3prl/{split}_meta_data.json", json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+        content = {"labels": labels, "meta_data": records}
+        job.write(f"s3prl/{split}_meta_data.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def start(job):
-    return """Paths are below the folder that holds `audio/`: pass it as `data_dir`, and one of these files as `meta_path`.
+    """See `formats`."""
+    return """Paths are below the folder that holds `audio/`: pass it as `data_dir`, one of these files as `meta_path`.
 
     IEMOCAPDataset(data_dir="OUT", meta_path="OUT/s3prl/train_meta_data.json")
 

@@ -7,17 +7,26 @@ NAMES = {"train": "train", "validation": "valid", "test": "test"}
 
 
 def write(job, rows):
+    """See `formats`."""
     for split, utterances in rows.items():
         records = {
-            row.id: {"wav": f"{{data_root}}/{row.path}", "length": row.seconds, "emo": row.emotion, "spk_id": row.speaker, "text": row.text}
+            row.id: {
+                "wav": f"{{data_root}}/{row.path}",
+                "length": row.seconds,
+                "emo": row.emotion,
+                "spk_id": row.speaker,
+                "text": row.text,
+            }
             for row in utterances
         }
         job.write(f"speechbrain/{NAMES[split]}.json", json.dumps(records, ensure_ascii=False, indent=2) + "\n")
 
 
 def start(job):
+    """See `formats`."""
     return f"""In the recipe `IEMOCAP/emotion_recognition`, which leaves `prepare_data` out with `--skip_prep True`:
 
     python train_with_wav2vec2.py hparams/train_with_wav2vec2.yaml --data_folder {job.out.resolve()} --skip_prep True \\
-        --train_annotation speechbrain/train.json --valid_annotation speechbrain/valid.json --test_annotation speechbrain/test.json
+        --train_annotation speechbrain/train.json --valid_annotation speechbrain/valid.json \\
+        --test_annotation speechbrain/test.json
 """

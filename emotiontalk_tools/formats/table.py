@@ -9,10 +9,15 @@ TOOLKIT, SOUND = "pandas and audiofolder", None
 
 
 def write(job, rows):
+    """See `formats`."""
     for split, utterances in rows.items():
         text, writer = io.StringIO(), None
         for row in utterances:
-            fields = {key: value for key, value in readable(row).items() if not isinstance(value, (list, dict)) and key != "soft_label"}
+            fields = {
+                key: value
+                for key, value in readable(row).items()
+                if not isinstance(value, (list, dict)) and key != "soft_label"
+            }
             fields.pop("captions", None)
             fields["text"] = row.text
             if row.path:
@@ -26,6 +31,7 @@ def write(job, rows):
 
 
 def start(job):
+    """See `formats`."""
     return """    datasets.load_dataset("audiofolder", data_dir="csv")      # below datasets 4 with pandas 1 or 2
     pandas.read_csv("csv/test/metadata.csv", dtype={"speaker_id": str})
 """

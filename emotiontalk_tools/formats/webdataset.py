@@ -1,4 +1,4 @@
-"""WebDataset: tars of even size, a number that divides by 8; of each utterance the sound, `.json` with all fields, `.txt`."""
+"""WebDataset: tars of even size, a number that divides by 8; of each utterance sound, `.json` (all fields), `.txt`."""
 
 import io
 import json
@@ -6,6 +6,7 @@ import tarfile
 
 from tqdm import tqdm
 
+from .. import source
 from ..files import readable
 from ..parquet import SHARDS
 
@@ -13,20 +14,18 @@ TOOLKIT, SOUND = "WebDataset", "inside"
 
 
 def write(job, sounds):
+    """See `formats`."""
     counts = {}
     for split, kwargs in job.splits.items():
-        parts = kwargs["shards"]
-        number = min(SHARDS[split], len(parts))
-        number -= number % 8 if number >= 8 else 0
+        number = source.even_number(SHARDS[split], kwargs)
         counts[split] = 0
-        for n in tqdm(range(number), unit=" shards", desc=f"webdataset, {split}"):
+        for n, part in enumerate(tqdm(source.parts_of(kwargs, number), unit=" shards", desc=f"webdataset, {split}")):
             name = f"webdataset/{split}-{n:06d}.tar"
             origin = f"{job.origin} {number} {job.config} {job.label_set}"
             if not job.folder.is_own(name, origin):
                 job.folder.refuse_foreign(name)
-                begin, end = (len(parts) * i // number for i in (n, n + 1))
                 with tarfile.open(job.folder.partial(name), "w", format=tarfile.USTAR_FORMAT) as tar:
-                    for row, sound in sounds({**kwargs, "shards": parts[begin:end]}):
+                    for row, sound in sounds(part):
                         _add(tar, f"{row.id}.{job.ending}", sound)
                         _add(tar, f"{row.id}.json", json.dumps(readable(row), ensure_ascii=False).encode())
                         _add(tar, f"{row.id}.txt", row.text.encode())
@@ -43,6 +42,7 @@ def _add(tar, name, data):
 
 
 def start(job):
+    """See `formats`."""
     return f"""The sounds are in the tars ({job.ending}), none beside.
 
     webdataset.WebDataset("webdataset/train-{{000000..000047}}.tar", shardshuffle=48)

@@ -1,0 +1,63 @@
+"""A tar whose bytes go by once, forward: read from an address while it comes, without a copy on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import emotiontalk
+
+
+class ForwardFile:
+    """A file that is read once from front to back, for `Tar`; a seek back raises `ValueError`.
+
+    pieces: an iterator over its bytes; size: how many they are.
+    """
+
+    def __init__(self, pieces, size: int):
+        self._pieces, self.size, self.position = pieces, size, 0
+        self._piece, self._start = memoryview(b""), 0  # what is at hand, and where in the file it begins
+        self._digest = hashlib.sha256()
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        """As of any file; nothing is read."""
+        self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
+        return self.position
+
+    def _next_piece(self) -> bool:
+        self._start += len(self._piece)
+        self._piece = memoryview(next(self._pieces, b""))
+        self._digest.update(self._piece)
+        return len(self._piece) > 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, fewer at the end."""
+        if self.position < self._start:
+            raise ValueError("this file goes forward only")
+        end, parts = min(self.size, self.position + size), []
+        while self.position < end:
+            offset = self.position - self._start
+            if offset < len(self._piece):
+                parts.append(self._piece[offset : end - self._start])
+                self.position += len(parts[-1])
+            elif not self._next_piece():
+                break
+        return b"".join(parts)
+
+    def sha256(self) -> str:
+        """Of the whole file: what was not read goes by now."""
+        while self._next_piece():
+            pass
+        return self._digest.hexdigest()
+
+
+class ForwardTar(emotiontalk.Tar):
+    """A tar whose file is a `ForwardFile`: a member can be read as long as it has not gone by."""
+
+    def read_into(self, member, view):
+        """See `emotiontalk.Source`."""
+        self.file.seek(member.offset)
+        data = self.file.read(len(view))
+        if len(data) < len(view):
+            raise emotiontalk.EmotionTalkError(f"{self.path}: truncated within {member.name}.")
+        view[:] = data
