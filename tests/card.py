@@ -1,24 +1,44 @@
-"""What README.md, the dataset card, says, for tests that compare it with what is so."""
+"""What README.md (the dataset card), README.zh.md and docs/ say, for tests that compare it with what is so."""
 
 import re
 
 import yaml
 from conftest import PROJECT
 
+CARDS = ("README.md", "README.zh.md")
+PAGES = tuple(path.relative_to(PROJECT).as_posix() for path in sorted((PROJECT / "docs").glob("*.md")))
+DOCUMENTS = (*CARDS, *PAGES, "CONTRIBUTING.md")
+
+
+def text_of(document):
+    """The text of a document."""
+    return (PROJECT / document).read_text(encoding="utf-8")
+
 
 def card():
     """(YAML header, Markdown body) of the card."""
-    _, header, body = (PROJECT / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    _, header, body = text_of("README.md").split("---\n", 2)
     return yaml.safe_load(header), body
 
 
-def class_counts():
-    """The card's table of classes: (config, split) -> utterances of each of the seven emotions, and of all."""
-    _, body = card()
-    lines = re.findall(r"^\| `(\w+)` \| (\w+) ((?:\| *[\d,]+ *)+)\|$", body, flags=re.M)
-    return {(config, split): [int(n.replace(",", "")) for n in cells.strip("| ").split("|")] for config, split, cells in lines}
+def class_counts(document="README.md"):
+    """A card's table of classes: (config, split) -> utterances of each of the seven emotions, and of all."""
+    lines = re.findall(r"^\| `(\w+)` \| (\w+) ((?:\| *[\d,]+ *)+)\|$", text_of(document), flags=re.M)
+    return {(c, split): [int(n.replace(",", "")) for n in cells.strip("| ").split("|")] for c, split, cells in lines}
 
 
-def snippets(language):
-    """The texts of the card's code blocks in a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", card()[1], flags=re.M | re.S)
+def blocks(document):
+    """(language, text) of each code block of a document, in order."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", text_of(document), flags=re.M | re.S)
+
+
+def tables(document):
+    """Every table of a document: the heading's cells, then those of each row."""
+    found = re.findall(r"^\|.*\|\n\|[-:| ]+\|\n(?:\|.*\|\n)+", text_of(document), flags=re.M)
+    rows = [[line for line in table.splitlines() if not re.fullmatch(r"[-:| ]+", line)] for table in found]
+    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in table] for table in rows]
+
+
+def table(document, *heading):
+    """The rows of the table whose heading begins with these cells."""
+    return next(rows[1:] for rows in tables(document) if tuple(rows[0][: len(heading)]) == heading)
