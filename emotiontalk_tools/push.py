@@ -25,6 +25,12 @@ SHARD = re.compile(
     rf"({'|'.join(emotiontalk.CONFIGS)})/({'|'.join(emotiontalk.SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet"
 )
 
+# The card, and what it leads to.
+PAGES = (
+    "README.md", "README.zh.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "dataset_infos.json",
+    "benchmarks/README.md", "examples/quickstart.py",
+)  # fmt: skip
+
 TERMS = f"""\
 EmotionTalk is licensed under {emotiontalk.LICENSE}: no commercial use, share alike, name the authors.
 Its sound and video are gated at {emotiontalk.HOMEPAGE}: whoever gets them must have accepted the terms there."""
@@ -51,11 +57,13 @@ def script_files(repo: str) -> dict:
             f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's."
         )
     project = checkout("`push` of the script, with its card,")
-    card = (project / "README.md").read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
-    files = {f"{repo.split('/')[1]}.py": (project / "emotiontalk.py").read_bytes(), "README.md": card.encode()}
-    others = {name: (project / name).read_bytes() for name in ("dataset_infos.json", "benchmarks/README.md")}
+    script = {f"{repo.split('/')[1]}.py": (project / "emotiontalk.py").read_bytes()}
+    pages = {}
+    for path in (*(project / name for name in PAGES), *sorted((project / "docs").glob("*.md"))):
+        text = path.read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
+        pages[path.relative_to(project).as_posix()] = text.encode()
     # made anew, not read: whatever stands in dummy_data/ here, nothing but what is made up goes to a public place
-    return {**files, **others, **{f"dummy_data/{name}": data for name, data in dummy.files().items()}}
+    return {**script, **pages, **{f"dummy_data/{name}": data for name, data in dummy.files().items()}}
 
 
 def export_files(export: Path, configs=()) -> dict:

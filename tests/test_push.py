@@ -2,6 +2,8 @@
 
 import json
 import os
+import posixpath
+import re
 import shutil
 import subprocess
 import sys
@@ -83,10 +85,14 @@ def check(text, sound):
 def test_the_script_loads_from_the_hub(hub, at, repo, load):
     said = command("push", repo, env=at).stdout
     name = repo.split("/")[1]
-    assert set(hub.files(repo)) == {
-        f"{name}.py", "README.md", "dataset_infos.json", "benchmarks/README.md",
-        "dummy_data/Audio.tar", "dummy_data/Multimodal.tar", "dummy_data/Text.tar", "dummy_data/Video.tar",
-    }  # fmt: skip
+    sent = hub.files(repo)
+    archives = {f"dummy_data/{archive}.tar" for archive in ("Audio", "Multimodal", "Text", "Video")}
+    assert {f"{name}.py", "README.md", "README.zh.md", "dataset_infos.json", *archives} <= set(sent)
+    assert not [other for other in sent if other.endswith((".tar", ".wav", ".mp4")) and other not in archives]
+    for page in (path for path in sent if path.endswith(".md")):  # what a page leads to is there, too
+        for target in re.findall(r"\]\(([^)\s#]+)", sent[page].read_text(encoding="utf-8")):
+            lead = posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
+            assert target.startswith("https://") or lead in sent, (page, target)
     assert hub.repos[repo]["private"] is False and "CC BY-NC-SA" in said and f"{hub.url}/datasets/{repo}" in said
     assert f'load_dataset("{repo}", "audio"' in hub.files(repo)["README.md"].read_text(encoding="utf-8")
     text, sound = loaded(at, repo, "audio", data_dir=DUMMY, trust_remote_code=True)
