@@ -1486,11 +1486,11 @@ class FsspecFile(RemoteFile):
             raise NoConnectionError(f"{self.path}: {what} ({why}). {way_out}") from None
 
 
-# --- Archives at an address: places are foretold, every one is checked ---
+# --- Archives at an address: places are predicted, every one is checked ---
 
 WHOLE_BYTES = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
 LONGEST_BYTES = 32 << 20  # no sound or clip is longer: 30 s of sound are 5 MB
-SLACK = 8 << 10  # by so much may a sound's place be off that was foretold from the times of its annotations
+SLACK = 8 << 10  # by so much may a sound's place be off that was predicted from the times of its annotations
 
 # What members sort by in an archive: (0 annotation or 1 sound or video, group, id); (2,) is the end of the archive.
 Key = tuple[Any, ...]
@@ -1553,7 +1553,7 @@ class Sequence:
 
 
 class TarOrder:
-    """What is known of the places in a plain, sorted archive, and what that foretells. Reads nothing itself."""
+    """What is known of the places in a plain, sorted archive, and what that predicts. Reads nothing itself."""
 
     def __init__(self, size: int, head: bytes) -> None:
         self.size = size
@@ -1612,7 +1612,7 @@ class TarOrder:
             else:
                 place = self._guess(key)
                 spread = min(slack // 3 + (place - low) // 64 << attempt, (high - low) // 6) if slack else 0
-            if attempt > 5:  # what was foretold was no good
+            if attempt > 5:  # what was predicted was no good
                 place, spread = low if attempt % 2 and high - low < LONGEST_BYTES else (low + high) // 2, 0
             places = {place - spread, place + spread} if slack else {place - spread}
             window = 2 * SLACK if slack or anchors else 3 << 17
@@ -1683,7 +1683,7 @@ def _kept_path(folder: str, facts: object, ending: str) -> str:
 class RemoteArchive:
     """An archive at an address, as `Archive`, but only the bytes asked for are moved where it is plain and sorted.
 
-    What is foretold is checked: the order at every header that is read, the number of utterances of each group,
+    What is predicted is checked: the order at every header that is read, the number of utterances of each group,
     annotation against media. Where that fails, and for a compressed archive or a server without ranges, all of it is
     fetched into an unnamed temporary file, with one warning. folder: where places are kept for the next process.
     """
@@ -1885,7 +1885,7 @@ class RemoteArchive:
             before[2].stream.close()
         start = self._find(key)
         lengths = self._order.lengths(annotations)[index : index + count]
-        # the next header, too, where it can be foretold: it must be the expected one
+        # the next header, too, where it can be predicted: it must be the expected one
         sure = bool(self._order.sound) and known
         end = start + (sum(lengths) + 4 * BLOCK if sure else int(0.9 * sum(lengths)))
         block, flight = lengths[0] + 2 * BLOCK if sure else 1 << 18, 1

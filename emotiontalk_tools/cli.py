@@ -221,23 +221,14 @@ def push(
             raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
         files, diff, parent = push_.pull_request(repo, export, token)
         typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
-        typer.echo(
-            "Nothing was sent (--dry-run)."
-            if dry_run
-            else f"Opened: {push_.send_pull_request(repo, files, parent, token)}"
-        )
+        end = "Nothing was sent (--dry-run)."
+        typer.echo(end if dry_run else f"Opened: {push_.send_pull_request(repo, files, parent, token)}")
         return
     private = kind is Kind.parquet if private is None else private
     if kind is Kind.script:
         files = push_.script_files(repo)
-    elif dry_run and not export.exists():
-        files = dict.fromkeys(push_.expected_files(configs or parquet_.CONFIGS))
     else:
-        if not export.exists():
-            parquet_.write(export, configs or parquet_.CONFIGS, data_dir, cache_dir, token)
-        elif not dry_run and (export / "export.json").is_file():
-            parquet_.go_on(export, data_dir, cache_dir, token)
-        files = push_.export_files(export, configs)
+        files = push_.files_to_send(export, configs, dry_run, data_dir, cache_dir, token)
     typer.echo(push_.plan(repo, kind.value, files, private))
     if dry_run:
         typer.echo("Nothing was sent (--dry-run).")

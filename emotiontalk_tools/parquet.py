@@ -126,7 +126,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     folder = Folder(out)
     _check_own(folder, log, configs)
-    log.ask(configs, data_dir, conversion, splits)
+    log.note_wanted(configs, data_dir, conversion, splits)
     with multiprocessing.Pool() if conversion else contextlib.nullcontext() as pool:
         for builder, split, kwargs in tasks:
             config, number = builder.config.name, _number(builder, split, kwargs)
@@ -230,13 +230,13 @@ def go_on(out: Path, data_dir: str | None = None, cache_dir: str | None = None, 
     """
     content = Log(out / "export.json").content
     if data_dir or not content["complete"]:
-        asked = content["asked"]
-        if not data_dir and "…@" in (asked["data_dir"] or ""):
+        wanted = content["asked"]
+        if not data_dir and "…@" in (wanted["data_dir"] or ""):
             raise CommandError(
                 f"{out} was begun from an address with a password, which is not kept: pass --data-dir again."
             )
-        conversion = Conversion(*asked["conversion"])
-        write(out, asked["configs"], data_dir or asked["data_dir"], cache_dir, token, conversion, asked["splits"])
+        conversion = Conversion(*wanted["conversion"])
+        write(out, wanted["configs"], data_dir or wanted["data_dir"], cache_dir, token, conversion, wanted["splits"])
 
 
 def finished_files(out: Path) -> list[Path]:
@@ -285,7 +285,7 @@ class Log:
                 )
             self.content = found
 
-    def ask(self, configs, data_dir, conversion, splits):
+    def note_wanted(self, configs, data_dir, conversion, splits):
         """Note what is wanted, so that a stopped run can be gone on with; saved with the first config."""
         before = self.content["asked"] or {"configs": [], "splits": list(splits)}
         known = before["configs"]

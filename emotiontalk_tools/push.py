@@ -87,6 +87,20 @@ def expected_files(configs) -> list[str]:
     return ["README.md", *(f"{config}/{split}-SHARD-of-SHARDS.parquet" for config, split in splits)]
 
 
+def files_to_send(export: Path, configs, dry_run: bool, data_dir=None, cache_dir=None, token=None) -> dict:
+    """As `export_files`; an export that is not there is written first, one that was stopped is finished.
+
+    dry_run: nothing is written, and of an export that is not there patterns of paths are given.
+    """
+    if not export.exists():
+        if dry_run:
+            return dict.fromkeys(expected_files(configs or parquet.CONFIGS))
+        parquet.write(export, configs or parquet.CONFIGS, data_dir, cache_dir, token)
+    elif not dry_run and (export / "export.json").is_file():
+        parquet.go_on(export, data_dir, cache_dir, token)
+    return export_files(export, configs)
+
+
 def plan(repo: str, kind: str, files: dict, private: bool | None) -> str:
     """What would be sent where, as text: each file with its size in bytes, and the terms of the licence."""
     lines = [f"{_size(content):>15}  {name}" for name, content in files.items()]

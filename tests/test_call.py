@@ -234,6 +234,7 @@ def test_the_sizes_of_a_whole_release_are_checked(call, rebuilt, monkeypatch):
         assert len(call("dialogues", rebuilt(), split="test", verification_mode="no_checks")) == 84
 
 
+@pytest.mark.slow
 def test_no_row_ends_in_an_import_error(tmp_path):
     """Without the libraries that `datasets` decodes with: the bytes, and one warning with both ways out."""
     code = """

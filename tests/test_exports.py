@@ -39,6 +39,7 @@ def test_the_benchmarks_files(rebuilt, tmp_path, remote):
     server.close()
 
 
+@pytest.mark.slow
 @once
 @pytest.mark.parametrize("remote", [False, True])
 def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):

@@ -247,6 +247,7 @@ def contents(out):
     }
 
 
+@pytest.mark.slow
 @once
 def test_a_killed_run_goes_on_to_the_same_files(made, rebuilt, tmp_path):
     out = tmp_path / "out"

@@ -136,6 +136,7 @@ def test_the_public_methods_give_the_rows(config, call, tmp_path):
     assert not list((tmp_path / "tools").rglob("*.arrow"))
 
 
+@pytest.mark.slow
 @once
 def test_what_is_skipped_cannot_be_read_by_mistake(rebuilt, tmp_path):
     """From an address no byte of it has come: reading it is an error, not six bytes of sound."""

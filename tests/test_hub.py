@@ -66,6 +66,7 @@ def test_one_streamed_example_moves_little(load, serve, rebuilt):
     assert server.bytes["Audio.tar"] < 0.05 * (rebuilt() / "Audio.tar").stat().st_size
 
 
+@pytest.mark.slow
 def test_multimodal_moves_no_video(load, serve, rebuilt, tmp_path):
     out = rebuilt()
     server = serve(out)
@@ -93,6 +94,7 @@ def compress(source, out):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["shuffled", "media-first", "gzip", "no ranges"])
 def test_other_archives_and_servers_give_the_same_rows_and_a_warning(load, serve, rebuilt, case, tmp_path, warnings):
     out = rebuilt()
@@ -108,6 +110,7 @@ def test_other_archives_and_servers_give_the_same_rows_and_a_warning(load, serve
     assert len(said) == 1 and f"{(out / 'Audio.tar').stat().st_size:,} bytes" in said[0]
 
 
+@pytest.mark.slow
 @once
 def test_an_utterance_that_is_elsewhere_is_found(load, serve, rebuilt, tmp_path, warnings):
     """Sorted but for one sound, which stands at the end: no bisection finds it, the check does."""
@@ -145,6 +148,7 @@ def test_a_server_in_trouble_is_asked_again(load, serve):
     assert len(load("text", data_dir=server.url + "/files", split="test")) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", [None, 416, 501])
 def test_no_ranges_and_a_cut(load, serve, rebuilt, refused):
     server = serve(rebuilt(), cut_after=5_000_001, ranges=False, refused=refused)
@@ -153,6 +157,7 @@ def test_no_ranges_and_a_cut(load, serve, rebuilt, refused):
     assert server.cut and found == expected
 
 
+@pytest.mark.slow
 @once
 def test_an_annotation_twice_is_an_error_from_an_address_too(load, serve, rebuilt, tmp_path):
     out, twice = tmp_path / "release", "G00003_11_02_002.json"
@@ -165,6 +170,7 @@ def test_an_annotation_twice_is_an_error_from_an_address_too(load, serve, rebuil
         rows(load("audio", data_dir=serve(out).url + "/files", split="test", streaming=True))
 
 
+@pytest.mark.slow
 def test_two_at_once_download_it_once(load, serve, rebuilt, tmp_path):
     """Two processes, two configs, one archive in one folder of downloads."""
     server = serve(rebuilt())
@@ -181,6 +187,7 @@ def test_two_at_once_download_it_once(load, serve, rebuilt, tmp_path):
     assert size <= server.bytes["Audio.tar"] < 1.05 * size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_nodes_share_the_work(load, serve, rebuilt, world):
     server = serve(rebuilt())
@@ -201,6 +208,7 @@ def run_typed(home, endpoint, config="text", environment=None, **options):
     return subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_pinned_release_is_the_default_source(serve, rebuilt, tmp_path):
     server = serve(rebuilt(), token="hf_right")
     run = run_typed(tmp_path, server.url, "zh-en", {"HF_TOKEN": "hf_right"}, streaming=True)
@@ -211,6 +219,7 @@ def test_the_pinned_release_is_the_default_source(serve, rebuilt, tmp_path):
     assert run.stdout == "rows 1929\n", run.stderr
 
 
+@pytest.mark.slow
 def test_a_whole_archive_goes_to_the_hub_cache_once(serve, rebuilt, tmp_path):
     server = serve(rebuilt())
     code = f"d = {typed('audio', split=None)}; print(d['test'].num_rows)"
@@ -271,6 +280,7 @@ def test_the_token_goes_to_the_hub_alone(load, serve):
     assert not server.tokens
 
 
+@pytest.mark.slow
 def test_a_broken_off_download_goes_on(load, serve, rebuilt, tmp_path):
     """A whole archive from an address: what came before the process was stopped is not fetched again."""
     out = rebuilt()

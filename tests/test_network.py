@@ -44,6 +44,7 @@ def test_the_first_example_takes_few_round_trips_and_the_next_process_fewer(serv
         server.forget()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["multimodal", "video"])
 def test_a_stream_of_every_split_is_that_of_the_folder(call, serve, rebuilt, config, tmp_path):
     """Sounds are foretold by their annotations; clips of the video are not."""
@@ -60,6 +61,7 @@ def test_a_stream_of_every_split_is_that_of_the_folder(call, serve, rebuilt, con
     assert server.storage.bytes["Audio.tar"] < 0.35 * size
 
 
+@pytest.mark.slow
 def test_several_blocks_are_fetched_at_once_by_a_stream_and_a_download(call, serve, rebuilt, tmp_path):
     server = serve(rebuilt(), signed=True, rate=100_000_000)
     assert len(list(undecoded(call("zh-en", server.url + "/files", split="test", streaming=True)))) == 1_929
@@ -144,6 +146,7 @@ def ids(dataset):
     return [row.get("id") or row["sample_id"] for row in undecoded(dataset)]
 
 
+@pytest.mark.slow
 @once
 def test_times_that_lie_cost_round_trips_and_no_row(call, serve, rebuilt, tmp_path, caplog):
     def lie(member, data):
@@ -159,6 +162,7 @@ def test_times_that_lie_cost_round_trips_and_no_row(call, serve, rebuilt, tmp_pa
     assert server.bytes["Audio.tar"] < 0.2 * (rebuilt() / "Audio.tar").stat().st_size
 
 
+@pytest.mark.slow
 @once
 def test_spoilt_places_are_found_again(call, serve, rebuilt, tmp_path, caplog):
     server = serve(rebuilt())
@@ -171,6 +175,7 @@ def test_spoilt_places_are_found_again(call, serve, rebuilt, tmp_path, caplog):
     assert "fetching all of it" not in caplog.text
 
 
+@pytest.mark.slow
 @once
 @pytest.mark.parametrize("at", ["G00003_11_01_000", "G00003_11_02_003", "G00015_99_99_999"])
 def test_a_sound_without_annotation_is_named(call, serve, rebuilt, tmp_path, at):
@@ -208,6 +213,7 @@ def bucket():
     files.rm("/bucket", recursive=True) if files.exists("/bucket") else None
 
 
+@pytest.mark.slow
 def test_fsspec_gives_the_same_rows(call, rebuilt, bucket, tmp_path):
     for name in ("Audio", "Text", "Video"):
         bucket(rebuilt() / f"{name}.tar", f"release/{name}.tar")

@@ -58,6 +58,7 @@ def touch(path):
     os.utime(path, ns=(s.st_atime_ns, s.st_mtime_ns + 10**9))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streaming", [True, False])
 def test_a_file_that_changes_while_it_is_read_is_an_error(call, serve, rebuilt, tmp_path, streaming):
     (tmp_path / "mirror").mkdir()
@@ -431,6 +432,7 @@ def test_a_full_disk_and_a_cache_that_cannot_be_written(call, tmp_path):
 # --- downloads -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_download_from_the_hub_goes_on_and_leaves_nothing(rebuilt, serve, tmp_path):
     """`kill -9` in the middle: the next run fetches what is missing."""
     server = serve(rebuilt())

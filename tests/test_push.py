@@ -108,6 +108,7 @@ def test_the_export_loads_from_the_hub(hub, at, export, config):
     assert check(*loaded(at, "me/emotion", config)) == (24 if config == "audio" else 0)
 
 
+@pytest.mark.slow
 @once
 def test_a_push_that_is_repeated_sends_no_shard_again_and_leaves_none_behind(hub, at, export):
     for _ in range(2):
@@ -135,6 +136,7 @@ def test_a_dry_run_sends_nothing(hub, at, export, tmp_path):
     assert hub.log == [] and hub.repos == {}
 
 
+@pytest.mark.slow
 def test_gated_media_go_to_no_public_repository_unasked(hub, at, export):
     hub.repos["me/open"] = {"private": False}
     arguments = ("push", "me/open", "--as", "parquet", "--export", export)
@@ -156,6 +158,7 @@ def test_a_server_that_makes_the_repository_public_all_the_same_gets_nothing(hub
     assert not hub.files("me/a") and not hub.uploaded
 
 
+@pytest.mark.slow
 def test_script_and_parquet_do_not_mix(hub, at, export):
     command("push", "me/a", "--private", env=at)
     assert hub.repos["me/a"]["private"] is True
@@ -164,6 +167,7 @@ def test_script_and_parquet_do_not_mix(hub, at, export):
     assert "Parquet" in refused("push", "me/b", "--private", env=at)
 
 
+@pytest.mark.slow
 @once
 def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub, at, tmp_path):
     arguments = ("push", "me/a", "--as", "parquet", "--export", tmp_path / "e", "--config", "text", "--data-dir", DUMMY)
@@ -182,6 +186,7 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     assert "00000-of-00008.parquet is gone" in refused(*arguments[:-4], env=at)
 
 
+@pytest.mark.slow
 def test_configs_that_were_not_asked_for_do_not_go_along(hub, at, export):
     arguments = ("push", "me/a", "--as", "parquet", "--export", export, "--public")
     for configs in (("text",), ("audio", "text", "dialogues")):
@@ -212,6 +217,7 @@ def test_what_stands_in_dummy_data_is_not_what_goes(hub, at):
         )
 
 
+@pytest.mark.slow
 @once
 def test_no_server_wrong_names_and_wrong_tokens_are_told_in_a_line(hub, at):
     assert "no connection" in refused("push", "me/a", env={**at, "HF_ENDPOINT": "http://127.0.0.1:9"})
@@ -254,6 +260,7 @@ def theirs(hub):
     return folder
 
 
+@pytest.mark.slow
 @once
 def test_a_pull_request_adds_shards_and_yaml_and_changes_nothing_else(hub, theirs, at, export):
     before = {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
@@ -288,6 +295,7 @@ def test_a_pull_request_adds_shards_and_yaml_and_changes_nothing_else(hub, their
     assert run.stdout == "['a', 'b']\n", run.stderr
 
 
+@pytest.mark.slow
 @once
 def test_a_pull_request_is_refused_where_it_would_do_harm(hub, theirs, at, export, tmp_path):
     arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export)

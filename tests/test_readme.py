@@ -202,6 +202,7 @@ def test_toolkits(desk, tmp_path):
     assert [row[0].strip("`") for row in table("docs/toolkits.md", "`--for`")] == list(FORMATS)
 
 
+@pytest.mark.slow
 @once
 def test_verify_and_report(desk, tmp_path):
     (tmp_path / "RELEASE").symlink_to(PROJECT / "dummy_data")
@@ -212,6 +213,7 @@ def test_verify_and_report(desk, tmp_path):
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @once
 def test_probe(desk, tmp_path):
     for said in shell(desk, only("docs/probe.md", "sh")[0], cwd=tmp_path):

@@ -32,7 +32,7 @@ def sentiment(score):
     return "neutral" if score == 0 else "weakly negative" if score < 0 else "weakly positive"
 
 
-@pytest.mark.parametrize("config", ["text", "audio", "multimodal", "video"])
+@pytest.mark.parametrize("config", ["text", "audio", "multimodal", pytest.param("video", marks=pytest.mark.slow)])
 def test_every_row_is_the_published_one(load, rebuilt, labels, config):
     loaded = load(config, data_dir=rebuilt())
     assert {split: len(dataset) for split, dataset in loaded.items()} == SIZES
@@ -115,6 +115,7 @@ def test_any_order_gives_the_same_sound(load, rebuilt, order, tmp_path):
         previous = ids
 
 
+@pytest.mark.slow
 def test_a_whole_release_is_checked(load, rebuilt, tmp_path):
     """One utterance less, in both annotation and sound, is no selection: it is a release with a hole."""
     out = tmp_path / "release"
@@ -130,6 +131,7 @@ def test_a_whole_release_is_checked(load, rebuilt, tmp_path):
     assert len(load("text", data_dir=out, prepare_splits=["test"], split="test")) == 1_929
 
 
+@pytest.mark.slow
 @once
 def test_a_truncated_archive_gives_no_short_split(load, rebuilt, tmp_path):
     whole = (rebuilt() / "Audio.tar").read_bytes()

@@ -9,6 +9,7 @@ from datasets.distributed import split_dataset_by_node
 import emotiontalk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "split, worlds, shards", [("train", (3, 8, 16), 240), ("test", (1, 2, 4, 6, 8), 48), ("validation", (3,), 48)]
 )
@@ -69,12 +70,14 @@ def test_a_stream_resumes_where_it_was(load, serve, rebuilt, remote):
     assert begun + [row["id"] for row in resumed] == everything
 
 
+@pytest.mark.slow
 def test_a_shuffled_stream_mixes_groups(load, rebuilt):
     stream = undecoded(load("text", data_dir=rebuilt(), split="train", streaming=True))
     groups = collections.Counter(row["group"] for row in stream.shuffle(seed=1, buffer_size=500).take(1000))
     assert len(groups) >= 8 and max(groups.values()) < 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["text", "audio"])
 def test_sixteen_processes_prepare(load, rebuilt, config, tmp_path):
     many = load(config, data_dir=rebuilt(), split="train", num_proc=16)
@@ -83,6 +86,7 @@ def test_sixteen_processes_prepare(load, rebuilt, config, tmp_path):
     assert many.select_columns(names)[:] == one.select_columns(names)[:] and len(one) == 15_413
 
 
+@pytest.mark.slow
 def test_a_selection_shares_out_what_it_has(load):
     assert {config: load(config, split="test", streaming=True).n_shards for config in ("audio", "dialogues")} == {
         "audio": 8,
