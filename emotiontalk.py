@@ -36,9 +36,11 @@ import os
 import re
 import shutil
 import struct
+import sys
 import tarfile
 import tempfile
 import time
+import types
 import urllib.parse
 import urllib.request
 import warnings
@@ -415,11 +417,8 @@ class Tar(Source):
         return plain
 
     def members(self) -> Iterator[Member]:
-        """Yield every regular file as a `Member`, in archive order. No payload is read.
-
-        `tarfile`'s own loop ends quietly at the first zeros and at the first header it cannot read. This one raises
-        `EmotionTalkError` unless the archive runs whole to its end mark, and reads on where members follow it.
-        """
+        """Yield every regular file as a `Member`, in order. Raises `EmotionTalkError` unless it runs to an end mark."""
+        # `tarfile`'s own loop ends quietly at the first zeros, and at the first header it cannot read
         end = self.file.seek(0, os.SEEK_END)
         position: int | None = 0
         last, extended = "its beginning", {}  # type: ignore[var-annotated]
@@ -600,11 +599,9 @@ UNFINISHED = re.compile(r"(.+?\.tar.*?)\.(part|partial|incomplete|crdownload|dow
 
 
 def find_archive(name: str, data_dir: str) -> tuple[str, ...]:
-    """Paths of an archive below a local folder, in any of the layouts that people keep.
+    """Paths of an archive below a local folder. Raises `MissingArchiveError`.
 
-    `Audio.tar` in the folder; `Audio/*.tar`, one or several; `Audio/…` unpacked; each in the folder
-    itself or in its `data/`, in any case. A tar is preferred to a folder beside it.
-    Raises `MissingArchiveError`.
+    `Audio.tar`, `Audio/*.tar` or `Audio/…` unpacked, in the folder or its `data/`, in any case; tars are preferred.
     """
     data_dir = os.path.abspath(os.path.expanduser(data_dir))
     if os.path.isfile(data_dir):
@@ -925,11 +922,12 @@ TURN_FIELDS = (
 )  # fmt: skip
 # fmt: off
 FIELDS = {name: FieldSpec(*spec) for name, spec in {
-    "id": (_STRING, lambda u: u.id, "utterance id, `<group>_<dialogue>_<speaker>_<turn>`"),
+    "id": (_STRING, lambda u: u.id,
+           "utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue"),
     "group": (_STRING, lambda u: u.group, "group of dialogues, `G00001`…`G00015`; it decides the split"),
     "dialogue": (_STRING, lambda u: u.dialogue, "dialogue, `<group>_<dialogue>`, unique in the corpus"),
     "speaker_id": (_STRING, lambda u: u.speaker_id, "speaker, two digits; 19 in the corpus"),
-    "turn": (_INT32, lambda u: u.turn, "number in the dialogue, through both speakers: it orders them"),
+    "turn": (_INT32, lambda u: u.turn, "number in the dialogue, over both speakers, in order; numbers can be missing"),
     "audio": (datasets.Audio(sampling_rate=44_100), lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
               "the sound as released: WAV, 44.1 kHz, 16 bit, two channels"),
     "video": (_VIDEO, lambda u: {"bytes": u.media, "path": f"{u.id}.mp4"},
@@ -940,7 +938,7 @@ FIELDS = {name: FieldSpec(*spec) for name, spec in {
     "emotion": (_EMOTION, lambda u: u.emotion(u.label_pass),
                 "**this config's label**: that of the {label_pass} pass, 0…6"),
     "soft_label": ([_FLOAT], lambda u: u.soft_label(),
-                   "shares of the five votes of the {label_pass} pass among the seven emotions, in the order of the "
+                   "for each of the seven emotions its share of the five votes of the {label_pass} pass; order of the "
                    "labels, sum 1; null where a vote is missing"),
     **{f"emotion_{name}": (_EMOTION, functools.partial(Utterance.emotion, name=name), f"label of the {name} pass {how}")
        for name, how in (("text", "(annotators read the transcription only)"), ("multimodal", "(video with sound)"),
@@ -954,10 +952,10 @@ FIELDS = {name: FieldSpec(*spec) for name, spec in {
               "annotated in the audio pass; may be null") for name in ("start", "end")},
     "captions": ({"speaker": _STRING, "style": _STRING, "emotion": _STRING, "overall": [_STRING]},
                  lambda u: u.captions(),
-                 "descriptions of the voice, the style, the emotion, and five overall; each may be null"),
+                 "`speaker` (the voice), `style`, `emotion`, and `overall`, a list of five; each may be null"),
     "annotations": ([_VOTE], lambda u: u.votes(u.label_pass),
-                    "the five votes of the {label_pass} pass, annotators A…E: emotion, confidence (0.1…0.9), sentiment "
-                    "(−2…2, multimodal pass only); what is missing in the release is null"),
+                    "the five votes of the {label_pass} pass: `annotator` (A…E), `emotion`, `confidence` (0.1…0.9), "
+                    "`sentiment` (−2…2, multimodal pass only); what is missing in the release is null"),
     "dataset_id": (_STRING, lambda u: "emotiontalk", "`emotiontalk`"),
     "sample_id": (_STRING, lambda u: u.id, "utterance id"),
     "src_audio": (_STRING, lambda u: f"emotiontalk/audio/zh/{u.id}.wav",
@@ -1012,8 +1010,7 @@ CONFIGS = {name: ConfigSpec(*spec) for name, spec in {
 
 def archives_of(config: str) -> list[str]:
     """Names of the archives that a config reads, in a fixed order."""
-    spec = CONFIGS[config]
-    names = {*(PASSES[name] for name in spec.passes), *(spec.media or ())}
+    names = {*(PASSES[name] for name in CONFIGS[config].passes), *(CONFIGS[config].media or ())}
     return [name for name in ARCHIVES if name in names]
 
 
@@ -2282,7 +2279,9 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
         kept = [downloaded_file(url, known and known[2 * n : 2 * n + 2], folder) for n, url in enumerate(urls)]
         if sure and not force and all(map(os.path.exists, kept)):
             return self._local(name, tuple(kept))
-        if len(urls) == 1 and (dl_manager.is_streaming or not self._needs_all_of(name)):
+        all_splits = (self.config.prepare_splits is None or self.all_splits) and self.spec.splits == SPLITS
+        all_of_it = all_splits and not dl_manager.is_streaming and name == (self.spec.media or [None])[0]
+        if len(urls) == 1 and not all_of_it:
             return Place(name, address=urls[0], state=known and tuple(known))
         if len(urls) > 1:
             _warn_once(f"{shown(source)}: {name} is in {len(urls)} parts, all of which are downloaded to {folder}.")
@@ -2297,11 +2296,6 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
     @staticmethod
     def _local(name: str, paths: tuple[str, ...]) -> Place:
         return Place(name, paths, state=state_of(paths))
-
-    def _needs_all_of(self, name: str) -> bool:
-        """Whether all the sound or video of an archive is wanted on disk."""
-        all_splits = (self.config.prepare_splits is None or self.all_splits) and self.spec.splits == SPLITS
-        return all_splits and self.spec.media is not None and self.spec.media[0] == name
 
     def _count(self, archives: dict, group: str, complete: bool) -> int:
         """Utterances (or dialogues) of a group, to share them out."""
@@ -2341,8 +2335,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
     def utterances(self, shards: list[Shard], release: Release, fields: Iterable[str] = ()) -> Iterator[Row]:
         """Yield (`Utterance`, dict of these fields) for each utterance of some shards that is wanted, sorted by id.
 
-        What stands in one archive must stand in the others: `EmotionTalkError` otherwise, or with `strict=False` a
-        warning that names what was passed over.
+        What lacks in an archive is an `EmotionTalkError`, or with `strict=False` a warning that names it.
         """
         archives = self.open_archives(release)
         for run in runs_of(shards):
@@ -2360,10 +2353,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
             yield name, {"id": name, "group": name.split("_")[0], "dialogue": name, "turns": turns}
 
     def tables(self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES) -> Iterator[tuple]:
-        """Yield (key, `pyarrow.Table`) for some shards: the same examples in batches of about `batch_bytes` of media.
-
-        Each sound is copied once on its way from archive to Arrow file, not four times as by single examples.
-        """
+        """Yield (key, `pyarrow.Table`) for some shards, about `batch_bytes` of media each; a sound is copied once."""
         schema = features_of(self.config.name).arrow_schema
         batch: list[dict] = []
         size, limit = 0, 0 if batch_bytes == STREAMED_BYTES else batch_bytes  # a stream's first example comes alone
@@ -2612,10 +2602,11 @@ def load_dataset(
         raise NotImplementedError(
             "num_proc= does not go with streaming=True. Use num_workers= of a DataLoader instead."
         )
-    options = {k: os.fspath(v) for k, v in (("cache_dir", cache_dir), ("data_dir", data_dir)) if v is not None}
-    builder = functools.partial(
-        EmotionTalk, config_name=name or "multimodal", token=token, label_set=label_set, strict=strict, **options
-    )
+    options: dict[str, Any] = {
+        k: os.fspath(v) for k, v in (("cache_dir", cache_dir), ("data_dir", data_dir)) if v is not None
+    }
+    options |= {"config_name": name or "multimodal", "token": token, "label_set": label_set, "strict": strict}
+    builder = functools.partial(EmotionTalk, **options)
     config = builder().config  # a wrong option is an error before any work
     builder, splits = functools.partial(builder, addresses=config.addresses), CONFIGS[config.name].splits
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
@@ -2692,7 +2683,7 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
     return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}
 
 
-# --- Names of earlier versions ---
+# --- As a module: what version 1.2 called by another name still works, or an error says the new name ---
 
 _EARLIER: dict[str, tuple[str, Any]] = {
     "Config": ("ConfigSpec", ConfigSpec), "Field": ("FieldSpec", FieldSpec), "UNREAD_NAME": ("UNFINISHED", UNFINISHED),
@@ -2704,10 +2695,20 @@ _EARLIER: dict[str, tuple[str, Any]] = {
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """What version 1.2 called by another name: it still works, with a warning, or an error says the new name."""
-    new, value = _EARLIER.get(name, ("", None))
-    if value is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}" + (f": it is {new} now" if new else ""))
-    warnings.warn(f"emotiontalk.{name} is {new} from version 1.3 on.", DeprecationWarning, stacklevel=2)
-    return value
+class _Module(types.ModuleType):
+    """This module, pickled by its name, so that `datasets` finds again what `map` has made with it."""
+
+    def __reduce__(self) -> tuple:
+        return importlib.import_module, (self.__name__,)
+
+    def __getattr__(self, name: str) -> Any:
+        new, value = _EARLIER.get(name, ("", None))
+        if value is None:
+            what = f"module 'emotiontalk' has no attribute {name!r}"
+            raise AttributeError(f"{what}: it is {new} now" if new else what)
+        warnings.warn(f"emotiontalk.{name} is {new} from version 1.3 on.", DeprecationWarning, stacklevel=2)
+        return value
+
+
+if __name__ == "emotiontalk":  # not where `datasets` runs it as a script
+    sys.modules[__name__].__class__ = _Module

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 import emotiontalk
@@ -17,7 +16,6 @@ class ForwardFile:
     def __init__(self, pieces, size: int):
         self._pieces, self.size, self.position = pieces, size, 0
         self._piece, self._start = memoryview(b""), 0  # what is at hand, and where in the file it begins
-        self._digest = hashlib.sha256()
 
     def seek(self, offset, whence=os.SEEK_SET):
         """As of any file; nothing is read."""
@@ -27,7 +25,6 @@ class ForwardFile:
     def _next_piece(self) -> bool:
         self._start += len(self._piece)
         self._piece = memoryview(next(self._pieces, b""))
-        self._digest.update(self._piece)
         return len(self._piece) > 0
 
     def read(self, size: int) -> bytes:
@@ -43,12 +40,6 @@ class ForwardFile:
             elif not self._next_piece():
                 break
         return b"".join(parts)
-
-    def sha256(self) -> str:
-        """Of the whole file: what was not read goes by now."""
-        while self._next_piece():
-            pass
-        return self._digest.hexdigest()
 
 
 class ForwardTar(emotiontalk.Tar):

@@ -152,7 +152,7 @@ def verify(data_dir=None, token=None, pinned=False) -> Audit:
 def _audit_archive(audit, archive, source, token, pinned):
     """One pass over an archive. Returns {suffix: ids} of what it holds."""
     place = find_place(archive, source, token)
-    parts, size, sha256 = _local_parts(place) if place.paths else _remote_part(place, token)
+    parts, size, sha256 = _local_parts(place) if place.paths else _remote_part(place, token, pinned)
     found = audit.archives[archive] = {
         "paths": [path for path, _ in parts],
         "bytes": size,
@@ -200,18 +200,31 @@ def _local_parts(place):
     return parts, size, sha256
 
 
-def _remote_part(place, token):
-    """As `_local_parts`, of an archive at an address: all its bytes go by once."""
+def _remote_part(place, token, pinned):
+    """As `_local_parts`, of an archive at an address: all its bytes go by once, if `pinned` through a SHA-256."""
     remote = place.file(token)
-    if remote.size is None:  # nobody knows where it ends before it is there
+    size, pieces = remote.size, remote.pieces()
+    if size is None:  # nobody knows where it ends before it is there
         file = tempfile.TemporaryFile()
         remote.save(file)
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        forward = ForwardFile(iter(lambda: file.read(1 << 20), b""), size)
-    else:
-        forward = ForwardFile(remote.pieces(), remote.size)
-    return [(remote.path, lambda: ForwardTar(place.archive, remote.path, forward))], forward.size, forward.sha256
+        pieces = iter(lambda: file.read(1 << 20), b"")
+    digest = hashlib.sha256()
+
+    def hashed():
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+
+    passing = hashed() if pinned else pieces
+    forward = ForwardFile(passing, size)
+
+    def sha256():
+        collections.deque(passing, maxlen=0)  # what was not read goes by now
+        return digest.hexdigest()
+
+    return [(remote.path, lambda: ForwardTar(place.archive, remote.path, forward))], size, sha256
 
 
 def _bytes_within(part):

@@ -1,8 +1,12 @@
 """The loader as a text, and what people who build on it rely on: order, old names, public methods."""
 
 import ast
+import os
 import pickle
 import re
+import shutil
+import subprocess
+import sys
 import warnings
 
 import datasets
@@ -188,3 +192,26 @@ def test_lint_is_the_same_everywhere():
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert len(pinned) == 2 and set(re.findall(r'"((?:ruff|mypy)==[\d.]+)"', hooks)) == pinned
     assert "make lint" in (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+CACHED = """
+import sys
+
+import emotiontalk
+
+ds = emotiontalk.load_dataset("audio", sys.argv[1], split="test", cache_dir="cache")
+print(ds.map(lambda row: {"rate": emotiontalk.decode_audio(row["audio"])["sampling_rate"]})._fingerprint)
+"""
+
+
+def test_what_map_has_made_is_found_again_wherever_the_file_is(tmp_path):
+    """`datasets` knows a function by what it uses: the module by its name, not by all that it holds."""
+    shutil.copy(PROJECT / "emotiontalk.py", tmp_path)
+    command = [sys.executable, "-c", CACHED, str(DUMMY)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    runs = [
+        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout != ""
+    assert not re.search("hashed|Pickling", runs[0].stderr + runs[1].stderr)

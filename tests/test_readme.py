@@ -238,7 +238,7 @@ def test_internals(desk, tmp_path):
     helps, generated = only("docs/internals.md", "sh")
     assert all("usage" in said for said in shell(desk, helps, cwd=tmp_path))
     shell(desk, generated, cwd=tmp_path)
-    assert len(list((tmp_path / "RELEASE").glob("*.tar"))) == 4
+    assert len(list((tmp_path / "NEW-FOLDER").glob("*.tar"))) == 4
 
 
 def test_the_hub(desk, tmp_path):
