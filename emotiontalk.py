@@ -88,7 +88,6 @@ ARCHIVES = {
     "Text": (1_477_776, "facf5cbf3edb4104f5e1e8c450730af5524fe6170865a6930773e7fb6f82a603"),
     "Video": (526_286, "01f54fb23fa0838ddbfccadbf1f883e0cc9bf6cf80c3b8d2959bf23a0e127996"),
 }
-
 # Utterances in each group of dialogues, and the groups of each official split ("train" has the rest).
 GROUPS = {
     "G00001": 840, "G00002": 903, "G00003": 793, "G00004": 1429, "G00005": 1055,
@@ -2525,14 +2524,15 @@ def _read_streams(streams: dict, sizes: dict[str, int], instruction: Any, split:
     """The `IterableDataset` of an instruction. sizes: examples of the splits, as far as they are known."""
     parts = []
     for part in instruction.to_absolute({name: sizes.get(name, UNKNOWN_SIZE) for name in streams}):
-        stream, size = streams[part.splitname], sizes.get(part.splitname, UNKNOWN_SIZE)
-        if size == UNKNOWN_SIZE and any(UNKNOWN_SIZE // 1000 < bound < size for bound in (part.from_, part.to)):
+        size = sizes.get(part.splitname, UNKNOWN_SIZE)
+        first, end = part.from_ or 0, size if part.to is None else part.to  # None in datasets 2.14
+        if size == UNKNOWN_SIZE and any(UNKNOWN_SIZE // 1000 < bound < size for bound in (first, end)):
             raise ValueError(
                 f"split={str(split)!r}: by percent or from its end a stream can be cut only where the whole release is "
                 'read with label_set="all" and strict=True. Count from the beginning, or load without streaming.'
             )
-        stream = stream.skip(part.from_) if part.from_ else stream
-        parts.append(stream if part.to == size else stream.take(part.to - part.from_))
+        stream = streams[part.splitname].skip(first) if first else streams[part.splitname]
+        parts.append(stream if end == size else stream.take(end - first))
     return parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts, split=split)
 
 

@@ -49,10 +49,14 @@ for source in sys.argv[1:]:
 """
 
 
+# The oldest that is promised, with libraries of its time.
+OLDEST = ["datasets==2.14.7", "huggingface_hub<0.24", "fsspec<2023.11", "numpy<2", "pyarrow<15"]
+
+
 @pytest.mark.parametrize(
     "packages",
-    [["datasets==5.2.0"], ["datasets==2.19.2", "huggingface_hub<1"], ["datasets==3.6.0", "huggingface_hub<1"]],
-    ids=str,
+    [["datasets==5.2.0"], ["datasets==2.19.2", "huggingface_hub<1"], ["datasets==3.6.0", "huggingface_hub<1"], OLDEST],
+    ids=lambda packages: packages[0],
 )
 def test_bare_datasets_is_enough(environment, tmp_path, packages):
     """Nothing is imported that `datasets` does not bring: rows come from disk and over HTTP."""
