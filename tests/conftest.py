@@ -14,7 +14,7 @@ from pathlib import Path
 
 HOME = tempfile.mkdtemp(prefix="emotiontalk-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers find what the first of them has rebuilt
+if "EMOTIONTALK_REBUILT" not in os.environ:  # workers, and CI's next run, find what the first has rebuilt
     os.environ["EMOTIONTALK_REBUILT"] = tempfile.mkdtemp(prefix="emotiontalk-rebuilt-")
     atexit.register(shutil.rmtree, os.environ["EMOTIONTALK_REBUILT"], ignore_errors=True)
 os.environ["HF_HOME"] = HOME  # before `datasets` is imported

@@ -212,6 +212,7 @@ def test_what_is_prepared_is_kept_for_later(call, rebuilt, tmp_path):
         hub.close()
 
 
+@pytest.mark.slow
 def test_everything_is_downloaded_once(call, rebuilt, tmp_path):
     hub = HubServer(rebuilt())
     size = (rebuilt() / "Audio.tar").stat().st_size

@@ -133,7 +133,7 @@ def test_an_utterance_that_is_elsewhere_is_found(load, serve, rebuilt, tmp_path,
     assert "fetching all of it" in warnings.text
 
 
-@pytest.mark.parametrize("n", [300, 5_000, 70_000, 400_000])
+@pytest.mark.parametrize("n", [300, 5_000, 70_000, pytest.param(400_000, marks=pytest.mark.slow)])
 def test_a_cut_connection_loses_and_doubles_nothing(load, serve, rebuilt, n, tmp_path):
     server = serve(rebuilt(), cut_after=n)
     config, options = ("zh-en", {"streaming": True}) if n < 400_000 else ("audio", {})

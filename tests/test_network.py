@@ -35,6 +35,7 @@ def requests(server):
     return sum(server.requests.values()) + sum(server.storage.requests.values())
 
 
+@pytest.mark.slow
 def test_the_first_example_takes_few_round_trips_and_the_next_process_fewer(serve, rebuilt, tmp_path):
     server = serve(rebuilt(), signed=True)
     for most in (25, 8):
@@ -72,6 +73,7 @@ def test_several_blocks_are_fetched_at_once_by_a_stream_and_a_download(call, ser
     assert server.storage.bytes["Audio.tar"] < 1.15 * (rebuilt() / "Audio.tar").stat().st_size
 
 
+@pytest.mark.slow
 def test_the_token_goes_to_the_hub_and_never_to_the_storage(serve, rebuilt, tmp_path):
     server = serve(rebuilt(), signed=True, token="hf_right")
     code = f"print(len(list({typed('zh-en', split='test', streaming=True)})))"

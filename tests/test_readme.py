@@ -90,7 +90,7 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
     }
 
 
-@pytest.mark.parametrize("document", CARDS)
+@pytest.mark.parametrize("document", [CARDS[0], pytest.param(CARDS[1], marks=once)])
 def test_the_blocks_of_the_cards(desk, document):
     loading, miniature = only(document)
     last = miniature.rstrip().splitlines()[-1]
@@ -154,6 +154,7 @@ def test_loading(desk):
     assert python(desk, mapped + "print(heard[0]['seconds'])") == "0.03\n"
 
 
+@once
 def test_several_gpus(desk):
     nodes, labels = only("docs/gpus.md")
     counts = [int(python(desk, nodes + "print(len(list(ds)))", RANK=str(rank), WORLD_SIZE="2")) for rank in range(2)]
@@ -172,6 +173,7 @@ def test_a_cluster(desk):
     assert "neutral" in said
 
 
+@once
 def test_the_quickstart(desk):
     quickstart = (PROJECT / "examples" / "quickstart.py").read_text(encoding="utf-8")
     for code in (
@@ -232,6 +234,7 @@ def test_probe_of_an_encoder(desk, tmp_path):
     assert "WAR" in said
 
 
+@pytest.mark.slow
 @once
 def test_internals(desk, tmp_path):
     (tmp_path / "benchmarks").symlink_to(PROJECT / "benchmarks")
@@ -241,6 +244,7 @@ def test_internals(desk, tmp_path):
     assert len(list((tmp_path / "NEW-FOLDER").glob("*.tar"))) == 4
 
 
+@once
 def test_the_hub(desk, tmp_path):
     folder, environment = desk
     hub = CommitServer(tmp_path)

@@ -35,6 +35,7 @@ def test_shards_are_runs_and_together_the_split(load, rebuilt, config):
     assert all(part and row[name]["bytes"] for part in parts for row in part[:1] for name in medium)
 
 
+@pytest.mark.slow
 def test_eight_nodes_move_together_little_more_than_one(load, serve, rebuilt):
     server = serve(rebuilt())
     stream = undecoded(load("audio", data_dir=server.url + "/files", split="test", streaming=True))
