@@ -40,6 +40,12 @@ once = pytest.mark.skipif(VERSION[:2] != (3, 6), reason="does not depend on the 
 collect_ignore = [] if VERSION >= (3, 6) else [f"test_{name}.py" for name in ("verify", "probe", "report")]
 CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
 
+
+def some(cases, *quick):
+    """All cases of a test; those that are not named are slow."""
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]
+
+
 datasets.disable_progress_bars() if hasattr(datasets, "disable_progress_bars") else datasets.disable_progress_bar()
 
 

@@ -90,6 +90,7 @@ def test_lists_and_dicts_of_splits(call, expected):
     assert isinstance(call("text"), datasets.DatasetDict) and list(call("text")) == ["train", "validation", "test"]
 
 
+@pytest.mark.slow
 def test_streams_are_cut_too(call, expected):
     for split in ("test", "train[:5]", "train[2:4]", "train+validation", "test[2:4]+train[6:]", "all"):
         found = call("text", split=split, streaming=True)

@@ -8,7 +8,7 @@ import sys
 import numpy
 import pytest
 import soundfile
-from conftest import CONFIGS, PROJECT, RUNS_SCRIPTS, as_script, rows, typed
+from conftest import CONFIGS, PROJECT, RUNS_SCRIPTS, as_script, rows, some, typed
 
 from emotiontalk import decode_audio
 from emotiontalk_tools.dummy import archives, relative, utterances
@@ -55,7 +55,7 @@ def test_sound_and_video_are_the_archives_bytes(load):
                 assert row[field]["path"] == f"{row['id']}.{suffix}"
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", some(CONFIGS, "multimodal", "dialogues"))
 def test_streamed_and_shared_out_rows_are_the_prepared_ones(load, config, tmp_path):
     prepared = load(config)
     processes = load(config, num_proc=2, cache_dir=tmp_path / "processes")

@@ -90,19 +90,21 @@ def test_a_signed_address_that_expires_is_asked_for_anew(call, serve, rebuilt):
 
 @pytest.mark.parametrize("status, after", [(429, "1"), (503, "date"), (429, None), (503, "nonsense")])
 def test_a_server_that_asks_for_patience_gets_it(call, serve, status, after, capfd, monkeypatch):
-    # a date has whole seconds: one that is two seconds ahead asks for one at least
-    after = email.utils.formatdate(time.time() + 2, usegmt=True) if after == "date" else after
-    server = serve(PROJECT / "dummy_data", broken=1, busy=(status, after))
+    # a date has whole seconds: one that is six seconds ahead asks for five at least, some of which the server starts in
+    date = email.utils.formatdate(time.time() + 6, usegmt=True) if after == "date" else None
+    server = serve(PROJECT / "dummy_data", broken=1, busy=(status, date or after))
     datasets.enable_progress_bars() if hasattr(datasets, "enable_progress_bars") else datasets.enable_progress_bar()
     try:
         started = time.monotonic()
         assert len(call("text", server.url + "/files", split="test")) == 8
     finally:
-        datasets.disable_progress_bars() if hasattr(
-            datasets, "disable_progress_bars"
-        ) else datasets.disable_progress_bar()
-    if after and after != "nonsense":
+        switch = getattr(datasets, "disable_progress_bars", None) or datasets.disable_progress_bar
+        switch()
+    if date:
+        assert time.time() >= email.utils.parsedate_to_datetime(date).timestamp()
+    if after == "1":
         assert time.monotonic() - started >= 1
+    if date or after == "1":
         assert f"Text.tar: HTTP status {status}, waiting" in capfd.readouterr().err
 
 

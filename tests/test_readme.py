@@ -90,7 +90,7 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
     }
 
 
-@pytest.mark.parametrize("document", [CARDS[0], pytest.param(CARDS[1], marks=once)])
+@pytest.mark.parametrize("document", [CARDS[0], pytest.param(CARDS[1], marks=[once, pytest.mark.slow])])
 def test_the_blocks_of_the_cards(desk, document):
     loading, miniature = only(document)
     last = miniature.rstrip().splitlines()[-1]

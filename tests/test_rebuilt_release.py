@@ -64,7 +64,11 @@ def test_every_row_is_the_published_one(load, rebuilt, labels, config):
 
 @pytest.mark.parametrize(
     "config, sizes",
-    [("audio", [13_243, 1_610, 1_560]), ("multimodal", [12_232, 1_555, 1_509]), ("text", [11_458, 1_458, 1_488])],
+    [
+        ("audio", [13_243, 1_610, 1_560]),
+        pytest.param("multimodal", [12_232, 1_555, 1_509], marks=pytest.mark.slow),
+        ("text", [11_458, 1_458, 1_488]),
+    ],
 )
 def test_the_papers_four(load, rebuilt, config, sizes):
     loaded = load(config, data_dir=rebuilt(), label_set="four")

@@ -289,6 +289,7 @@ def test_a_bad_shard_does_not_hide_the_others(tmp_path, damage):
     assert audit.examined["wav"] >= 20 and {finding.where[:6] for finding in audit.of("passes")} <= {"G00001"}
 
 
+@pytest.mark.slow
 def test_names_that_no_terminal_takes(tmp_path, release):
     members = {
         "文本".encode("gbk").decode("utf-8", "surrogateescape") + name[4:]: data
