@@ -250,6 +250,7 @@ class Source:
 
     def __init__(self, archive: str, path: str) -> None:
         self.archive, self.path = archive, path
+        self.fd: int | None = None  # the descriptor of a local tar
 
     def read_into(self, member: Member, view: memoryview) -> None:
         """Fill a view with the bytes of a member from its offset on. Here, where they were not wanted, an error."""
@@ -303,8 +304,8 @@ class Member:
     def part(self, start: int, size: int) -> bytes:
         """Some of its bytes, fewer at its end."""
         size = max(0, min(size, self.size - start))
-        if hasattr(os, "pread") and type(self.source) is Tar:  # measured: a third of the time of the general way
-            data = os.pread(self.source.file.fileno(), size, self.offset + start)
+        if self.source.fd is not None and hasattr(os, "pread"):  # measured: a third of the time of the general way
+            data = os.pread(self.source.fd, size, self.offset + start)
             if len(data) == size:
                 return data
         return Member(self.source, self.name, self.offset + start, size).read()
@@ -395,6 +396,7 @@ class Tar(Source):
         opener = self.opener(start)
         if opener:
             self.file = self._decompressed(opener)
+        self.fd = self.file.fileno() if hasattr(self.file, "fileno") else None
         if start.startswith(b"version https://git-lfs"):
             raise self.damaged("this is a Git LFS pointer, not the file: run `git lfs pull`.")
 
@@ -484,7 +486,7 @@ class Tar(Source):
 
     def read_into(self, member: Member, view: memoryview) -> None:
         """See `Source`."""
-        if not _read_at(self.file.fileno(), member.offset, view):
+        if not _read_at(cast(int, self.fd), member.offset, view):
             raise self.damaged(f"truncated within {member.name}: it became shorter while it was read.")
 
 
@@ -2409,14 +2411,12 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
                 raise EmotionTalkError(problem)
             logger.warning(problem)
         units = sorted({uid[:9] for uid in ids}) if self.config.name == "dialogues" else ids
-        bounds = (
-            ["", *(units[len(units) * part // parts] for part in range(1, parts)), "~"] if units else ["", *"~" * parts]
-        )
+        cuts = (units[len(units) * part // parts] for part in range(1, parts)) if units else "~" * (parts - 1)
+        bounds = ["", *cuts, "~"]
         first, after = bounds[begin], bounds[end]
         seen, skipped, notes = 0, [], collections.defaultdict(list)
-        for uid, medium in self._with_media(
-            group, archives, [uid for uid in ids if first <= uid < after], first, after
-        ):
+        ids = [uid for uid in ids if first <= uid < after]
+        for uid, medium in self._with_media(group, archives, ids, first, after):
             seen += 1
             try:
                 utterance = self._utterance(uid, passes, medium)

@@ -48,8 +48,7 @@ def test_the_loader_reads_from_top_to_bottom():
     for node in TREE.body:
         defined |= defined_by(node)
         ahead[getattr(node, "name", node.lineno)] = (names_in(node) & top) - defined
-    # a member of a local tar is read by a shorter way
-    assert {name: used for name, used in ahead.items() if used} == {"Member": {"Tar"}}
+    assert {name: used for name, used in ahead.items() if used} == {}
 
 
 @once
