@@ -11,9 +11,10 @@ demo: $(VENV)/done
 test: $(VENV)/done
 	$(VENV)/bin/python -m pytest -m "not slow"
 
-# The tools on the whole release, in Ray, in Chromium, with encoders of transformers.
+# The long ones, and those in Ray, in Chromium, with encoders of transformers. The file that installs has few tests and
+# takes minutes: in the order of the files it does not come last, when the other processes have nothing left to do.
 test-slow: $(VENV)/tools
-	$(VENV)/bin/python -m pytest -m slow
+	$(VENV)/bin/python -m pytest -m slow --no-loadscope-reorder
 
 # The versions of `datasets` that are tried, oldest first: the last one runs no scripts and reads exports.
 VERSIONS ?= 2.19.2 3.6.0 5.2.0
