@@ -1425,8 +1425,7 @@ class RemoteFile:
             return self.error(f"no access (HTTP status {status}{', ' + code if code else ''}). {SEND_TOKEN}")
         if status == 404:
             names = {"RevisionNotFound": "no such revision", "RepoNotFound": "no such repository"}
-            what = names.get(code, "no such file")
-            return self.missing(f"{what} (HTTP status 404 for {shown(self.url)})")
+            return self.missing(f"{names.get(code, 'no such file')} (HTTP status 404 for {shown(self.url)})")
         return self.error(f"HTTP status {status} for {shown(self.url)}.")
 
 
@@ -2194,6 +2193,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
     skip_media: Container[str] = frozenset()  # ids whose sound or video nobody will ask for: reading is an error
     unread = property(lambda self: self.skip_media, lambda self, ids: setattr(self, "skip_media", ids))  # before 1.3
     all_splits = False  # whether this builder prepares one split of several that are wanted: set by `load_dataset`
+    _code_hash = staticmethod(functools.cache(sha256_of))  # once: the file can change, the code that runs does not
     _batch_bytes = STREAMED_BYTES
     _warned: frozenset = frozenset()  # (group, what was warned of)
 
@@ -2207,7 +2207,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
                 names = archives_of(config) if config in CONFIGS else ()
                 kwargs["addresses"] = address_states(names, kwargs.get("data_dir"), token, folder)
             # `datasets` gives the hash of a script; for the imported class its cache must know the code, too
-            super().__init__(cache_dir, *args, hash=hash or sha256_of(__file__), token=token, **kwargs)
+            super().__init__(cache_dir, *args, hash=hash or self._code_hash(__file__), token=token, **kwargs)
         except OSError as error:
             raise error if isinstance(error, EmotionTalkError) else _unwritable(folder, error) from None
 

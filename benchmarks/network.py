@@ -98,33 +98,9 @@ def main():
 
     address, folder = f"{url}/files", str(options.release)
     with tempfile.TemporaryDirectory() as cache:
-        row(
-            "first example of `test`, local folder",
-            STREAM,
-            config="audio",
-            source=folder,
-            examples=1,
-            cache=cache,
-            in_flight=8,
-        )
-        row(
-            "first example of `test`, first process",
-            STREAM,
-            config="audio",
-            source=address,
-            examples=1,
-            cache=cache,
-            in_flight=8,
-        )
-        row(
-            "first example of `test`, second process",
-            STREAM,
-            config="audio",
-            source=address,
-            examples=1,
-            cache=cache,
-            in_flight=8,
-        )
+        for label, source in (("local folder", folder), ("first process", address), ("second process", address)):
+            values = {"config": "audio", "source": source, "examples": 1, "cache": cache, "in_flight": 8}
+            row(f"first example of `test`, {label}", STREAM, **values)
     for in_flight in options.in_flight:
         with tempfile.TemporaryDirectory() as cache:
             row(

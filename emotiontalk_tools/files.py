@@ -118,10 +118,8 @@ class Job:
     def about(self) -> str:
         """For a README: which pass, which labels, which sound."""
         sound = "none" if self.config == "text" else str(self.conversion or Conversion())
-        label_pass, loader = (
-            emotiontalk.CONFIGS[self.config].label_pass,
-            f"EmotionTalk loader {emotiontalk.__version__}",
-        )
+        label_pass = emotiontalk.CONFIGS[self.config].label_pass
+        loader = f"EmotionTalk loader {emotiontalk.__version__}"
         return (
             f"- Labels: those of the **{label_pass} pass**, {', '.join(self.emotions)}.\n"
             f"- Splits: the official ones ({', '.join(self.splits)}).\n"

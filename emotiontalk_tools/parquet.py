@@ -33,11 +33,8 @@ from .errors import CommandError
 from .sound import SoundError, decoded, undecodable
 from .written import Folder, check_room
 
-SHARDS = {
-    "train": 48,
-    "validation": 24,
-    "test": 24,
-}  # of a config with sound or video: 250 MB of train, 60 MB of the others
+# Of a config with sound or video: 250 MB of train, 60 MB of the others.
+SHARDS = {"train": 48, "validation": 24, "test": 24}
 FEW = 8  # of a config without
 ROW_GROUP_BYTES = 16 << 20
 SPLITS = ("test", "validation", "train")  # the order in which they are written: the small ones can be tried first
@@ -179,15 +176,8 @@ def _tell_sizes(out, tasks, log, conversion):
             if builder.config.name == config:
                 number = _number(builder, split, kwargs)
                 left = sum(not log.has(config, split, n) for n in range(number)) / number
-                sizes.append(
-                    (
-                        split,
-                        int(
-                            left * conversion.bytes_of(source.media_bytes(builder, kwargs))
-                            + left * 4_000 * (source.count(kwargs) or 1)
-                        ),
-                    )
-                )
+                media = conversion.bytes_of(source.media_bytes(builder, kwargs))
+                sizes.append((split, int(left * (media + 4_000 * (source.count(kwargs) or 1)))))
         needed += sum(size for _, size in sizes)
         print(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}", file=sys.stderr)
     advice = (

@@ -183,6 +183,11 @@ def _audit_part(audit, archive, part, seen, label):
             done = passed
 
 
+def _pieces(file):
+    """An iterator over the bytes of an open file."""
+    return iter(lambda: file.read(1 << 20), b"")
+
+
 def _local_parts(place):
     """([(path, a function that opens it as `Tar` or `Tree`)], bytes of all, a function: the SHA-256 or None)."""
     kinds = [emotiontalk.Tree if os.path.isdir(path) else emotiontalk.Tar for path in place.paths]
@@ -195,7 +200,7 @@ def _local_parts(place):
         if len(place.paths) != 1 or folders:
             return None
         with open(place.paths[0], "rb") as file:
-            return _digest_of(iter(lambda: file.read(1 << 20), b""), size, f"SHA-256 of {place.archive}.tar")
+            return _digest_of(_pieces(file), size, f"SHA-256 of {place.archive}.tar")
 
     return parts, size, sha256
 
@@ -209,7 +214,7 @@ def _remote_part(place, token, pinned):
         remote.save(file)
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        pieces = iter(lambda: file.read(1 << 20), b"")
+        pieces = _pieces(file)
     digest = hashlib.sha256()
 
     def hashed():
@@ -241,10 +246,8 @@ def _compare_pinned(audit, archive, pinned):
     if found["bytes"] != size:
         what = f"{found['bytes']:,} bytes, pinned {size:,}"
         if not pinned:
-            what += (
-                ": a mirror packed anew, a rebuilt or an unpacked copy may be whole all the same; --pinned makes it "
-            )
-            what += "an error"
+            what += ": a mirror packed anew, a rebuilt or an unpacked copy may be whole all the same; "
+            what += "--pinned makes it an error"
         audit.add("size", archive, f"{archive}.tar", what, "wrong" if pinned else "warning")
     if pinned:
         audit.examined["sha256"] += 1
@@ -560,7 +563,7 @@ def _look_quickly(audit, archive, source, token):
         found, pieces = remote.size, remote.pieces(end=length)
     elif len(place.paths) == 1 and os.path.isfile(place.paths[0]):
         file = open(place.paths[0], "rb")
-        found, pieces = os.path.getsize(place.paths[0]), iter(lambda: file.read(1 << 20), b"")
+        found, pieces = os.path.getsize(place.paths[0]), _pieces(file)
     else:
         audit.examined["archives"] += 1
         what = "unpacked or in several parts: use verify without --quick"

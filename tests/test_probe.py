@@ -49,22 +49,16 @@ def test_text_is_as_good_as_the_papers_encoders(rebuilt, config, label_set, war,
     )
 
 
+def logmel_of(data_dir, cache_dir, *others):
+    """The words of a probe of sound."""
+    sound = ("--upstream", "logmel", "--config", "audio")
+    return ("probe", *sound, "--data-dir", data_dir, "--cache-dir", cache_dir, *others)
+
+
 @pytest.mark.slow
 def test_noise_sits_at_the_majority_class_floor_and_the_command_says_so(rebuilt, tmp_path):
     out = rebuilt("--groups", "G00001,G00003,G00011", "--only", "Audio")
-    arguments = (
-        "probe",
-        "--upstream",
-        "logmel",
-        "--config",
-        "audio",
-        "--data-dir",
-        out,
-        "--cache-dir",
-        tmp_path / "cache",
-        "--out",
-        tmp_path,
-    )
+    arguments = logmel_of(out, tmp_path / "cache", "--out", tmp_path)
     run = command(*arguments)
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert sum(result["war"]) / 5 == pytest.approx(result["floor"]["war"], abs=0.02)
@@ -205,19 +199,7 @@ def test_an_encoder_that_hides_its_padding_is_refused(tmp_path):
 @pytest.mark.slow
 def test_features_are_of_the_release_that_is_there_now(tmp_path, release):
     server = HubServer(release())
-    arguments = (
-        "probe",
-        "--upstream",
-        "logmel",
-        "--config",
-        "audio",
-        "--data-dir",
-        server.url + "/files",
-        "--cache-dir",
-        tmp_path,
-        "--seeds",
-        "1",
-    )
+    arguments = logmel_of(server.url + "/files", tmp_path, "--seeds", "1")
     first = command(*arguments).stdout
 
     def sad(members):
