@@ -179,7 +179,7 @@ def test_another_loader_never_gives_the_rows_of_this_one(tmp_path):
 @pytest.mark.slow
 def test_no_version_of_datasets_breaks_the_cache_of_another(tmp_path):
     """Prepared by each version that is installed beside this one, in turn, then loaded by each."""
-    pythons = [str(python) for python in sorted(PROJECT.glob(".venv-*/bin/python"))] or [sys.executable]
+    pythons = [str(python) for python in sorted(PROJECT.glob(".venv-[0-9]*/bin/python"))] or [sys.executable]
     code = (
         "import emotiontalk, sys; from emotiontalk_tools import source\n"
         "for config in emotiontalk.CONFIGS:\n"
