@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -27,7 +28,7 @@ import pytest  # noqa: E402
 
 import emotiontalk  # noqa: E402
 import emotiontalk_tools.__main__  # noqa: E402
-from emotiontalk_tools.dummy import archives, pack  # noqa: E402
+from emotiontalk_tools import dummy  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
@@ -39,6 +40,26 @@ as_script = pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later ru
 once = pytest.mark.skipif(VERSION[:2] != (3, 6), reason="does not depend on the version of datasets")
 collect_ignore = [] if VERSION >= (3, 6) else [f"test_{name}.py" for name in ("verify", "probe", "report")]
 CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
+
+
+# `datasets` reads a script's imports by regular expressions, twice a load and 0.2 s each time. Here a file that has not
+# changed is read once in a process; the loads in processes of their own read it as ever.
+def imports_read_once():
+    @functools.lru_cache
+    def imports(path, *state):
+        return read(path)
+
+    def get_imports(path):
+        stat = os.stat(path)
+        return imports(str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+    for module in (datasets.load, getattr(datasets, "streaming", None)):
+        if hasattr(module, "get_imports"):
+            read = module.get_imports
+            module.get_imports = get_imports
+
+
+imports_read_once()
 
 
 def some(cases, *quick):
@@ -100,6 +121,16 @@ def typed(config, **options):
     return f"__import__('emotiontalk').load_dataset({config!r}, **{options!r})"
 
 
+@functools.cache
+def _archives():
+    return dummy.archives()
+
+
+def archives():
+    """The members of the miniature release, to change: {"Audio": {member name: bytes, …}, …}."""
+    return {name: dict(files) for name, files in _archives().items()}
+
+
 @pytest.fixture
 def release(tmp_path):
     """A function that writes a miniature release, changed by another function, and gives its folder.
@@ -113,7 +144,7 @@ def release(tmp_path):
         out = tmp_path / folder
         out.mkdir()
         for name, files in members.items():
-            (out / f"{name}.tar").write_bytes(pack(files, compressed=name in ("Text", "Video")))
+            (out / f"{name}.tar").write_bytes(dummy.pack(files, compressed=name in ("Text", "Video")))
         return out
 
     return release

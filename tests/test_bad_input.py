@@ -72,17 +72,24 @@ BAD_UTTERANCES = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_UTTERANCES)
-@pytest.mark.parametrize("way", ["prepared", "processes", "streamed"])
-def test_a_bad_utterance_is_a_clear_error(load, release, case, way):
+def said_of_a_bad_utterance(load, release, case, **options):
     change, config, says = BAD_UTTERANCES[case]
-    options = {"prepared": {}, "processes": {"num_proc": 2}, "streamed": {"streaming": True}}[way]
     with pytest.raises(Exception) as error:
-        loaded = load(config, data_dir=release(change), **options)
-        rows(loaded["test"])
+        rows(load(config, data_dir=release(change), **options)["test"])
     for words in [*says, "strict=False"]:
         assert words in str(error.value)
     assert type(error.value).__name__ == "BadUtteranceError"
+
+
+@pytest.mark.parametrize("case", BAD_UTTERANCES)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_bad_utterance_is_a_clear_error(load, release, case, streaming):
+    said_of_a_bad_utterance(load, release, case, streaming=streaming)
+
+
+@pytest.mark.parametrize("case", ["annotation without media", "missing in another pass", "unknown emotion"])
+def test_a_bad_utterance_is_a_clear_error_in_processes(load, release, case):
+    said_of_a_bad_utterance(load, release, case, num_proc=2)
 
 
 @pytest.mark.parametrize("case", BAD_UTTERANCES)

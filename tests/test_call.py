@@ -13,11 +13,11 @@ import datasets
 import numpy
 import pytest
 import soundfile
-from conftest import CONFIGS, PROJECT, VERSION, as_script, rows
+from conftest import CONFIGS, PROJECT, VERSION, archives, as_script, rows
 from hub_server import HubServer
 
 import emotiontalk
-from emotiontalk_tools.dummy import archives, relative
+from emotiontalk_tools.dummy import relative
 
 
 @as_script

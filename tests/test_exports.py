@@ -16,11 +16,11 @@ import pytest
 import soundfile
 from benchmark_files import manifest_of
 from card import class_counts
-from conftest import PROJECT, RUNS_SCRIPTS, command, once, rows
+from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows
 from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
 
-from emotiontalk_tools.dummy import archives, relative, utterances
+from emotiontalk_tools.dummy import relative, utterances
 
 
 def written(out):

@@ -8,9 +8,9 @@ import shutil
 import tarfile
 
 import pytest
-from conftest import PROJECT, once, rows, some
+from conftest import PROJECT, archives, once, rows, some
 
-from emotiontalk_tools.dummy import archives, pack
+from emotiontalk_tools.dummy import pack
 
 CONFIGS = ("multimodal", "video", "dialogues")
 

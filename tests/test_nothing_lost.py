@@ -14,11 +14,11 @@ import tarfile
 import time
 
 import pytest
-from conftest import PROJECT, command, rows, undecoded
+from conftest import PROJECT, archives, command, rows, undecoded
 from hub_server import HubServer
 
 import emotiontalk
-from emotiontalk_tools.dummy import archives, pack, relative, utterances
+from emotiontalk_tools.dummy import pack, relative, utterances
 
 IDS = [uid for uid, _ in utterances()]
 UID = "G00003_13_06_003"

@@ -9,11 +9,11 @@ import pytest
 import sklearn.metrics
 import soundfile
 from card import text_of
-from conftest import PROJECT, command
+from conftest import PROJECT, archives, command
 from hub_server import HubServer
 
 from emotiontalk_tools import features, probe
-from emotiontalk_tools.dummy import archives, relative, utterances
+from emotiontalk_tools.dummy import relative, utterances
 from emotiontalk_tools.errors import CommandError
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")

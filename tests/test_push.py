@@ -11,10 +11,10 @@ import sys
 import pandas
 import pytest
 from commit_server import TOKEN, CommitServer
-from conftest import PROJECT, RUNS_SCRIPTS, command, once, rows
+from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows
 
 from emotiontalk_tools import dummy
-from emotiontalk_tools.dummy import archives, relative
+from emotiontalk_tools.dummy import relative
 
 DUMMY = str(PROJECT / "dummy_data")
 

@@ -9,12 +9,12 @@ import shutil
 import tarfile
 
 import pytest
-from conftest import PROJECT, command
+from conftest import PROJECT, archives, command
 from hub_server import HubServer
 
 import emotiontalk
 from emotiontalk import wav_format
-from emotiontalk_tools.dummy import archives, pack, relative, utterances
+from emotiontalk_tools.dummy import pack, relative, utterances
 from emotiontalk_tools.verify import confidences, verify
 
 IDS = [uid for uid, _ in utterances()]
