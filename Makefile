@@ -3,6 +3,9 @@ PYTHON ?= python3
 # The last `datasets` that runs loading scripts; `make test-all` tries the others.
 DATASETS ?= 3.6.0
 VENV := .venv-$(DATASETS)
+# pip compiles no module: Python does it for those that are imported, which are few. Half the time to install.
+unexport PYTHONDONTWRITEBYTECODE
+PIP := python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo test test-slow test-all lint format benchmark dummy infos clean
 demo: $(VENV)/done
@@ -43,20 +46,19 @@ infos: $(VENV)/done
 
 $(VENV)/done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "datasets==$(DATASETS)" -e ".[test]"
+	$(VENV)/bin/$(PIP) "datasets==$(DATASETS)" -e ".[test]"
 	touch $@
 
 # PyTorch's CPU build where one is at hand; Chromium from the system's packages where it is not there yet.
 $(VENV)/tools: $(VENV)/done
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -e ".[test-tools]"
+	$(VENV)/bin/$(PIP) torch==2.13.0 -e ".[test-tools]"
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
 	touch $@
 
 # The tools of `lint` alone, in the versions that pyproject.toml pins.
 .venv-lint/done: pyproject.toml
 	$(PYTHON) -m venv .venv-lint
-	.venv-lint/bin/python -m pip install --quiet --disable-pip-version-check \
-		$$(sed -n 's/^lint = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
+	.venv-lint/bin/$(PIP) $$(sed -n 's/^lint = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
 	touch $@
 
 clean:

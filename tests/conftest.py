@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import traceback
 from pathlib import Path
@@ -166,6 +167,13 @@ def rebuilt():
         return folder
 
     return rebuilt
+
+
+@pytest.fixture(scope="session")
+def sounds(rebuilt):
+    """Utterance id -> WAV, straight from the archive."""
+    with tarfile.open(rebuilt() / "Audio.tar") as tar:
+        return {m.name.split("/")[-1][:-4]: tar.extractfile(m).read() for m in tar if m.name.endswith(".wav")}
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 
 import datasets
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 from benchmark_files import manifest_of
-from card import class_counts
+from card import blocks, class_counts
 from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows
 from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
@@ -115,13 +114,6 @@ def whole(rebuilt, tmp_path_factory):
     command("parquet", out / "as-released", *arguments)
     command("parquet", out / "16k", *arguments, "--sampling-rate", "16000", "--channels", "1", "--format", "flac")
     return out / "as-released", out / "16k"
-
-
-@pytest.fixture(scope="module")
-def sounds(rebuilt):
-    """Utterance id -> WAV, straight from the archive."""
-    with tarfile.open(rebuilt() / "Audio.tar") as tar:
-        return {m.name.split("/")[-1][:-4]: tar.extractfile(m).read() for m in tar if m.name.endswith(".wav")}
 
 
 @pytest.mark.slow
@@ -261,10 +253,13 @@ def test_every_clip_for_speech_encoders_keeps_its_length_and_level(whole, sounds
 
 @pytest.mark.slow
 def test_an_engine_counts_what_the_card_says(whole, sounds):
-    """The example for Ray Data, as README shows it, on the shards in parallel."""
+    """The example for Ray Data, as docs/gpus.md shows it, on the shards in parallel."""
     pytest.importorskip("ray")
+    (line,) = [code for kind, code in blocks("docs/gpus.md") if kind == "sh"]
+    assert line.split("#")[0].split() == ["python", "examples/ray_statistics.py", "EXPORT16"]
     run = subprocess.run(
-        [sys.executable, str(PROJECT / "examples" / "ray_statistics.py"), str(whole[1])],
+        [sys.executable, "examples/ray_statistics.py", str(whole[1])],
+        cwd=PROJECT,
         capture_output=True,
         text=True,
         env={**os.environ, "RAY_DATA_DISABLE_PROGRESS_BARS": "1"},
