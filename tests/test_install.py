@@ -111,7 +111,7 @@ def test_a_wheel_is_a_whole_product(environment, wheel, tmp_path):
         return {
             path: path.stat().st_mtime_ns
             for path in site.rglob("*")
-            if "emotiontalk" in str(path) and "__pycache__" not in str(path)
+            if "emotiontalk" in str(path) and "__pycache__" not in str(path) and path.is_file()
         }
 
     before = installed()
