@@ -79,6 +79,10 @@ class LogMel:
 
     def of_sounds(self, sounds):
         """Yield a vector of 80 for each of the (id, sound file), in order."""
+        # They load on first use, for seconds: here once, and each forked worker has them.
+        import librosa.core.spectrum
+        import librosa.feature.spectral  # noqa: F401
+
         pending = collections.deque()  # not `imap`, which would read all sounds ahead into memory
         with multiprocessing.Pool() as pool:
             for uid, sound in sounds:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import tarfile
 
 import pytest
@@ -46,6 +47,14 @@ def test_a_rebuilt_release_is_whole(rebuilt):
     assert "Audio.tar: 100%" in run.stderr
 
 
+def cut(sound, size):
+    """A WAV file without its last bytes, its header mended: only its length in the annotation tells."""
+    rest = sound[:-size]
+    return b"".join(
+        [rest[:4], struct.pack("<I", len(rest) - 8), rest[8:40], struct.pack("<I", len(rest) - 44), rest[44:]]
+    )
+
+
 def damaged(source, out):
     """A copy of the rebuilt release with one fault of each kind; the members at fault by kind."""
     out.mkdir()
@@ -74,6 +83,9 @@ def damaged(source, out):
             if member.name.endswith(".wav") and "empty" not in faults and member.name.count("G00010"):
                 faults["empty"] = member.name
                 data = b""
+            if member.name.endswith(".wav") and "cut" not in faults and "G00012" in member.name and len(data) > 40_000:
+                faults["cut"] = member.name.split("/")[-1][:-4]
+                data = cut(data, 20_000)
             member.size = len(data)
             new.addfile(member, io.BytesIO(data))
             if member.name.endswith(".wav") and "twice" not in faults and member.name.count("G00011"):
@@ -85,13 +97,13 @@ def damaged(source, out):
 @pytest.mark.slow
 def test_each_fault_of_a_copy_is_named(rebuilt, tmp_path):
     faults = damaged(rebuilt(), tmp_path / "copy")
-    assert set(faults) == {"label", "vote", "missing", "empty", "twice"}
+    assert set(faults) == {"label", "vote", "missing", "empty", "cut", "twice"}
     audit = json.loads(command("verify", "--data-dir", tmp_path / "copy", "--json", status=1).stdout)
     wrong = {(f["check"], f["where"]) for check in audit["checks"] for f in check["findings"] if f["state"] == "wrong"}
     dialogue = faults["label"].split("/")[-1][:9]
     assert wrong == {
         ("votes", faults["label"]), ("published", dialogue), ("media", faults["missing"]), ("wav", faults["empty"]),
-        ("duplicates", faults["twice"]),
+        ("length", faults["cut"]), ("duplicates", faults["twice"]),
     }  # fmt: skip
     assert audit["overruled"] == 1  # the label is the published one, whatever the votes say
     assert audit["ok"] is False and audit["archives"]["Audio"]["pinned_bytes"] == 14_811_722_752
