@@ -248,8 +248,9 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
-@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    "case, streaming", [*((case, True) for case in REFUSALS), ("no token", False), ("offline", False)]
+)
 def test_a_refusal_says_what_to_do(serve, tmp_path, case, streaming):
     environment, options, says = REFUSALS[case]
     server = serve(PROJECT / "dummy_data", token="hf_right")

@@ -190,6 +190,7 @@ def test_exports(desk, tmp_path):
     assert said.startswith("8 44100 (")
 
 
+@once
 def test_toolkits(desk, tmp_path):
     shell(desk, only("docs/toolkits.md", "sh")[0], cwd=tmp_path)
     written = {path.name for path in (tmp_path / "OUT").iterdir() if path.is_dir()}

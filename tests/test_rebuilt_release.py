@@ -106,7 +106,7 @@ def test_any_order_gives_the_same_sound(load, rebuilt, sounds, order, tmp_path):
     options = () if order == "annotations-first" else ("--order", order, "--only", "Audio")
     out = rebuilt(*options)
     previous = None
-    for kwargs in ({}, {"num_proc": 2}, {"streaming": True}):
+    for kwargs in ({"num_proc": 2}, {"streaming": True}):
         splits = load("audio", data_dir=out, cache_dir=tmp_path / str(kwargs), **kwargs)
         ids = []
         for dataset in splits.values():

@@ -111,11 +111,10 @@ def test_each_fault_of_a_copy_is_named(rebuilt, tmp_path):
 
 @pytest.mark.slow
 def test_a_truncated_archive_is_named(rebuilt, tmp_path):
-    for name in ("Audio", "Multimodal", "Text", "Video"):
-        (tmp_path / f"{name}.tar").symlink_to(rebuilt() / f"{name}.tar")
-    (tmp_path / "Audio.tar").unlink()
-    with open(rebuilt() / "Audio.tar", "rb") as whole:
-        (tmp_path / "Audio.tar").write_bytes(whole.read(os.path.getsize(rebuilt() / "Audio.tar") - 3_000_000))
+    out = rebuilt("--groups", "G00003,G00015")
+    for name in ("Multimodal", "Text", "Video"):
+        (tmp_path / f"{name}.tar").symlink_to(out / f"{name}.tar")
+    (tmp_path / "Audio.tar").write_bytes((out / "Audio.tar").read_bytes()[:-3_000_000])
     run = command("verify", "--data-dir", tmp_path, "--names", "1", status=1)
     assert (
         re.search("Audio.tar: truncated (within|after) .*G00015", run.stdout) and "annotation without wav" in run.stdout
