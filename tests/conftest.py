@@ -122,9 +122,7 @@ def typed(config, **options):
     return f"__import__('emotiontalk').load_dataset({config!r}, **{options!r})"
 
 
-@functools.cache
-def _archives():
-    return dummy.archives()
+_archives = functools.cache(dummy.archives)
 
 
 def archives():
