@@ -14,12 +14,12 @@ import emotiontalk
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+@pytest.fixture
+def environment(tmp_path):
     """A function that makes a virtual environment of its own with these packages; the path of its Python."""
 
     def environment(*packages):
-        folder = tmp_path_factory.mktemp("environment")
+        folder = tmp_path / "environment"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
         install(folder / "bin" / "python", *packages)
         return folder / "bin" / "python"
