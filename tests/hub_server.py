@@ -121,9 +121,10 @@ class HubServer:
                 return self.sign(request, match[2])
             if self.storage_of:
                 signature = request.path.partition("X-Signature=")[2]
+                if signature not in self.signatures:
+                    return self.refuse(request, 403, "Unsigned")
                 self.signatures[signature] += 1
-                expired = settings.expires and self.signatures[signature] > settings.expires
-                if expired or signature not in self.signatures:
+                if settings.expires and self.signatures[signature] > settings.expires:
                     return self.refuse(request, 403, "Expired")
             return self.send_file(request, self.folder / match[2], body)
         if match := re.fullmatch(rf"/api/datasets/{REPO}/(paths-info|tree)/([^/]+)", path):
@@ -139,87 +140,75 @@ class HubServer:
         self.send(request, status, b"", {"X-Error-Code": code, "X-Error-Message": code})
 
     def send(self, request, status, data, headers):
+        self.send_head(request, status, {"Content-Length": str(len(data)), **headers})
+        request.wfile.write(data)
+
+    def send_head(self, request, status, headers):
         request.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+        for name, value in headers.items():
             request.send_header(name, value)
         request.end_headers()
-        request.wfile.write(data)
 
     @staticmethod
     def tag(file):
         return hashlib.sha1(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode()).hexdigest()
 
     def send_file(self, request, file, body):
+        """Send a file, or the part of it that is asked for, as the settings have it."""
         self.requests[file.name] += 1
         settings = self.storage_of or self
         if settings.broken and body:
             settings.broken -= 1
-            return self.send(
-                request, self.busy[0], b"", {"Retry-After": self.busy[1]} if self.busy[1] is not None else {}
-            )
+            status, after = settings.busy
+            return self.send(request, status, b"", {} if after is None else {"Retry-After": after})
         if self.refused and request.headers.get("Range"):
             return self.send(request, self.refused, b"", {})
-        size = file.stat().st_size
-        start, end = 0, size
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range") or "")
-        ranged = bool(asked) and self.ranges
-        if ranged:
-            start, end = int(asked[1]), min(size, int(asked[2]) + 1 if asked[2] else size)
-            if start >= size:
-                return self.send(request, 416, b"", {"Content-Range": f"bytes */{size}"})
-        if "Content-Length" in self.odd:
-            ranged, start, end = False, 0, size
-        request.send_response(302 if "Location" in self.odd else 206 if ranged else 200)
-        headers = {"Content-Length": str(end - start), "ETag": f'"{self.tag(file)}"', "X-Repo-Commit": self.sha}
-        if ranged:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        start, end = 0, file.stat().st_size
+        headers = {"ETag": f'"{self.tag(file)}"', "X-Repo-Commit": self.sha}
         if self.ranges:
             headers["Accept-Ranges"] = "bytes"
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range") or "")
+        ranged = asked and self.ranges and "Content-Length" not in self.odd
+        if ranged:
+            size, start = end, int(asked[1])
+            if start >= size:
+                return self.send(request, 416, b"", {"Content-Range": f"bytes */{size}"})
+            end = min(size, int(asked[2]) + 1) if asked[2] else size
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         if "Location" in self.odd:
-            headers = {"Content-Length": "0"}
-        for name, value in {**headers, **self.odd}.items():
-            request.send_header(name, value)
-        request.end_headers()
-        if not body or "Location" in self.odd:
-            return None
-        left = end - start
-        cut = None
-        if self.cut_after is not None and file.name not in self.cut and left > self.cut_after:
+            return self.send(request, 302, b"", self.odd)
+        self.send_head(request, 206 if ranged else 200, {"Content-Length": str(end - start), **headers, **self.odd})
+        if body:
+            self.send_bytes(request, file, start, end)
+        return None
+
+    def send_bytes(self, request, file, start, end):
+        """Send the body of an answer at the speed that is set, up to the byte where it is to break off."""
+        settings = self.storage_of or self
+        stop = end
+        if self.cut_after is not None and file.name not in self.cut and end - start > self.cut_after:
             self.cut.add(file.name)
-            cut = self.cut_after
-        began, sent = time.monotonic(), 0
+            stop = start + self.cut_after
+        most = 1 if settings.trickle else 1 << 18 if settings.rate else 1 << 16
         self.now += 1
         self.most = max(self.most, self.now)
-        with open(file, "rb") as data:
+        began, position = time.monotonic(), start
+        with open(file, "rb") as data, contextlib.suppress(OSError):  # the client has heard enough
             data.seek(start)
-            while left:
+            while position < stop:
                 if settings.rate:
-                    time.sleep(max(0.0, began + sent / settings.rate - time.monotonic()))
+                    time.sleep(max(0.0, began + (position - start) / settings.rate - time.monotonic()))
                 if settings.trickle:
                     time.sleep(settings.trickle)
-                chunk = data.read(
-                    min(
-                        1 if settings.trickle else 1 << 18 if settings.rate else 1 << 16,
-                        left,
-                        left if cut is None else cut,
-                    )
-                )
-                if not chunk:
+                chunk = data.read(min(most, stop - position))
+                if not chunk:  # the file has become shorter
                     break
-                try:
-                    request.wfile.write(chunk)
-                except OSError:
-                    break
-                left, sent = left - len(chunk), sent + len(chunk)
+                request.wfile.write(chunk)
+                position += len(chunk)
                 self.bytes[file.name] += len(chunk)
-                if cut is not None:
-                    cut -= len(chunk)
-                    if cut <= 0:
-                        break
         self.now -= 1
-        if left:
+        if position < end:
             if self.after:
                 self.after()
             request.close_connection = True
             request.connection.close()
-        return None

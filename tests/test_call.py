@@ -84,9 +84,8 @@ def test_lists_and_dicts_of_splits(call, expected):
     both = call("text", split=["test", "train[:2]"])
     assert isinstance(both, list) and [d["id"][:] for d in both] == [expected["test"], expected["train"][:2]]
     named = call("text", split={"fit": "train+validation", "try": "test"})
-    assert (
-        isinstance(named, datasets.DatasetDict) and named["fit"]["id"][:] == expected["train"] + expected["validation"]
-    )
+    assert isinstance(named, datasets.DatasetDict)
+    assert named["fit"]["id"][:] == expected["train"] + expected["validation"]
     assert isinstance(call("text"), datasets.DatasetDict) and list(call("text")) == ["train", "validation", "test"]
 
 

@@ -166,10 +166,8 @@ def test_only_the_splits_that_are_asked_for(tmp_path):
     (out / "export.json").write_text(json.dumps({**log, "complete": False}))
     said = command("parquet", out, "--config", "text", "--data-dir", PROJECT / "dummy_data", status=1).stderr
     assert "audio, train of an earlier run is not finished" in said
-    assert (
-        "zh-en has no train"
-        in command("parquet", tmp_path / "no", "--config", "zh-en", "--split", "train", *source[2:], status=1).stderr
-    )
+    no_train = ("--config", "zh-en", "--split", "train", *source[2:])
+    assert "zh-en has no train" in command("parquet", tmp_path / "no", *no_train, status=1).stderr
 
 
 def test_no_room_is_told_before_the_first_byte(tmp_path, monkeypatch):
@@ -187,26 +185,21 @@ def test_another_kind_of_export_is_refused(export):
 def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
     out = tmp_path / "out"
     first, other = release(), release(lambda members: members["Text"].popitem(), folder="other")
-    command("parquet", out, "--config", "text", "--data-dir", first)
+
+    def exported(data_dir, config="text", status=1):
+        return command("parquet", out, "--config", config, "--data-dir", data_dir, status=status).stderr
+
+    exported(first, status=0)
     moved = first.rename(tmp_path / "moved")
-    command("parquet", out, "--config", "text", "--data-dir", moved)
+    exported(moved, status=0)
     told = (out / "export.json").read_bytes()
-    assert (
-        "text of another release" in command("parquet", out, "--config", "text", "--data-dir", other, status=1).stderr
-    )
+    assert "text of another release" in exported(other)
     assert (out / "export.json").read_bytes() == told and json.loads(told)["complete"]
-    assert (
-        "there is no folder"
-        in command("parquet", out, "--config", "text", "--data-dir", tmp_path / "none", status=1).stderr
-    )
-    mixed = command(
-        "parquet", out, "--config", "dialogues", "--data-dir", other, status=1
-    ).stderr  # another config, the same archive
-    assert "Text.tar that has changed" in mixed and (out / "export.json").read_bytes() == told
+    assert "there is no folder" in exported(tmp_path / "none")
+    assert "Text.tar that has changed" in exported(other, "dialogues")  # another config of the same archive
+    assert (out / "export.json").read_bytes() == told
     (out / "export.json").write_text("{")
-    assert (
-        "export.json is not what" in command("parquet", out, "--config", "text", "--data-dir", moved, status=1).stderr
-    )
+    assert "export.json is not what" in exported(moved)
 
 
 def test_a_sound_that_cannot_be_converted_is_named(tmp_path, release):

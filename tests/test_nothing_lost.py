@@ -278,10 +278,8 @@ def test_a_sound_that_is_none_is_an_error_of_its_utterance(call, release, case, 
         with pytest.raises(emotiontalk.BadUtteranceError, match=f"{UID}.wav is no sound .*strict=False"):
             rows(call("audio", out, split="test", **options))
     assert len(call("audio", out, split="test", strict=False)) == 7 and "1 of 4 utterances left out" in said.text
-    assert (
-        f"{UID}.wav is no sound"
-        in command("parquet", out / "export", "--config", "audio", "--data-dir", out, status=1).stderr
-    )
+    exported = command("parquet", out / "export", "--config", "audio", "--data-dir", out, status=1)
+    assert f"{UID}.wav is no sound" in exported.stderr
 
 
 def test_a_sound_that_is_cut_is_named(call, release, said):
@@ -563,9 +561,8 @@ def test_options_that_mean_nothing_are_refused(tmp_path):
 
 def test_verify_says_when_it_could_not_look(tmp_path, serve):
     assert "Nothing could be looked at" in command("verify", "--data-dir", tmp_path / "none", status=2).stdout
-    assert (
-        "Nothing could be looked at" in command("verify", "--quick", "--data-dir", tmp_path / "none", status=2).stdout
-    )
+    nothing = command("verify", "--quick", "--data-dir", tmp_path / "none", status=2)
+    assert "Nothing could be looked at" in nothing.stdout
     server = serve(PROJECT / "dummy_data")
     server.refuse, server.folder = (
         (lambda request, status, code: HubServer.refuse(server, request, 403, "Gated")),

@@ -178,10 +178,8 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     assert "not a finished export" in refused(*arguments[:-2], "--dry-run", env=at)
     before = sorted((tmp_path / "e").rglob("*"))
     command(*arguments[:-4], env=at)  # it goes on where it was, with what it was begun with
-    assert (
-        sorted((tmp_path / "e").rglob("*")) == before
-        and json.loads((tmp_path / "e/export.json").read_text())["complete"]
-    )
+    assert sorted((tmp_path / "e").rglob("*")) == before
+    assert json.loads((tmp_path / "e/export.json").read_text())["complete"]
     shutil.rmtree(tmp_path / "e/text")
     assert "00000-of-00008.parquet is gone" in refused(*arguments[:-4], env=at)
 
@@ -266,26 +264,19 @@ def test_a_pull_request_adds_shards_and_yaml_and_changes_nothing_else(hub, their
     before = {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
     arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export, "--pr")
     said = command(*arguments, "--dry-run", env=at).stdout
-    assert (
-        "parquet/audio/test-00000-of-00008.parquet" in said
-        and "+- config_name: audio" in said
-        and "Nothing was sent" in said
-    )
+    for told in ("parquet/audio/test-00000-of-00008.parquet", "+- config_name: audio", "Nothing was sent"):
+        assert told in said
     assert "-所有" not in said and not any(method == "POST" and "/commit/" in path for method, path in hub.log)
     said = command(*arguments, env=at).stdout
     assert f"Opened: {hub.url}/datasets/BAAI/Emotiontalk/discussions/1" in said
     assert {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()} == before
     proposed = hub.folder / "BAAI/Emotiontalk.pr"
     card = (proposed / "README.md").read_text(encoding="utf-8")
-    assert (
-        card.split("---\n", 2)[2] == CARD.split("---\n", 2)[2]
-        and "extra_gated_fields" in card
-        and "license: cc-by-nc-sa-4.0" in card
-    )
+    assert card.split("---\n", 2)[2] == CARD.split("---\n", 2)[2]
+    assert "extra_gated_fields" in card and "license: cc-by-nc-sa-4.0" in card
     assert not (proposed / "Text.tar").exists()
-    shutil.copytree(
-        theirs, proposed, dirs_exist_ok=True, ignore=lambda folder, names: ["README.md"]
-    )  # as it is once it is merged
+    # As it is once it is merged:
+    shutil.copytree(theirs, proposed, dirs_exist_ok=True, ignore=lambda folder, names: ["README.md"])
     (proposed / "Text.tar").unlink()
     assert check(*loaded({**at, "HF_HUB_OFFLINE": "0"}, str(proposed), "audio")) == 24
     assert loaded(at, str(proposed), "text")[0] == loaded(at, str(export), "text")[0]
