@@ -72,12 +72,10 @@ EXPORTS = {
     "audio as Parquet, 16 kHz mono FLAC": EXPORT.format(", conversion=parquet.Conversion(16000, 1, 'flac')"),
 }
 
-VERIFY = "from emotiontalk_tools.verify import verify; verify({{release!r}}{})"
 VERIFIES = {
     "cat to nowhere": "import subprocess; "
     "subprocess.run(['cat', {release!r} + '/Audio.tar'], stdout=subprocess.DEVNULL)",
-    "verify": VERIFY.format(""),
-    "verify --pinned": VERIFY.format(", pinned=True"),
+    "verify": "from emotiontalk_tools.verify import verify; verify({release!r})",
 }
 PARTS = ("baseline", "audio", "audio, num_proc=2", "plain copy")
 

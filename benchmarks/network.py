@@ -1,6 +1,6 @@
 """Reading over a network: round trips, bytes and rate, beside `hf_hub_download` and `HfFileSystem`.
 
-    python benchmarks/network.py RELEASE [--latency 50] [--rate 25] [--in-flight 1,4,8,16]
+    python benchmarks/network.py RELEASE [--latency 50] [--rate 25] [--in-flight 1,4,8,12,16]
 
 RELEASE is a folder with a rebuilt Audio.tar. A server in a process of its own redirects each file to a signed address
 on another port, as the Hub does, waits before every answer, and limits the rate of each connection. Each row is a
@@ -67,7 +67,7 @@ def main():
     parser.add_argument("--latency", type=float, default=50, help="ms before each answer")
     parser.add_argument("--rate", type=float, default=25, help="MB/s of a connection")
     parser.add_argument(
-        "--in-flight", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4, 8, 16], help="blocks at once"
+        "--in-flight", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4, 8, 12, 16], help="blocks at once"
     )
     options = parser.parse_args()
     from hub_server import REVISION
