@@ -163,11 +163,9 @@ def write(
     kept = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{job.ending}")) if beside else 0
     check_room(out, size * (beside + inside) - kept, "Choose another disk, fewer splits (--split), or a smaller sound.")
     out.mkdir(parents=True, exist_ok=True)
-    rows = (
-        {split: list(_rows(job, split, kwargs, beside)) for split, kwargs in found.items()}
-        if beside or config == "text"
-        else None
-    )
+    rows = None
+    if beside or config == "text":
+        rows = {split: list(_rows(job, split, kwargs, beside)) for split, kwargs in found.items()}
     for name, module in modules.items():
         if module.SOUND == "inside":
             with multiprocessing.Pool() as pool:
@@ -175,9 +173,8 @@ def write(
         else:
             module.write(job, rows)
             counts = {split: len(rows[split]) for split in rows}
-        job.write(
-            f"{name}/README.md", f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about()}\n{module.start(job).strip()}\n"
-        )
+        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about()}\n{module.start(job).strip()}\n"
+        job.write(f"{name}/README.md", text)
     return counts
 
 
@@ -186,9 +183,8 @@ def sounds(pool, job, shards):
     for batch in _batches(job.builder.examples(**shards)):
         files = [example["audio"]["bytes"].read() for _, example in batch]
         if job.conversion:
-            files = pool.starmap(
-                job.conversion.named, [(f"{uid}.wav", data) for (uid, _), data in zip(batch, files)], chunksize=4
-            )
+            names = [f"{uid}.wav" for uid, _ in batch]
+            files = pool.starmap(job.conversion.named, zip(names, files), chunksize=4)
         for (_, example), data in zip(batch, files):
             yield _row(example, emotiontalk.split_of(example["group"])), data
 
@@ -214,28 +210,26 @@ def _rows(job, split, kwargs, with_sound):
         for batch in _batches(job.builder.examples(**kwargs)):
             rows = [_row(example, split) for _, example in batch]
             if with_sound:
-                for row in rows:
-                    row.path = f"audio/{split}/{row.id}.{job.ending}"
-                todo = []
-                for row, (_, example) in zip(rows, batch):
-                    if row.id not in kept:
-                        job.folder.refuse_foreign(row.path)
-                        todo.append(
-                            (
-                                job.conversion,
-                                f"{row.id}.wav",
-                                example["audio"]["bytes"].read(),
-                                job.folder.partial(row.path),
-                            )
-                        )
-                pool.starmap(_write_sound, todo, chunksize=4)
-                for row in rows:
-                    if row.id not in kept:
-                        job.folder.finish(row.path, job.origin)
-                    info = soundfile.info(str(job.out / row.path))
-                    row.samples, row.sampling_rate, row.channels = info.frames, info.samplerate, info.channels
+                members = [example["audio"]["bytes"] for _, example in batch]
+                _write_sounds(job, pool, rows, members, kept)
             yield from rows
             bar.update(len(rows))
+
+
+def _write_sounds(job, pool, rows, members, kept):
+    """Write the sounds of some rows, but not those that are kept; each row then says what its sound is."""
+    todo = []
+    for row, member in zip(rows, members):
+        row.path = f"audio/{row.split}/{row.id}.{job.ending}"
+        if row.id not in kept:
+            job.folder.refuse_foreign(row.path)
+            todo.append((job.conversion, f"{row.id}.wav", member.read(), job.folder.partial(row.path)))
+    pool.starmap(_write_sound, todo, chunksize=4)
+    for row in rows:
+        if row.id not in kept:
+            job.folder.finish(row.path, job.origin)
+        info = soundfile.info(str(job.out / row.path))
+        row.samples, row.sampling_rate, row.channels = info.frames, info.samplerate, info.channels
 
 
 def _write_sound(conversion, name, data, path):

@@ -11,12 +11,10 @@ there is no card: nothing of it loads.
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import multiprocessing
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -64,10 +62,8 @@ class Conversion:
         if not self:
             return "as released: the bytes of the WAV files, unchanged"
         rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "44,100 Hz"
-        channels = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}[
-            self.channels
-        ]
-        return f"converted to {rate}, {channels}, 16 bit {(self.format or 'wav').upper()}"
+        how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
+        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {(self.format or 'wav').upper()}"
 
     def __call__(self, sound: bytes) -> bytes:
         """A sound file rewritten. Raises `SoundError`."""
@@ -110,10 +106,9 @@ def write(
     if conversion and not any("audio" in emotiontalk.CONFIGS[config].fields for config in configs):
         raise CommandError(f"{', '.join(configs)} has no sound: leave --sampling-rate, --channels and --format away.")
     for config in configs:
-        if splits and not set(splits) & set(emotiontalk.CONFIGS[config].splits):
-            raise CommandError(
-                f"{config} has no {' and no '.join(splits)}: it has {', '.join(emotiontalk.CONFIGS[config].splits)}."
-            )
+        there = emotiontalk.CONFIGS[config].splits
+        if splits and not set(splits) & set(there):
+            raise CommandError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(there)}.")
     others = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if others and not (out / "export.json").is_file():
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
@@ -134,12 +129,7 @@ def write(
                 if not log.has(config, split, n):
                     path = out / config / _shard_name(split, n, number)
                     log.add(config, split, n, _write_shard(path, builder, part, conversion, pool))
-    begun = [
-        f"{c}, {split}"
-        for c, splits in log.content["finished"].items()
-        for split, shards in splits.items()
-        if len(shards["rows"]) < shards["of"]
-    ]
+    begun = log.unfinished()
     if begun:
         raise CommandError(
             f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here loads "
@@ -277,34 +267,24 @@ class Log:
 
     def note_wanted(self, configs, data_dir, conversion, splits):
         """Note what is wanted, so that a stopped run can be gone on with; saved with the first config."""
-        before = self.content["asked"] or {"configs": [], "splits": list(splits)}
-        known = before["configs"]
-        splits = (
-            [*before["splits"], *(split for split in splits if split not in before["splits"])]
-            if before["splits"] and splits
-            else []
-        )
-        sound = (conversion.sampling_rate, conversion.channels, conversion.format)
-        configs = [*known, *(config for config in configs if config not in known)]
-        if data_dir and emotiontalk.is_remote(data_dir):
-            data_dir = (
-                data_dir
-                if emotiontalk.shown(data_dir) == data_dir
-                else re.sub("(?<=://)", "…@", emotiontalk.shown(data_dir), count=1)
-            )
-        elif data_dir:
+        before = self.content["asked"] or {"configs": [], "splits": splits}
+        if data_dir and not emotiontalk.is_remote(data_dir):
             data_dir = os.path.abspath(os.path.expanduser(data_dir))
-        self.content["asked"] = {"configs": configs, "data_dir": data_dir, "conversion": sound, "splits": splits}
+        elif data_dir and emotiontalk.shown(data_dir) != data_dir:  # a password is not kept
+            data_dir = emotiontalk.shown(data_dir).replace("://", "://…@", 1)
+        self.content["asked"] = {
+            "configs": list(dict.fromkeys([*before["configs"], *configs])),
+            "data_dir": data_dir,
+            "conversion": (conversion.sampling_rate, conversion.channels, conversion.format),
+            # of no names all are wanted, then and from then on
+            "splits": list(dict.fromkeys([*before["splits"], *splits])) if before["splits"] and splits else [],
+        }
 
     def start(self, config, split, number, state):
         """Note what release a config is written from. Raises `CommandError` if something of another one is there."""
         for other, known in self.content["sources"].items():
-            changed = [
-                name
-                for name in state
-                if self.content["finished"].get(other) and known.get(name, state[name]) != state[name]
-            ]
-            if changed:
+            changed = [name for name in state if known.get(name, state[name]) != state[name]]
+            if changed and self.content["finished"].get(other):
                 raise CommandError(
                     f"{self.path.parent} holds {other} of another release, or of a {changed[0]}.tar that has changed "
                     "since: choose another folder, or delete that one."
@@ -325,7 +305,16 @@ class Log:
         self.content["finished"][config][split]["rows"][str(n)] = rows
         self.save()
 
-    def shards(self):
+    def unfinished(self) -> list[str]:
+        """What was begun, as "config, split", and lacks shards."""
+        return [
+            f"{config}, {split}"
+            for config, splits in self.content["finished"].items()
+            for split, shards in splits.items()
+            if len(shards["rows"]) < shards["of"]
+        ]
+
+    def shards(self) -> list[str]:
         """The path of every finished shard below the folder, in order."""
         return [
             f"{config}/{_shard_name(split, n, finished['of'])}"
@@ -426,53 +415,47 @@ def write_card(folder: Folder, log: Log, conversion: Conversion):
     """Write OUT/README.md: its YAML has each config's files and features, so that no version has to guess them."""
     import yaml
 
-    out = folder.path
     finished = log.content["finished"]
     configs, infos, texts = [], [], []
-    for config, splits in finished.items():
-        splits = {split: splits[split] for split in emotiontalk.SPLITS if split in splits}
-        files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
-        configs.append(
+    for config, shards in finished.items():
+        sizes = [
             {
-                "config_name": config,
-                "data_files": files,
-                **({"default": True} if config == next(iter(finished)) else {}),
+                "name": split,
+                "num_examples": sum(shards[split]["rows"].values()),
+                "num_bytes": sum(f.stat().st_size for f in (folder.path / config).glob(f"{split}-*.parquet")),
             }
-        )
-        sizes = [{"name": split, "num_examples": sum(shards["rows"].values())} for split, shards in splits.items()]
-        for size in sizes:
-            size["num_bytes"] = sum(f.stat().st_size for f in (out / config).glob(f"{size['name']}-*.parquet"))
+            for split in emotiontalk.SPLITS
+            if split in shards
+        ]
+        files = [{"split": size["name"], "path": f"{config}/{size['name']}-*.parquet"} for size in sizes]
+        configs.append({"config_name": config, "data_files": files})
         if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
             given = features(config, conversion)._to_yaml_list()
-            total = sum(size["num_bytes"] for size in sizes)
-            infos.append(
-                {
-                    "config_name": config,
-                    "features": given,
-                    "splits": sizes,
-                    "download_size": total,
-                    "dataset_size": total,
-                }
-            )
-        describe = functools.partial(emotiontalk.description_of, config)
-        fields = "\n".join(
-            f"| `{f}` | {f'the sound, {conversion}' if f == 'audio' and conversion else describe(f)} |"
-            for f in emotiontalk.CONFIGS[config].fields
-        )
-        counts = ", ".join(f"{size['name']} {size['num_examples']:,}" for size in sizes)
-        texts.append(
-            f"## {config}\n\n{emotiontalk.CONFIGS[config].description} {counts}.\n\n"
-            f"| field | what it holds |\n|---|---|\n{fields}\n"
-        )
+            sums = dict.fromkeys(("download_size", "dataset_size"), sum(size["num_bytes"] for size in sizes))
+            infos.append({"config_name": config, "features": given, "splits": sizes, **sums})
+        texts.append(_text_of(config, sizes, conversion))
+    first = configs[0]
+    first["default"] = True
     text = CARD.format(
         yaml=yaml.safe_dump({"configs": configs, "dataset_info": infos}, allow_unicode=True, sort_keys=False),
         repo=emotiontalk.REPO_ID,
         revision=emotiontalk.REVISION,
-        first=next(iter(finished)),
-        split="test" if "test" in finished[next(iter(finished))] else next(iter(finished[next(iter(finished))])),
+        first=first["config_name"],
+        split=first["data_files"][-1]["split"],  # test, or the smallest there is
         version=emotiontalk.EmotionTalk.VERSION,
         sound=conversion,
         configs="\n".join(texts),
         citation=emotiontalk.CITATION,
     )
     folder.write("README.md", text.encode())
+
+
+def _text_of(config: str, sizes: list[dict], conversion: Conversion) -> str:
+    """What the card says of a config: its splits and its fields."""
+    spec, lines = emotiontalk.CONFIGS[config], []
+    for field in spec.fields:
+        converted = field == "audio" and conversion
+        what = f"the sound, {conversion}" if converted else emotiontalk.description_of(config, field)
+        lines.append(f"| `{field}` | {what} |\n")
+    counts = ", ".join(f"{size['name']} {size['num_examples']:,}" for size in sizes)
+    return f"## {config}\n\n{spec.description} {counts}.\n\n| field | what it holds |\n|---|---|\n{''.join(lines)}"

@@ -104,10 +104,8 @@ def files_to_send(export: Path, configs, dry_run: bool, data_dir=None, cache_dir
 def plan(repo: str, kind: str, files: dict, private: bool | None) -> str:
     """What would be sent where, as text: each file with its size in bytes, and the terms of the licence."""
     lines = [f"{_size(content):>15}  {name}" for name, content in files.items()]
-    visibility = {True: "private, or refused", False: "public where it is not there yet", None: "gated, or refused"}[
-        private
-    ]
-    return "\n".join([f"To the dataset repository {repo} ({visibility}), as {kind}:", *lines, "", TERMS])
+    visibility = {True: "private, or refused", False: "public where it is not there yet", None: "gated, or refused"}
+    return "\n".join([f"To the dataset repository {repo} ({visibility[private]}), as {kind}:", *lines, "", TERMS])
 
 
 def _size(content) -> str:
@@ -171,11 +169,8 @@ def pull_request(repo: str, export: Path, token: str | None = None) -> tuple[dic
         raise CommandError(
             f"{repo} holds {script}, for which datasets 4 refuses a repository: Parquet beside it would not load."
         )
-    foreign = sorted(
-        name
-        for name in _names(present)
-        if name.startswith(f"{FOLDER}/") and not SHARD.fullmatch(name[len(FOLDER) + 1 :])
-    )
+    there = sorted(name for name in _names(present) if name.startswith(f"{FOLDER}/"))
+    foreign = [name for name in there if not SHARD.fullmatch(name.removeprefix(f"{FOLDER}/"))]
     if foreign:
         raise CommandError(
             f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go."
@@ -183,13 +178,11 @@ def pull_request(repo: str, export: Path, token: str | None = None) -> tuple[dic
     files = {f"{FOLDER}/{name}": path for name, path in export_files(export).items() if name != "README.md"}
     before = ""
     if "README.md" in _names(present):
-        before = Path(api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)).read_text(
-            encoding="utf-8"
-        )
+        path = api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)
+        before = Path(path).read_text(encoding="utf-8")
     after = merged_card(before, (export / "README.md").read_text(encoding="utf-8"), repo)
-    diff = "".join(
-        difflib.unified_diff(before.splitlines(True), after.splitlines(True), "README.md", "README.md with the export")
-    )
+    names = ("README.md", "README.md with the export")
+    diff = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), *names))
     return {**files, "README.md": after.encode()}, diff, present.sha
 
 
@@ -202,17 +195,13 @@ def merged_card(card: str, export: str, repo: str) -> str:
     for config in mine["configs"]:
         for file in config["data_files"]:
             file["path"] = f"{FOLDER}/{file['path']}"
+    names = {config["config_name"] for config in mine["configs"]}
     there = theirs.get("configs") or []
     for config in there:
-        paths = str(config.get("data_files"))
-        if (
-            config["config_name"] in [c["config_name"] for c in mine["configs"]]
-            and f"{FOLDER}/{config['config_name']}/" not in paths
-        ):
-            raise CommandError(
-                f"{repo}: its card has a config {config['config_name']} of its own ({paths}). Ask its owner."
-            )
-    others = [config for config in there if config["config_name"] not in [c["config_name"] for c in mine["configs"]]]
+        name, paths = config["config_name"], str(config.get("data_files"))
+        if name in names and f"{FOLDER}/{name}/" not in paths:
+            raise CommandError(f"{repo}: its card has a config {name} of its own ({paths}). Ask its owner.")
+    others = [config for config in there if config["config_name"] not in names]
     foreign = [c["config_name"] for c in others if not re.search(r"\.parquet\b", str(c.get("data_files")))]
     if foreign:  # `datasets` reads all configs of a repository with one reader
         raise CommandError(
@@ -221,13 +210,9 @@ def merged_card(card: str, export: str, repo: str) -> str:
     if any(config.get("default") for config in others):
         for config in mine["configs"]:
             config.pop("default", None)
-    names = {config["config_name"] for config in mine["configs"]}
     infos = theirs.get("dataset_info") or []
-    infos = [
-        info
-        for info in (infos if isinstance(infos, list) else [infos])
-        if info.get("config_name", "default") not in names
-    ]
+    infos = infos if isinstance(infos, list) else [infos]
+    infos = [info for info in infos if info.get("config_name", "default") not in names]
     merged = huggingface_hub.DatasetCard(card or "---\n{}\n---\n")
     merged.data.configs, merged.data.dataset_info = [*others, *mine["configs"]], [*infos, *mine.get("dataset_info", [])]
     return str(merged)
