@@ -89,6 +89,10 @@ class Audit:
         where, what = (text.encode("utf-8", "backslashreplace").decode() for text in (where, what))
         self.findings.append(Finding(check, state, archive, where, what))
 
+    def about(self, archive, where):
+        """`add` for the findings about one member or id: a function of the check, what, and the state."""
+        return lambda check, what, state="wrong": self.add(check, archive, where, what, state)
+
     def of(self, check):
         """The findings of a check."""
         return [finding for finding in self.findings if finding.check == check]
@@ -140,11 +144,10 @@ def verify(data_dir=None, token=None, pinned=False) -> Audit:
     _compare_archives(audit, ids)
     _compare_published(audit)
     _compare_lengths(audit)
-    pinned_ones = [
-        name for name, found in audit.archives.items() if found.get("sha256") == emotiontalk.ARCHIVES[name][1]
-    ]
     for finding in audit.findings:
-        if finding.state == "wrong" and finding.check in CONTENT and finding.archive in pinned_ones:
+        sha256 = audit.archives.get(finding.archive, {}).get("sha256")
+        of_the_pinned = sha256 == emotiontalk.ARCHIVES[finding.archive][1]
+        if of_the_pinned and finding.state == "wrong" and finding.check in CONTENT:
             finding.state = "warning"
     return audit
 
@@ -240,7 +243,7 @@ def _bytes_within(part):
 
 
 def _compare_pinned(audit, archive, pinned):
-    found = audit.archives[archive]
+    found, add = audit.archives[archive], audit.about(archive, f"{archive}.tar")
     size, sha256 = emotiontalk.ARCHIVES[archive]
     audit.examined["size"] += 1
     if found["bytes"] != size:
@@ -248,17 +251,15 @@ def _compare_pinned(audit, archive, pinned):
         if not pinned:
             what += ": a mirror packed anew, a rebuilt or an unpacked copy may be whole all the same; "
             what += "--pinned makes it an error"
-        audit.add("size", archive, f"{archive}.tar", what, "wrong" if pinned else "warning")
+        add("size", what, "wrong" if pinned else "warning")
     if pinned:
         audit.examined["sha256"] += 1
         if found["bytes"] != size:
-            audit.add("sha256", archive, f"{archive}.tar", "of another size, so of another SHA-256")
+            add("sha256", "of another size, so of another SHA-256")
         elif found["sha256"] is None:
-            audit.add(
-                "sha256", archive, f"{archive}.tar", "unpacked or in several parts: there is no one file to compare"
-            )
+            add("sha256", "unpacked or in several parts: there is no one file to compare")
         elif found["sha256"] != sha256:
-            audit.add("sha256", archive, f"{archive}.tar", f"{found['sha256']}, pinned {sha256}")
+            add("sha256", f"{found['sha256']}, pinned {sha256}")
 
 
 def _audit_member(audit, archive, member, seen):
@@ -266,25 +267,26 @@ def _audit_member(audit, archive, member, seen):
     if not match:
         return
     uid, suffix = match["id"].upper(), match["suffix"].lower()
+    add = audit.about(archive, member.name)
     audit.examined["duplicates"] += 1
     first = seen[suffix].setdefault(uid, member.name)
     if first is not member.name:
-        audit.add("duplicates", archive, member.name, f"{uid} is there twice: {first} and {member.name}")
+        add("duplicates", f"{uid} is there twice: {first} and {member.name}")
     if suffix == "json":
-        _audit_annotation(audit, archive, uid, member)
+        _audit_annotation(audit, add, archive, uid, member)
     elif suffix == "wav":
-        _audit_wav(audit, archive, member)
+        _audit_wav(audit, add, uid, member)
     else:
-        _audit_mp4(audit, archive, member)
+        _audit_mp4(audit, add, member)
 
 
-def _audit_annotation(audit, archive, uid, member):
+def _audit_annotation(audit, add, archive, uid, member):
     name = next(name for name, of in PASSES.items() if of == archive)
     audit.examined["json"] += 1
     try:
         utterance = Utterance(uid, name, {name: member})
     except BadUtteranceError as error:
-        audit.add("json", archive, member.name, str(error))
+        add("json", str(error))
         return
     annotation = utterance.annotations[name]
     label, score = emotiontalk.emotion_id(annotation.get("emotion_result")), None
@@ -293,13 +295,14 @@ def _audit_annotation(audit, archive, uid, member):
     audit.annotated[name, utterance.dialogue].append((uid, label, score, utterance.transcription()))
     if name == "audio" and None not in (utterance.time("startTime"), utterance.time("endTime")):
         audit.times[uid] = utterance.time("endTime") - utterance.time("startTime")
-    _audit_votes(audit, archive, member, utterance)
-    _audit_names(audit, archive, uid, member, annotation)
-    _audit_typed(audit, archive, member, name, utterance)
+    _audit_votes(audit, add, utterance, label)
+    _audit_names(audit, add, utterance)
+    _audit_typed(audit, add, utterance)
 
 
-def _audit_typed(audit, archive, member, name, utterance):
+def _audit_typed(audit, add, utterance):
     """Texts, and of the audio pass times and captions: what was typed and cannot be read, and what is not there."""
+    name = utterance.label_pass
     annotation = utterance.annotations[name]
     values = {} if name == "video" else {"content": (annotation.get("content"), utterance.transcription())}
     if name == "audio":
@@ -312,70 +315,49 @@ def _audit_typed(audit, archive, member, name, utterance):
     if values:
         audit.examined["typed"] += 1
     missing = [key for key, (typed, _) in values.items() if typed is None]
-    unread = [
-        f"{key} {brief(repr(typed))}" for key, (typed, read) in values.items() if typed is not None and read is None
-    ]
-    if unread:
-        audit.add("typed", archive, member.name, f"cannot be read: {', '.join(unread)}", "warning")
+    odd = [(key, typed) for key, (typed, read) in values.items() if typed is not None and read is None]
+    if odd:
+        add("typed", f"cannot be read: {', '.join(f'{key} {brief(repr(typed))}' for key, typed in odd)}", "warning")
     if missing:
-        audit.add("typed", archive, member.name, f"not there: {', '.join(missing)}", "unknown")
+        add("typed", f"not there: {', '.join(missing)}", "unknown")
     content = values.get("content", (None, None))[1]
     if content is not None:
         audit.examined["marks"] += 1
         lower = content.lower()
         if MALFORMED.search(WELL_FORMED.sub("", content)) or lower.count("over/") != lower.count("/over"):
-            audit.add("marks", archive, member.name, brief(content), "warning")
+            add("marks", brief(content), "warning")
 
 
-def _audit_votes(audit, archive, member, utterance):
+def _audit_votes(audit, add, utterance, label):
+    """The label and the single votes: whether they can be, and whether the votes give the label (and the score)."""
     annotation, votes = utterance.annotations[utterance.label_pass], utterance.votes(utterance.label_pass)
     audit.examined["labels"] += 1
-    result = emotiontalk.emotion_id(annotation.get("emotion_result"))
-    if result is None:
-        audit.add(
-            "labels",
-            archive,
-            member.name,
-            f"emotion_result {brief(repr(annotation.get('emotion_result')))} is none of {', '.join(EMOTIONS)}",
-        )
+    if label is None:
+        typed = brief(repr(annotation.get("emotion_result")))
+        add("labels", f"emotion_result {typed} is none of {', '.join(EMOTIONS)}")
     impossible = set()
-    for vote, as_typed in zip(votes, utterance.typed_votes(utterance.label_pass)):
-        for key, name, check, what in VOTE_VALUES:
-            if vote[name] is None and as_typed.get(key) is not None:
-                audit.add(
-                    check,
-                    archive,
-                    member.name,
-                    f"vote {vote['annotator']}: {key} {brief(repr(as_typed[key]))} is none of {what}",
-                    "warning",
-                )
+    for vote, typed in zip(votes, utterance.typed_votes(utterance.label_pass)):
+        for key, name, check, values in VOTE_VALUES:
+            if vote[name] is None and typed.get(key) is not None:
+                what = f"vote {vote['annotator']}: {key} {brief(repr(typed[key]))} is none of {values}"
+                add(check, what, "warning")
                 impossible.add(name)
     if utterance.label_pass == "multimodal":
-        _audit_score(audit, archive, member, annotation, votes, "sentiment" in impossible)
-    chosen = {vote["emotion"] for vote in votes}
-    means = confidences(votes)
-    if result is None or "emotion" in impossible:
+        _audit_score(audit, add, annotation, votes, "sentiment" in impossible)
+    if label is None or "emotion" in impossible:
         return
-    if None not in chosen and result not in chosen:
+    chosen, means = {vote["emotion"] for vote in votes}, confidences(votes)
+    if None not in chosen and label not in chosen:
         audit.examined["votes"] += 1
-        audit.add(
-            "votes", archive, member.name, f"labelled {EMOTIONS[result]}, which nobody chose (experts overruled some)"
-        )
+        add("votes", f"labelled {EMOTIONS[label]}, which nobody chose (experts overruled some)")
     elif means is not None:
         audit.examined["votes"] += 1
         best = max(means.values()) - 1e-9
-        if means[result] < best:
-            given = " or ".join(EMOTIONS[label] for label, mean in means.items() if mean >= best)
-            audit.add(
-                "votes",
-                archive,
-                member.name,
-                f"labelled {EMOTIONS[result]}, but the votes give {given} (experts overruled some)",
-            )
+        if means[label] < best:
+            given = " or ".join(EMOTIONS[other] for other, mean in means.items() if mean >= best)
+            add("votes", f"labelled {EMOTIONS[label]}, but the votes give {given} (experts overruled some)")
     elif "confidence" not in impossible:
-        audit.add(
-            "votes", archive, member.name, "votes or confidences are missing: what they give is unknown", "unknown"
-        )
+        add("votes", "votes or confidences are missing: what they give is unknown", "unknown")
 
 
 def confidences(votes):
@@ -391,62 +373,59 @@ def confidences(votes):
     return {label: sum(given) / len(given) for label, given in by_label.items()}
 
 
-def _audit_score(audit, archive, member, annotation, votes, impossible):
+def _audit_score(audit, add, annotation, votes, impossible):
     typed = annotation.get("Continuous label_result")
     score = number(typed, -2, 2)
     ratings = [vote["sentiment"] for vote in votes]
     if score is None:
-        audit.add("scores", archive, member.name, f"Continuous label_result {brief(repr(typed))} is no number in -2…2")
+        add("scores", f"Continuous label_result {brief(repr(typed))} is no number in -2…2")
     elif impossible:
         pass  # named already
     elif None in ratings:
-        audit.add("scores", archive, member.name, "ratings are missing: their mean is unknown", "unknown")
+        add("scores", "ratings are missing: their mean is unknown", "unknown")
     else:
         audit.examined["scores"] += 1
         mean = sum(ratings) / len(ratings)
         if abs(mean - score) > 0.05:  # a fourth of the step between two means of five ratings
-            audit.add("scores", archive, member.name, f"score {score:g}, but the mean of the ratings is {mean:g}")
+            add("scores", f"score {score:g}, but the mean of the ratings is {mean:g}")
 
 
-def _audit_names(audit, archive, uid, member, annotation):
+def _audit_names(audit, add, utterance):
+    annotation = utterance.annotations[utterance.label_pass]
     path = annotation.get("file_path", annotation.get("file_name"))
     stem = re.split(r"[/\\]", path)[-1].rsplit(".", 1)[0].upper() if isinstance(path, str) else ""
     if re.fullmatch(r"G\d{5}_\d{2}_\d{2}_\d{3}", stem):
         audit.examined["names"] += 1
-        if stem != uid:
-            audit.add(
-                "names", archive, member.name, f"the path inside is another utterance's: {brief(path)}", "warning"
-            )
+        if stem != utterance.id:
+            add("names", f"the path inside is another utterance's: {brief(path)}", "warning")
     speaker = number(annotation.get("speaker_id"))
-    if speaker is not None and speaker != int(uid.split("_")[2]):
-        audit.add(
-            "names", archive, member.name, f"speaker_id inside is {brief(repr(annotation['speaker_id']))}", "warning"
-        )
+    if speaker is not None and speaker != int(utterance.speaker_id):
+        add("names", f"speaker_id inside is {brief(repr(annotation['speaker_id']))}", "warning")
 
 
-def _audit_wav(audit, archive, member):
+def _audit_wav(audit, add, uid, member):
     audit.examined["wav"] += 1
     try:
         if not member.size:
             raise ValueError("empty: 0 bytes")
         rate, channels, bits, frames, said = emotiontalk.wav_format(member)
     except ValueError as error:
-        audit.add("wav", archive, member.name, str(error))
+        add("wav", str(error))
         return
     if frames < said:
-        audit.add("wav", archive, member.name, f"truncated: its header says {said:,} samples, and {frames:,} are there")
-    audit.seconds[emotiontalk.match_member(member.name)["id"].upper()] = frames / rate
+        add("wav", f"truncated: its header says {said:,} samples, and {frames:,} are there")
+    audit.seconds[uid] = frames / rate
     audit.examined["format"] += 1
     if (rate, channels, bits) != (44_100, 2, 16):
-        audit.add("format", archive, member.name, f"{rate:,} Hz, channels: {channels}, {bits} bit", "warning")
+        add("format", f"{rate:,} Hz, channels: {channels}, {bits} bit", "warning")
 
 
-def _audit_mp4(audit, archive, member):
+def _audit_mp4(audit, add, member):
     audit.examined["mp4"] += 1
     if not member.size:
-        audit.add("mp4", archive, member.name, "empty: 0 bytes")
+        add("mp4", "empty: 0 bytes")
     elif member.part(4, 4) != b"ftyp":
-        audit.add("mp4", archive, member.name, "no MP4 file: it does not begin with a box ftyp")
+        add("mp4", "no MP4 file: it does not begin with a box ftyp")
 
 
 def _compare_archives(audit, ids):
@@ -455,10 +434,9 @@ def _compare_archives(audit, ids):
         audit.examined["utterances"] += len(found["json"])
         groups = collections.Counter(uid[:6] for uid in found["json"])
         for group in sorted({*groups, *GROUPS}):
-            if groups[group] != GROUPS.get(group, 0):
-                audit.add(
-                    "utterances", archive, group, f"{groups[group]:,} utterances, published {GROUPS.get(group, 0):,}"
-                )
+            count, expected = groups[group], GROUPS.get(group, 0)
+            if count != expected:
+                audit.add("utterances", archive, group, f"{count:,} utterances, published {expected:,}")
     everywhere = set().union(*(found["json"] for found in ids.values())) if ids else set()
     audit.examined["passes"] += len(everywhere)
     for uid in sorted(everywhere):
@@ -481,27 +459,21 @@ def _compare_published(audit):
     for (name, dialogue), rows in sorted(audit.annotated.items()):
         rows.sort(key=lambda row: row[0])
         authors, archive = known.get(dialogue), PASSES[name]
+        add = audit.about(archive, dialogue)
         audit.examined["published"] += 1
         if authors is None:
-            audit.add("published", archive, dialogue, "no such dialogue was published")
+            add("published", "no such dialogue was published")
         elif len(rows) != authors["utterances"]:
-            audit.add(
-                "published",
-                archive,
-                dialogue,
-                f"{len(rows)} of its {authors['utterances']} utterances are there: they cannot be compared",
-                "unknown",
-            )
+            what = f"{len(rows)} of its {authors['utterances']} utterances are there: they cannot be compared"
+            add("published", what, "unknown")
         else:
             if published.digest_labels(row[:3] for row in rows if row[1] is not None) == authors[name]:
                 same.add((archive, dialogue))
             else:
                 what = "labels or scores" if name == "multimodal" else "labels"
-                audit.add("published", archive, dialogue, f"its {what} are not the published ones")
+                add("published", f"its {what} are not the published ones")
             if name != "video" and published.digest_texts((row[0], row[3] or "") for row in rows) != authors["texts"]:
-                audit.add(
-                    "published", archive, dialogue, "its texts are not those of the published label files", "warning"
-                )
+                add("published", "its texts are not those of the published label files", "warning")
     kept = []
     for finding in audit.findings:
         uid = emotiontalk.match_member(finding.where)
@@ -519,18 +491,13 @@ def _compare_lengths(audit, most=0.05):
     """Sounds whose length (seconds) is not what their annotation says: also where a cut sound's header was mended."""
     for uid in sorted(audit.times.keys() & audit.seconds.keys()):
         audit.examined["length"] += 1
-        if abs(audit.times[uid] - audit.seconds[uid]) > most:
-            audit.add(
-                "length",
-                "Audio",
-                uid,
-                f"the sound is {audit.seconds[uid]:.3f} s long, by its times {audit.times[uid]:.3f} s",
-            )
+        annotated, heard = audit.times[uid], audit.seconds[uid]
+        if abs(annotated - heard) > most:
+            audit.add("length", "Audio", uid, f"the sound is {heard:.3f} s long, by its times {annotated:.3f} s")
 
 
-PREFIX_BYTES = (
-    64 << 20
-)  # of Audio.tar: all annotations of the audio pass; publicly reported by readers of the real archive
+# The beginning of Audio.tar, with all annotations of the audio pass: publicly reported by readers of the real archive.
+PREFIX_BYTES = 64 << 20
 PREFIX_SHA256 = "46f12cbae60370c47e1744764232de1b4e8e23efcf6bc4f55acda1ba1fe5d217"
 PROVEN = """\
 What this compares: the sizes of all four archives; the annotations of the audio pass (the first 64 MiB of Audio.tar),
@@ -555,6 +522,7 @@ def quick(data_dir=None, token=None) -> Audit:
 def _look_quickly(audit, archive, source, token):
     """The part of `quick` about one archive."""
     place, (size, sha256) = find_place(archive, source, token), emotiontalk.ARCHIVES[archive]
+    add = audit.about(archive, f"{archive}.tar")
     check, length, expected = "sha256", size, sha256
     if archive == "Audio":
         check, length, expected = "prefix", PREFIX_BYTES, PREFIX_SHA256
@@ -566,21 +534,20 @@ def _look_quickly(audit, archive, source, token):
         found, pieces = os.path.getsize(place.paths[0]), _pieces(file)
     else:
         audit.examined["archives"] += 1
-        what = "unpacked or in several parts: use verify without --quick"
-        audit.add("size", archive, f"{archive}.tar", what, "unknown")
+        add("size", "unpacked or in several parts: use verify without --quick", "unknown")
         return
     audit.examined["archives"] += 1
     audit.archives[archive] = {"bytes": found}
     audit.examined["size"] += 1
     if found != size:
         has = "of unknown size" if found is None else f"{found:,} bytes"
-        audit.add("size", archive, f"{archive}.tar", f"{has}, pinned {size:,}")
+        add("size", f"{has}, pinned {size:,}")
     if archive == "Multimodal" or (found is not None and found < length):
         return
     audit.examined[check] += 1
     digest = _digest_of(pieces, length, f"{archive}.tar")
     if digest != expected:
-        audit.add(check, archive, f"{archive}.tar", f"SHA-256 {digest}, which is another")
+        add(check, f"SHA-256 {digest}, which is another")
 
 
 def _digest_of(pieces, length, label):
@@ -603,28 +570,21 @@ def print_table(audit: Audit, names: int = 5):
     import rich.text
 
     styles = {"ok": "green", "unknown": "cyan", "warning": "yellow", "wrong": "bold red"}
-    table = rich.table.Table(
-        "check", "state", rich.table.Column("looked at", justify="right"), rich.table.Column("found", justify="right")
-    )
+    right = [rich.table.Column(title, justify="right") for title in ("looked at", "found")]
+    table = rich.table.Table("check", "state", *right)
     for check, title in CHECKS.items():
-        state = audit.state(check)
-        table.add_row(
-            title, rich.text.Text(state, styles[state]), f"{audit.examined[check]:,}", f"{len(audit.of(check)):,}"
-        )
+        state, found = audit.state(check), len(audit.of(check))
+        table.add_row(title, rich.text.Text(state, styles[state]), f"{audit.examined[check]:,}", f"{found:,}")
     console = rich.console.Console(highlight=False, soft_wrap=True)
     console.print(table)
     for check, title in CHECKS.items():
         findings = sorted(audit.of(check), key=lambda finding: -STATES.index(finding.state))
         for finding in findings[:names]:
-            line = rich.text.Text.assemble(
-                (finding.state, styles[finding.state]), f"  {finding.archive}: {finding.where}: {finding.what}"
-            )
-            console.print(line)
+            what = f"  {finding.archive}: {finding.where}: {finding.what}"
+            console.print(rich.text.Text.assemble((finding.state, styles[finding.state]), what))
         if len(findings) > names:
-            console.print(
-                f"    and {len(findings) - names:,} more ({title.lower()}): --names {len(findings)}, or --json",
-                markup=False,
-            )
+            more = f"{len(findings) - names:,} more ({title.lower()}): --names {len(findings)}, or --json"
+            console.print(f"    and {more}", markup=False)
     if audit.overruled:
         console.print(f"{audit.overruled:,} labels are not what their votes give: the authors' decision, as published.")
     if not audit.looked:
