@@ -2074,7 +2074,7 @@ INSTEAD = {
     "trust_remote_code": "leave it out, no script is run",
     "features": "call cast() on what this returns",
     "download_config": "pass token=, cache_dir= or download_mode=",
-    "storage_options": "pass data_dir= with a local folder, an hf:// or an http(s):// address",
+    "storage_options": "pass data_dir= with the address, and leave the rest to the settings of its library",
     "save_infos": "leave it out, the expected sizes stand in the loader",
     "ignore_verifications": "pass verification_mode=",
     "use_auth_token": "pass token=",
@@ -2313,7 +2313,8 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
             name: sum(len(archive.annotations(g)) for g in archive.groups) if archive.scanned else TOTAL
             for name, archive in archives.items()
         }
-        if min(found.values()) > 0.95 * TOTAL:
+        groups = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
+        if groups and min(found.values()) > 0.95 * TOTAL:
             return True
         counts = ", ".join(f"{name} {n:,}" for name, n in found.items())
         _warn_once(
@@ -2579,7 +2580,7 @@ def load_dataset(
 
     Args:
         name: the config: "multimodal", "audio", "text", "video", "dialogues" or "zh-en".
-        data_dir: a local folder that holds the archives, or their hf:// or http(s):// address; None: the Hub.
+        data_dir: a local folder that holds the archives, or its address (hf://, https://, s3://, …); None: the Hub.
         split: as in `datasets`: "test", "train[:5]", "train+validation[:10%]", a `ReadInstruction`, or a list or dict
             of these; None: all splits.
         streaming: give examples as they are read; nothing is prepared or kept.
@@ -2599,9 +2600,7 @@ def load_dataset(
         meant = f"has no meaning here: {INSTEAD[keyword]}" if keyword in INSTEAD else ""
         raise ValueError(f"{keyword}= {meant or 'is no option of emotiontalk.load_dataset'}.")
     if streaming and num_proc is not None:
-        raise NotImplementedError(
-            "num_proc= does not go with streaming=True. Use num_workers= of a DataLoader instead."
-        )
+        raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
     options: dict[str, Any] = {
         k: os.fspath(v) for k, v in (("cache_dir", cache_dir), ("data_dir", data_dir)) if v is not None
     }

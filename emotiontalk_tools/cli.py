@@ -108,8 +108,12 @@ def infos(
 
 @app.command()
 def published(
-    labels: Path = typer.Argument(..., help="The authors' label files joined to one table (CSV, also gzip)."),
-    path: Optional[Path] = typer.Option(None, help="The file to write; by default that of the checkout."),
+    labels: Path = typer.Argument(
+        ..., callback=_home, help="The authors' label files joined to one table (CSV, also gzip)."
+    ),
+    path: Optional[Path] = typer.Option(
+        None, callback=_home, help="The file to write; by default that of the checkout."
+    ),
 ):
     """Make published.json: the digests of labels, scores and texts that `verify` compares with."""
     published_.write(labels, path or checkout("`published` without --path") / "emotiontalk_tools" / "published.json")
@@ -155,9 +159,9 @@ def files(
     config: FilesConfig = typer.Option("audio", help="Whose labels, and which fields."),
     label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
     split: List[Split] = typer.Option([], help="A split to write; can be given several times. All by default."),
-    sampling_rate: int = typer.Option(16000, help="Of the sound, in Hz."),
-    channels: int = typer.Option(1, help="1 for mono."),
-    format: str = typer.Option("wav", help="wav or flac."),
+    sampling_rate: Optional[int] = typer.Option(None, help="Of the sound, in Hz; 16000 by default."),
+    channels: Optional[int] = typer.Option(None, help="1 (mono, the default) or 2."),
+    format: Optional[str] = typer.Option(None, help="wav (the default) or flac."),
     original: bool = typer.Option(False, "--original", help="The release's own bytes: 44.1 kHz, two channels, WAV."),
     task: Task = typer.Option("emotion", help="messages: what is asked."),
     prompt_language: Language = typer.Option("zh", help="messages: in which language."),
@@ -166,21 +170,16 @@ def files(
     token: Optional[str] = TOKEN,
 ):
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
-    conversion = None if original else parquet_.Conversion(sampling_rate, channels, format)
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
-    counts = files_.write(
-        out,
-        toolkits,
-        config.value,
-        label_set.value,
-        splits,
-        conversion,
-        task.value,
-        prompt_language.value,
-        data_dir,
-        cache_dir,
-        token,
-    )
+    sound = (sampling_rate, channels, format)
+    if original and sound != (None, None, None):
+        raise CommandError("--original is the sound as released: leave --sampling-rate, --channels and --format away.")
+    if "messages" not in toolkits and (task.value, prompt_language.value) != ("emotion", "zh"):
+        raise CommandError("--task and --prompt-language are for messages: add --for messages, or leave them away.")
+    by_default = [default if given is None else given for given, default in zip(sound, (16_000, 1, "wav"))]
+    conversion = parquet_.Conversion() if original else parquet_.Conversion(*by_default)
+    asked = (config.value, label_set.value, splits, conversion, task.value, prompt_language.value)
+    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token)
     sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))
 
@@ -219,7 +218,9 @@ def push(
     if pr:
         if kind is Kind.script or private is not None:
             raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
-        files, diff, parent = push_.pull_request(repo, export, token)
+        if data_dir or cache_dir:
+            raise CommandError("--pr is for an export that is written: leave --data-dir and --cache-dir away.")
+        files, diff, parent = push_.pull_request(repo, export, configs, token)
         typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
         end = "Nothing was sent (--dry-run)."
         typer.echo(end if dry_run else f"Opened: {push_.send_pull_request(repo, files, parent, token)}")
@@ -262,7 +263,7 @@ def verify(
         typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
     else:
         verify_.print_table(audit, names)
-        if quick:
+        if quick and audit.looked:
             typer.echo(verify_.PROVEN)
     if not (audit.ok and audit.looked):
         raise typer.Exit(1 if audit.looked else 2)
@@ -308,7 +309,5 @@ def report(
     from . import report as report_  # pandas, matplotlib, statsmodels: two seconds to import
 
     found = report_.write(out, data_dir, cache_dir, token, clips)
-    typer.echo(
-        f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB. "
-        "It holds gated sound: keep it to yourself."
-    )
+    gated = " It holds gated sound: keep it to yourself." if clips else ""
+    typer.echo(f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB.{gated}")

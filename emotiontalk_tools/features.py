@@ -176,9 +176,8 @@ class Transformer:
                     f"{self.name}: it pads sounds and does not say where: the padding would be averaged. Take another."
                 )
             with torch.inference_mode():
-                states = (
-                    self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[self.layer].squeeze(0)
-                )
+                outputs = self.model(**inputs.to(self.device), output_hidden_states=True)
+                states = outputs.hidden_states[self.layer].squeeze(0)
         except (TypeError, KeyError, AttributeError, RuntimeError) as error:
             raise CommandError(
                 f"{self.name}: it is not used as encoders of transformers are ({error}). Take another."
@@ -274,8 +273,5 @@ def _cache_path(upstream, builder, kwargs, split, cache_dir):
     versions = [module.__version__ for module in upstream.modules()]
     facts = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, source.groups(kwargs)]
     key = source.origin(source.state(kwargs["release"], builder.token), *facts)[:20]
-    return (
-        Path(cache_dir or datasets.config.HF_DATASETS_CACHE)
-        / "emotiontalk-features"
-        / f"{builder.config.name}-{split}-{key}.npz"
-    )
+    folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser() / "emotiontalk-features"
+    return folder / f"{builder.config.name}-{split}-{key}.npz"

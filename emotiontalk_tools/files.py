@@ -76,7 +76,7 @@ class Job:
     out: Path
     config: str
     label_set: str
-    conversion: Conversion | None  # None: the release's own bytes
+    conversion: Conversion
     task: str
     prompt_language: str
     folder: Folder
@@ -87,7 +87,17 @@ class Job:
     @property
     def ending(self) -> str:
         """Of the names of sounds: "wav" or "flac"."""
-        return (self.conversion.format if self.conversion else None) or "wav"
+        return self.conversion.format or "wav"
+
+    @property
+    def sampling_rate(self) -> int:
+        """Of the sounds, in Hz."""
+        return self.conversion.sampling_rate or 44_100
+
+    @property
+    def example(self) -> str:
+        """The split that a README takes as its example: test where it is written."""
+        return "test" if "test" in self.splits else next(iter(self.splits))
 
     @property
     def emotions(self) -> tuple:
@@ -117,7 +127,7 @@ class Job:
 
     def about(self) -> str:
         """For a README: which pass, which labels, which sound."""
-        sound = "none" if self.config == "text" else str(self.conversion or Conversion())
+        sound = "none" if self.config == "text" else str(self.conversion)
         label_pass = emotiontalk.CONFIGS[self.config].label_pass
         loader = f"EmotionTalk loader {emotiontalk.__version__}"
         return (
@@ -146,6 +156,7 @@ def write(
     Raises `CommandError` where a file is in the way that no command wrote, and where a toolkit needs sound and the
     config has none.
     """
+    conversion = conversion or Conversion()
     modules = {name: importlib.import_module(f".formats.{FORMATS[name]}", __package__) for name in toolkits}
     for name, module in modules.items():
         if config == "text" and module.SOUND:
@@ -158,8 +169,7 @@ def write(
     job = Job(out, config, label_set, conversion, task, prompt_language, Folder(out), builder, found, origin)
     beside = config != "text" and any(module.SOUND != "inside" for module in modules.values())
     inside = any(module.SOUND == "inside" for module in modules.values())
-    size = sum(source.media_bytes(builder, kwargs) for kwargs in found.values())
-    size = conversion.bytes_of(size) if conversion else size
+    size = conversion.bytes_of(sum(source.media_bytes(builder, kwargs) for kwargs in found.values()))
     kept = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{job.ending}")) if beside else 0
     check_room(out, size * (beside + inside) - kept, "Choose another disk, fewer splits (--split), or a smaller sound.")
     out.mkdir(parents=True, exist_ok=True)
@@ -180,6 +190,7 @@ def write(
 
 def sounds(pool, job, shards):
     """Yield (`Row`, sound as it is to be written) of the examples of some shards."""
+    job.builder.skip_media = frozenset()  # every sound, also those that stand beside
     for batch in _batches(job.builder.examples(**shards)):
         files = [example["audio"]["bytes"].read() for _, example in batch]
         if job.conversion:

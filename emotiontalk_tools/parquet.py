@@ -180,11 +180,11 @@ def _tell_sizes(out, tasks, log, conversion):
 def _check_own(folder: Folder, log, configs):
     """Raise `CommandError` where a file is in the way, or would be loaded along, that no command wrote."""
     folder.refuse_foreign("README.md")
+    shards = set(log.shards())
     for config in {*configs, *log.content["finished"]}:
         for path in sorted((folder.path / config).glob("*.parquet")):
-            name = f"{config}/{path.name}"
-            if not folder.is_own(name) and not log.content["complete"] and name not in log.shards():
-                folder.refuse_foreign(name)
+            if f"{config}/{path.name}" not in shards:
+                folder.refuse_foreign(f"{config}/{path.name}")
 
 
 def _name_shards(folder: Folder, log):

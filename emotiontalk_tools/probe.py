@@ -192,9 +192,10 @@ def _without_secrets(arguments) -> list:
 
 
 def archives(release: emotiontalk.Release) -> dict:
-    """Of each archive that was read where it was and, on disk, its bytes."""
+    """Where each archive was read: [path, bytes] of each local tar or folder, or the address."""
     return {
-        name: [[path, Path(path).stat().st_size] for path in place.paths] or emotiontalk.shown(place.address)
+        name: [[path, size] for path, _, size, _ in emotiontalk.state_of(place.paths)]
+        or emotiontalk.shown(place.address)
         for name, place in release.places.items()
     }
 

@@ -149,12 +149,13 @@ def push(repo: str, kind: str, files: dict, private: bool, token: str | None = N
 FOLDER = "parquet"  # of somebody else's repository: where the shards go
 
 
-def pull_request(repo: str, export: Path, token: str | None = None) -> tuple[dict, str, str]:
+def pull_request(repo: str, export: Path, configs=(), token: str | None = None) -> tuple[dict, str, str]:
     """What a pull request would change.
 
     Returns ({path in the repository: content, or its `Path`}, the diff of the card, the commit that it is made for).
     The shards go to a folder; `configs` and `dataset_info` of the export are merged into the card's YAML.
-    Raises `CommandError` where the repository is not there, not gated, or has configs of these names.
+    configs: as in `export_files`. Raises `CommandError` where the repository is not there, not gated, or has configs of
+    these names, and as `export_files`.
     """
     api = huggingface_hub.HfApi(token=token)
     present = _info(api, repo)
@@ -175,7 +176,7 @@ def pull_request(repo: str, export: Path, token: str | None = None) -> tuple[dic
         raise CommandError(
             f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go."
         )
-    files = {f"{FOLDER}/{name}": path for name, path in export_files(export).items() if name != "README.md"}
+    files = {f"{FOLDER}/{name}": path for name, path in export_files(export, configs).items() if name != "README.md"}
     before = ""
     if "README.md" in _names(present):
         path = api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)

@@ -199,7 +199,7 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
     if not len(release.table):
         raise CommandError("the release at hand has no utterances.")
     counted = numbers(release)
-    whole = counted["utterances"] == sum(emotiontalk.GROUPS.values())
+    whole = counted["utterances"] == emotiontalk.TOTAL
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -230,13 +230,9 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
 
 def _origin(data_dir) -> str:
     """Where a release was read, without the path of a folder of the reader's own."""
-    return (
-        emotiontalk.shown(data_dir)
-        if emotiontalk.is_remote(data_dir)
-        else "a local folder"
-        if data_dir
-        else emotiontalk.DEFAULT_SOURCE
-    )
+    if emotiontalk.is_remote(data_dir):
+        return emotiontalk.shown(data_dir)
+    return "a local folder" if data_dir else emotiontalk.DEFAULT_SOURCE
 
 
 def _is_report(data: bytes) -> bool:

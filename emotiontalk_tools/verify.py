@@ -191,6 +191,11 @@ def _pieces(file):
     return iter(lambda: file.read(1 << 20), b"")
 
 
+def _pieces_of(path):
+    with open(path, "rb") as file:
+        yield from _pieces(file)
+
+
 def _local_parts(place):
     """([(path, a function that opens it as `Tar` or `Tree`)], bytes of all, a function: the SHA-256 or None)."""
     kinds = [emotiontalk.Tree if os.path.isdir(path) else emotiontalk.Tar for path in place.paths]
@@ -202,8 +207,7 @@ def _local_parts(place):
     def sha256():
         if len(place.paths) != 1 or folders:
             return None
-        with open(place.paths[0], "rb") as file:
-            return _digest_of(_pieces(file), size, f"SHA-256 of {place.archive}.tar")
+        return _digest_of(_pieces_of(place.paths[0]), size, f"SHA-256 of {place.archive}.tar")
 
     return parts, size, sha256
 
@@ -393,10 +397,10 @@ def _audit_score(audit, add, annotation, votes, impossible):
 def _audit_names(audit, add, utterance):
     annotation = utterance.annotations[utterance.label_pass]
     path = annotation.get("file_path", annotation.get("file_name"))
-    stem = re.split(r"[/\\]", path)[-1].rsplit(".", 1)[0].upper() if isinstance(path, str) else ""
-    if re.fullmatch(r"G\d{5}_\d{2}_\d{2}_\d{3}", stem):
+    inside = emotiontalk.ID_INSIDE.search(path) if isinstance(path, str) else None
+    if inside:
         audit.examined["names"] += 1
-        if stem != utterance.id:
+        if inside[1].upper() != utterance.id:
             add("names", f"the path inside is another utterance's: {brief(path)}", "warning")
     speaker = number(annotation.get("speaker_id"))
     if speaker is not None and speaker != int(utterance.speaker_id):
@@ -530,10 +534,8 @@ def _look_quickly(audit, archive, source, token):
         remote = place.file(token)
         found, pieces = remote.size, remote.pieces(end=length)
     elif len(place.paths) == 1 and os.path.isfile(place.paths[0]):
-        file = open(place.paths[0], "rb")
-        found, pieces = os.path.getsize(place.paths[0]), _pieces(file)
+        found, pieces = os.path.getsize(place.paths[0]), _pieces_of(place.paths[0])
     else:
-        audit.examined["archives"] += 1
         add("size", "unpacked or in several parts: use verify without --quick", "unknown")
         return
     audit.examined["archives"] += 1

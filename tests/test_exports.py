@@ -202,6 +202,17 @@ def test_another_release_does_not_go_into_the_same_export(tmp_path, release):
     assert "export.json is not what" in exported(moved)
 
 
+def test_no_shard_of_the_users_is_loaded_along(tmp_path):
+    out, source = tmp_path / "out", ("--data-dir", PROJECT / "dummy_data")
+    command("parquet", out, "--config", "text", *source)
+    shutil.copy(out / "text/test-00000-of-00008.parquet", out / "text/test-mine.parquet")
+    for config in ("text", "dialogues"):
+        refused = command("parquet", out, "--config", config, *source, status=1)
+        assert "text/test-mine.parquet is there" in refused.stderr
+    (out / "text/test-mine.parquet").unlink()
+    command("parquet", out, "--config", "dialogues", *source)
+
+
 def test_a_sound_that_cannot_be_converted_is_named(tmp_path, release):
     uid, _ = next(iter(utterances()))
 

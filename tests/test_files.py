@@ -274,20 +274,35 @@ def test_a_killed_run_goes_on_to_the_same_files(made, rebuilt, tmp_path):
 
 def test_from_an_address_only_the_splits_asked_for_move(serve, rebuilt, tmp_path):
     server = serve(rebuilt())
-    command(
-        "files",
-        tmp_path / "out",
-        "--for",
-        "kaldi",
-        "--split",
-        "test",
-        "--data-dir",
-        server.url + "/files",
-        "--cache-dir",
-        tmp_path / "c",
-    )
+    source = ("--split", "test", "--data-dir", server.url + "/files", "--cache-dir", tmp_path / "c")
+    command("files", tmp_path / "out", "--for", "kaldi", *source)
     assert len(table(tmp_path / "out/kaldi/test/utt2emo")) == 1_929
     assert server.bytes["Audio.tar"] < 0.13 * (rebuilt() / "Audio.tar").stat().st_size
+    # What packs sounds itself gets all of them, also where they stand beside from an earlier run.
+    said = command("files", tmp_path / "out", "--for", "kaldi", "--for", "webdataset", *source).stdout
+    assert "webdataset: test 1,929" in said
+
+
+def test_each_readme_says_how_to_start_with_what_was_written(small, tmp_path):
+    small(*FOR, "--split", "train", "--original")
+
+    def told(toolkit, out="out"):
+        return (tmp_path / out / toolkit / "README.md").read_text(encoding="utf-8")
+
+    assert 'load_kaldi_data_dir("kaldi/train", sampling_rate=44100)' in told("kaldi")
+    assert '"lhotse/cuts_train.jsonl.gz"' in told("lhotse")
+    assert "train-{000000..000007}.tar" in told("webdataset") and "shardshuffle=8" in told("webdataset")
+    assert (tmp_path / "out/webdataset/train-000007.tar").is_file() and "test" not in told("webdataset")
+    assert "csv/train/metadata.csv" in told("csv") and "audiofolder" in told("csv")
+    small("--for", "csv", "--config", "text", out=tmp_path / "text")
+    assert "csv/test/metadata.csv" in told("csv", "text") and 'load_dataset("audiofolder"' not in told("csv", "text")
+
+
+def test_options_that_would_do_nothing_are_refused(small):
+    for option in (("--sampling-rate", "8000"), ("--channels", "2"), ("--format", "flac")):
+        assert "--original" in small("--for", "kaldi", "--original", *option, status=1).stderr
+    for option in (("--task", "asr"), ("--prompt-language", "en")):
+        assert "--for messages" in small("--for", "kaldi", *option, status=1).stderr
 
 
 # --- the toolkits' own readers ---------------------------------------------------------------------------------------

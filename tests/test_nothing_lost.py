@@ -629,5 +629,9 @@ def test_a_quick_proof(tmp_path, serve, monkeypatch):
         assert f"{name}.tar" in command("verify", "--quick", "--data-dir", tmp_path, status=1).stdout
         data[at] ^= 1
         (tmp_path / f"{name}.tar").write_bytes(data)
+    with tarfile.open(tmp_path / "Text.tar") as tar:
+        tar.extractall(tmp_path / "unpacked" / "Text")
+    unpacked = command("verify", "--quick", "--data-dir", tmp_path / "unpacked", status=2).stdout
+    assert "use verify without --quick" in unpacked and "What this compares" not in unpacked
     (tmp_path / "Multimodal.tar").write_bytes(b"short")
     assert "Multimodal.tar" in command("verify", "--quick", "--data-dir", tmp_path, status=1).stdout

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import tarfile
 
 import numpy
 import pytest
@@ -92,6 +93,18 @@ def test_sound_end_to_end_on_the_miniature_release(tmp_path, label_set):
     assert settings["n_mels"] == 80 and settings["seeds"] == [0, 1, 2, 3, 4] and settings["versions"]["librosa"]
     assert settings["archives"]["Audio"][0][1] == (PROJECT / "dummy_data/Audio.tar").stat().st_size
     assert len(result["validation"]) == 4 and settings["command"][0] == "probe"
+
+
+def test_an_unpacked_release_and_a_cache_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with tarfile.open(PROJECT / "dummy_data/Audio.tar") as tar:
+        tar.extractall(tmp_path / "release/Audio")
+    source = ("--data-dir", tmp_path / "release", "--cache-dir", "~/cache")
+    command("probe", "--upstream", "logmel", "--config", "audio", *source, "--out", tmp_path / "out")
+    assert len(list((tmp_path / "cache/emotiontalk-features").glob("*.npz"))) == 3
+    result = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))
+    ((_, size),) = result["settings"]["archives"]["Audio"]
+    assert size == sum(path.stat().st_size for path in (tmp_path / "release").rglob("G*.*"))
 
 
 def encoder(folder, kind):

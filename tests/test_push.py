@@ -302,4 +302,8 @@ def test_a_pull_request_is_refused_where_it_would_do_harm(hub, theirs, at, expor
     assert "parquet/x.parquet, which is not" in refused(*arguments, "--pr", env=at)
     hub.repos["BAAI/Emotiontalk"]["gated"] = False
     assert "is not gated" in refused(*arguments, "--pr", env=at)
+    hub.repos["BAAI/Emotiontalk"]["gated"] = "auto"
+    (theirs / "parquet" / "x.parquet").unlink()
+    assert "pushed as a whole" in refused(*arguments, "--pr", "--config", "text", env=at)
+    assert "leave --data-dir and --cache-dir" in refused(*arguments, "--pr", "--data-dir", DUMMY, env=at)
     assert not any("create_pr" in path for _, path in hub.log) and not (hub.folder / "BAAI/Emotiontalk.pr").exists()

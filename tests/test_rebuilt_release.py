@@ -118,6 +118,20 @@ def test_any_order_gives_the_same_sound(load, rebuilt, sounds, order, tmp_path):
 
 
 @pytest.mark.slow
+def test_without_a_whole_group_it_is_a_selection(load, rebuilt, tmp_path):
+    """Also where that is less than a twentieth: G00002 has 903 of the 19,250 utterances."""
+    out = tmp_path / "release"
+    out.mkdir()
+    with tarfile.open(rebuilt() / "Text.tar") as old, tarfile.open(out / "Text.tar", "w") as new:
+        for member in old:
+            if "G00002" not in member.name:
+                new.addfile(member, old.extractfile(member))
+    assert {split: len(rows) for split, rows in load("text", data_dir=out).items()} == {
+        "train": 14_510, "validation": 1_908, "test": 1_929,
+    }  # fmt: skip
+
+
+@pytest.mark.slow
 def test_a_whole_release_is_checked(load, rebuilt, tmp_path):
     """One utterance less, in both annotation and sound, is no selection: it is a release with a hole."""
     out = tmp_path / "release"

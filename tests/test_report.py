@@ -214,6 +214,14 @@ def test_the_miniature_release_gives_a_page(tmp_path):
     assert "is a folder" in command("report", "--out", tmp_path, "--data-dir", PROJECT / "dummy_data", status=1).stderr
 
 
+def test_a_page_without_clips_says_nothing_of_sound(tmp_path):
+    out = tmp_path / "report.html"
+    said = command("report", "--out", out, "--clips", "0", "--data-dir", PROJECT / "dummy_data").stdout
+    page = out.read_text(encoding="utf-8")
+    assert "gated" not in said and "sound below" not in page and "Listen" not in page and "<script>" not in page
+    assert numbers_of(out)["utterances"] == 24
+
+
 def test_what_people_typed_is_text_on_the_page(tmp_path, release):
     def change(members):
         for name, data in members["Audio"].items():

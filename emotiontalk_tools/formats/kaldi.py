@@ -26,9 +26,9 @@ def write(job, rows):
 
 def start(job):
     """See `formats`."""
-    return """Copy or link `kaldi/<split>` to `data/<split>` of a recipe. The ids are those of the corpus, which do not
-begin with the speaker: `utils/validate_data_dir.sh --no-feats --no-spk-sort data/test`.
+    return f"""Copy or link `kaldi/<split>` to `data/<split>` of a recipe. The ids are those of the corpus, which do not
+begin with the speaker: `utils/validate_data_dir.sh --no-feats --no-spk-sort data/{job.example}`.
 
     from lhotse.kaldi import load_kaldi_data_dir
-    recordings, supervisions, _ = load_kaldi_data_dir("kaldi/test", sampling_rate=16000)
+    recordings, supervisions, _ = load_kaldi_data_dir("kaldi/{job.example}", sampling_rate={job.sampling_rate})
 """

@@ -60,7 +60,7 @@ def _manifests(job, row):
 
 def start(job):
     """See `formats`."""
-    return """    from lhotse import CutSet
-    cuts = CutSet.from_file("lhotse/cuts_test.jsonl.gz")
+    return f"""    from lhotse import CutSet
+    cuts = CutSet.from_file("lhotse/cuts_{job.example}.jsonl.gz")
     cuts[0].supervisions[0].custom["emotion"]
 """

@@ -13,12 +13,7 @@ def write(job, rows):
     for split, utterances in rows.items():
         text, writer = io.StringIO(), None
         for row in utterances:
-            fields = {
-                key: value
-                for key, value in readable(row).items()
-                if not isinstance(value, (list, dict)) and key != "soft_label"
-            }
-            fields.pop("captions", None)
+            fields = {k: v for k, v in readable(row).items() if not isinstance(v, (list, dict)) and k != "soft_label"}
             fields["text"] = row.text
             if row.path:
                 job.link(row, f"csv/{split}/{row.id}.{job.ending}")
@@ -32,6 +27,9 @@ def write(job, rows):
 
 def start(job):
     """See `formats`."""
-    return """    datasets.load_dataset("audiofolder", data_dir="csv")      # below datasets 4 with pandas 1 or 2
-    pandas.read_csv("csv/test/metadata.csv", dtype={"speaker_id": str})
-"""
+    lines = [f'    pandas.read_csv("csv/{job.example}/metadata.csv", dtype={{"speaker_id": str}})\n']
+    if job.config != "text":
+        lines.append(
+            '    datasets.load_dataset("audiofolder", data_dir="csv")      # below datasets 4 with pandas 1 or 2\n'
+        )
+    return "".join(lines)

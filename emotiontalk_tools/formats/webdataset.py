@@ -1,4 +1,7 @@
-"""WebDataset: tars of even size, a number that divides by 8; of each utterance sound, `.json` (all fields), `.txt`."""
+"""WebDataset: tars of even size, of each utterance the sound, `.json` (all fields) and `.txt`.
+
+The number of tars divides by 8 wherever a split has eight utterances.
+"""
 
 import io
 import json
@@ -17,7 +20,7 @@ def write(job, sounds):
     """See `formats`."""
     counts = {}
     for split, kwargs in job.splits.items():
-        number = source.even_number(SHARDS[split], kwargs)
+        number = _number(job, split)
         counts[split] = 0
         for n, part in enumerate(tqdm(source.parts_of(kwargs, number), unit=" shards", desc=f"webdataset, {split}")):
             name = f"webdataset/{split}-{n:06d}.tar"
@@ -35,6 +38,11 @@ def write(job, sounds):
     return counts
 
 
+def _number(job, split):
+    """How many tars a split is written in."""
+    return source.even_number(SHARDS[split], job.splits[split])
+
+
 def _add(tar, name, data):
     member = tarfile.TarInfo(name)
     member.size = len(data)
@@ -43,8 +51,11 @@ def _add(tar, name, data):
 
 def start(job):
     """See `formats`."""
+    split = job.example
+    number = _number(job, split)
     return f"""The sounds are in the tars ({job.ending}), none beside.
 
-    webdataset.WebDataset("webdataset/train-{{000000..000047}}.tar", shardshuffle=48)
-    datasets.load_dataset("webdataset", data_files={{"test": "webdataset/test-*.tar"}}, split="test", streaming=True)
+    webdataset.WebDataset("webdataset/{split}-{{000000..{number - 1:06d}}}.tar", shardshuffle={number})
+    files = {{"{split}": "webdataset/{split}-*.tar"}}
+    datasets.load_dataset("webdataset", data_files=files, split="{split}", streaming=True)
 """
