@@ -279,14 +279,12 @@ def test_the_chinese_card_says_what_the_card_says():
             assert [sorted(codes(cell)) for cell in row] == [sorted(codes(cell)) for cell in same], (row, same)
     assert class_counts("README.zh.md") == class_counts() and len(class_counts()) == 12
 
-    def headings(document):
-        return [
-            line.split(" ")[0] for line in text_of(document).splitlines() if line.startswith("#") and "--" not in line
-        ]
-
-    assert [h for h in headings("README.md") if set(h) == {"#"}] == [
-        h for h in headings("README.zh.md") if set(h) == {"#"}
-    ]
+    levels = [re.findall(r"^(#+) (?!.*--)", text_of(document), flags=re.M) for document in CARDS]
+    assert levels[0] == levels[1]
+    four = [dict(re.findall(r"`(\w+)`\s([\d,/]+\d)", text_of(document))) for document in CARDS]
+    for config in ("audio", "multimodal", "text", "video"):
+        counts = [sum(class_counts()[config, split][:4]) for split in ("train", "validation", "test")]
+        assert [found[config] for found in four] == 2 * ["/".join(f"{count:,}" for count in counts)]
     numbers = [sorted(re.findall(r"\d{1,3}(?:,\d{3})+", text_of(document))) for document in CARDS]
     assert numbers[0] == numbers[1]
     uncommented = [[re.sub(r" *#.*", "", code) for _, code in blocks(document)] for document in CARDS]
