@@ -118,7 +118,7 @@ ANNOTATORS = "ABCDE"
 MEMBER = re.compile(r"(?P<id>(?P<group>G\d{5})_\d{2}_\d{2}_\d{3})\.(?P<suffix>json|wav|mp4)", re.ASCII | re.IGNORECASE)
 
 Members = Iterator[tuple[str, "Member"]]  # with their ids
-Row = tuple["Utterance", dict]  # an utterance and its values of some fields
+WithValues = tuple["Utterance", dict]  # an utterance and its values of some fields
 State = tuple[Any, ...]  # what tells one content of some paths from another
 Path = Union[str, os.PathLike]
 Shard = tuple[str, int, int]  # group, number of the part, parts that the group has
@@ -2334,7 +2334,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
             self.info.splits = None
         self.info.download_checksums = None  # `_locate` has compared them, where something was downloaded
 
-    def utterances(self, shards: list[Shard], release: Release, fields: Iterable[str] = ()) -> Iterator[Row]:
+    def utterances(self, shards: list[Shard], release: Release, fields: Iterable[str] = ()) -> Iterator[WithValues]:
         """Yield (`Utterance`, dict of these fields) for each utterance of some shards that is wanted, sorted by id.
 
         What lacks in an archive is an `EmotionTalkError`, or with `strict=False` a warning that names it.
@@ -2398,7 +2398,7 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
             needed = ARCHIVES[self.spec.media[0]][0] if self.spec.media else None
             raise _unwritable(os.path.dirname(pattern or self._cache_dir), cause, needed) from None
 
-    def _run(self, run: Run, archives: dict, complete: bool, fields: Iterable[str]) -> Iterator[Row]:
+    def _run(self, run: Run, archives: dict, complete: bool, fields: Iterable[str]) -> Iterator[WithValues]:
         """As `utterances`, of one run."""
         group, begin, end, parts = run
         passes = {name: archives[PASSES[name]].annotations(group) for name in self.spec.passes}

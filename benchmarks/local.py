@@ -88,18 +88,8 @@ SHARES = {
 
 
 def rebuild(out: Path, share: str) -> Path:
-    options = ["--groups", SHARES[share]] if share in SHARES else []
-    command = [
-        sys.executable,
-        str(SHARED / "make_release.py"),
-        str(out),
-        "--time-scale",
-        "1",
-        "--only",
-        "Audio",
-        *options,
-    ]
-    subprocess.run(command, check=True)
+    options = ["--time-scale", "1", "--only", "Audio", *(["--groups", SHARES[share]] if share in SHARES else [])]
+    subprocess.run([sys.executable, str(SHARED / "make_release.py"), str(out), *options], check=True)
     return out
 
 

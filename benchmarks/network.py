@@ -66,16 +66,14 @@ def main():
     parser.add_argument("release", type=Path)
     parser.add_argument("--latency", type=float, default=50, help="ms before each answer")
     parser.add_argument("--rate", type=float, default=25, help="MB/s of a connection")
-    parser.add_argument(
-        "--in-flight", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4, 8, 12, 16], help="blocks at once"
-    )
+    numbers = {"type": lambda s: [int(n) for n in s.split(",")], "default": [1, 4, 8, 12, 16]}
+    parser.add_argument("--in-flight", **numbers, help="blocks at once")
     options = parser.parse_args()
     from hub_server import REVISION
 
     pipe, other = multiprocessing.Pipe()
-    multiprocessing.Process(
-        target=serve, args=(options.release, options.latency, options.rate, other), daemon=True
-    ).start()
+    settings = (options.release, options.latency, options.rate, other)
+    multiprocessing.Process(target=serve, args=settings, daemon=True).start()
     url = pipe.recv()
     print("| run | seconds | MB | share of Audio.tar | MB/s | requests | peak MB of memory |")
     print("|---|---:|---:|---:|---:|---:|---:|")
@@ -103,15 +101,8 @@ def main():
             row(f"first example of `test`, {label}", STREAM, **values)
     for in_flight in options.in_flight:
         with tempfile.TemporaryDirectory() as cache:
-            row(
-                f"`zh-en` whole, {in_flight} blocks in flight",
-                STREAM,
-                config="zh-en",
-                source=address,
-                examples=10**9,
-                cache=cache,
-                in_flight=in_flight,
-            )
+            values = {"config": "zh-en", "source": address, "examples": 10**9, "cache": cache, "in_flight": in_flight}
+            row(f"`zh-en` whole, {in_flight} blocks in flight", STREAM, **values)
     row("to the first annotation of G00003 with `HfFileSystem` and tarfile", FILES)
     with tempfile.TemporaryDirectory() as cache:
         row("`hf_hub_download` of all", DOWNLOAD, cache=cache)

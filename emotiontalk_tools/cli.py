@@ -19,6 +19,7 @@ from . import infos as infos_
 from . import parquet as parquet_
 from . import published as published_
 from . import push as push_
+from . import source
 from . import verify as verify_
 from . import zh_en as zh_en_
 from .errors import NETWORK_ERRORS, CommandError, network_message
@@ -46,15 +47,14 @@ CACHE_DIR = typer.Option(None, help="As in load_dataset.")
 TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
 Config = enum.Enum("Config", {name: name for name in emotiontalk.CONFIGS}, type=str)
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
-ProbeConfig = enum.Enum("ProbeConfig", {name: name for name in ("audio", "text", "multimodal")}, type=str)
+LabelledConfig = enum.Enum("LabelledConfig", {name: name for name in source.LABELLED}, type=str)
 Split = enum.Enum("Split", {name: name for name in emotiontalk.SPLITS}, type=str)
 Toolkit = enum.Enum("Toolkit", {name: name for name in FORMATS}, type=str)
-FilesConfig = enum.Enum("FilesConfig", {name: name for name in files_.CONFIGS}, type=str)
 Task = enum.Enum("Task", {name: name for name in files_.TASKS}, type=str)
 Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
 LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(
-    list(parquet_.CONFIGS), "--config", help="A config to write; can be given several times."
+    list(parquet_.DEFAULT_CONFIGS), "--config", help="A config to write; can be given several times."
 )
 
 
@@ -156,7 +156,7 @@ def parquet(
 def files(
     out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
     toolkit: List[Toolkit] = typer.Option(..., "--for", help="A toolkit; can be given several times."),
-    config: FilesConfig = typer.Option("audio", help="Whose labels, and which fields."),
+    config: LabelledConfig = typer.Option("audio", help="Whose labels, and which fields."),
     label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
     split: List[Split] = typer.Option([], help="A split to write; can be given several times. All by default."),
     sampling_rate: Optional[int] = typer.Option(None, help="Of the sound, in Hz; 16000 by default."),
@@ -274,7 +274,7 @@ def probe(
     upstream: str = typer.Option(
         "text-tfidf", help="text-tfidf, logmel, or an encoder of transformers by name or path."
     ),
-    config: ProbeConfig = typer.Option("multimodal", help="The config whose label is predicted."),
+    config: LabelledConfig = typer.Option("multimodal", help="The config whose label is predicted."),
     label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
     seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
     layer: int = typer.Option(-1, help="Encoders: which of the hidden states."),

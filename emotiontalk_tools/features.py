@@ -22,7 +22,7 @@ import emotiontalk
 
 from . import source
 from .errors import CommandError
-from .sound import SoundError, decoded, undecodable
+from .sound import decoded, naming
 
 RATE = 16_000  # Hz, of the sound that upstreams hear
 LOGMEL = {"n_fft": 400, "hop_length": 160, "n_mels": 80}
@@ -94,10 +94,8 @@ class LogMel:
 
 
 def _log_mel(uid, sound):
-    try:
+    with naming(uid):
         return log_mel(sound)
-    except SoundError as error:
-        raise undecodable(uid, error) from None
 
 
 def log_mel(sound: bytes) -> numpy.ndarray:
@@ -189,10 +187,8 @@ class Transformer:
         """Yield a vector for each of the (id, sound file), one at a time."""
         rate = self.reader.sampling_rate
         for uid, sound in sounds:
-            try:
+            with naming(uid):
                 samples = decoded(sound, rate, channels=1)[0][:, 0]
-            except SoundError as error:
-                raise undecodable(uid, error) from None
             samples = numpy.pad(samples, (0, max(0, rate // 10 - len(samples))))  # the strides of an encoder need some
             yield self._mean(samples, sampling_rate=rate, return_attention_mask=True)
 

@@ -30,7 +30,6 @@ from .formats import FORMATS
 from .parquet import Conversion
 from .written import Folder, check_room
 
-CONFIGS = ("audio", "multimodal", "text")
 TASKS = ("emotion", "caption", "asr")
 AT_ONCE = 64  # sounds that are converted together
 

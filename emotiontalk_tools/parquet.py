@@ -28,15 +28,15 @@ import emotiontalk
 
 from . import source
 from .errors import CommandError
-from .sound import SoundError, decoded, undecodable
+from .sound import decoded, naming
 from .written import Folder, check_room
 
 # Of a config with sound or video: 250 MB of train, 60 MB of the others.
-SHARDS = {"train": 48, "validation": 24, "test": 24}
-FEW = 8  # of a config without
+FILES = {"train": 48, "validation": 24, "test": 24}
+FEW_FILES = 8  # of a config without
 ROW_GROUP_BYTES = 16 << 20
-SPLITS = ("test", "validation", "train")  # the order in which they are written: the small ones can be tried first
-CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is asked for
+WRITING_ORDER = ("test", "validation", "train")  # the small ones can be tried first
+DEFAULT_CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is asked for
 
 
 class Conversion:
@@ -74,10 +74,8 @@ class Conversion:
 
     def named(self, name: str, sound: bytes) -> bytes:
         """As calling it, but what is no sound is a `CommandError` with this name."""
-        try:
+        with naming(name):
             return self(sound)
-        except SoundError as error:
-            raise undecodable(name, error) from None
 
 
 def features(config: str, conversion: Conversion) -> datasets.Features:
@@ -90,7 +88,7 @@ def features(config: str, conversion: Conversion) -> datasets.Features:
 
 def write(
     out: Path,
-    configs=CONFIGS,
+    configs=DEFAULT_CONFIGS,
     data_dir: str | None = None,
     cache_dir: str | None = None,
     token: str | None = None,
@@ -145,12 +143,12 @@ def _tasks(configs, splits, data_dir, cache_dir, token):
     for config in configs:
         wanted = [split for split in emotiontalk.CONFIGS[config].splits if split in splits] or None
         builder, found = source.open_release(config, data_dir, cache_dir, token, wanted)
-        yield from ((builder, split, found[split]) for split in SPLITS if split in found)
+        yield from ((builder, split, found[split]) for split in WRITING_ORDER if split in found)
 
 
 def _number(builder, split, kwargs):
     """How many shards a split is written in."""
-    return source.even_number(SHARDS[split] if builder.spec.media else FEW, kwargs)
+    return source.even_number(FILES[split] if builder.spec.media else FEW_FILES, kwargs)
 
 
 def _shard_name(split, n, number):

@@ -21,7 +21,7 @@ STYLE = {
 
 
 def charts(table, numbers) -> dict:
-    """Name -> SVG text. table: as `report.Release`; numbers: as `report.numbers`."""
+    """Name -> SVG text. table: as `report.Reading`; numbers: as `report.numbers`."""
     splits = list(numbers["splits"])
     drawn = {
         f"classes-{name}": _bars(numbers["classes"][name], EMOTIONS, f"Labels of the {name} pass") for name in PASSES

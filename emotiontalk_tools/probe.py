@@ -33,7 +33,6 @@ from . import features, source
 from .errors import CommandError
 from .written import Folder
 
-CONFIGS = ("audio", "text", "multimodal")
 # Nobody has published an optimiser, epochs or penalties for this layer: these are ours.
 ALPHAS = {"sparse": (1e-5, 2e-5, 5e-5, 1e-4, 2e-4), "dense": (1e-4, 1e-3, 1e-2, 1e-1)}
 EPOCHS = 100
@@ -86,8 +85,8 @@ def probe(
     device=None,
 ) -> Result:
     """Run the protocol. Raises `CommandError` for what does not go together, and the errors of `load_dataset`."""
-    if config not in CONFIGS:
-        raise CommandError(f"config {config!r}: choose from {', '.join(CONFIGS)}.")
+    if config not in source.LABELLED:
+        raise CommandError(f"config {config!r}: choose from {', '.join(source.LABELLED)}.")
     if label_set not in ("all", "four"):
         raise CommandError(f'label set {label_set!r}: choose "all" or "four".')
     if seeds < 1:

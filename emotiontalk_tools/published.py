@@ -56,20 +56,14 @@ def write(labels: Path, path: Path):
         by_dialogue[row["id"][:9]].append(row)
     made = {}
     for dialogue, utterances in by_dialogue.items():
-        digests = [
-            digest_labels(
-                (
-                    row["id"],
-                    emotion_id(row[f"emotion_{name}"]),
-                    float(row["sentiment_score"]) if name == "multimodal" else None,
-                )
-                for row in utterances
-            )
-            for name in PASSES
-        ]
-        made[dialogue] = [
-            len(utterances),
-            "".join(digests) + digest_texts((row["id"], row["transcription"]) for row in utterances),
-        ]
+        digests = [digest_labels(_labels(row, name) for row in utterances) for name in PASSES]
+        digests.append(digest_texts((row["id"], row["transcription"]) for row in utterances))
+        made[dialogue] = [len(utterances), "".join(digests)]
     lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(facts)}" for dialogue, facts in made.items())
     write_file(path, f"{{\n{lines}\n}}\n".encode(), lambda data: data.startswith(b'{\n"G00'))
+
+
+def _labels(row, name):
+    """(id, label, score or None) that a pass has given."""
+    score = float(row["sentiment_score"]) if name == "multimodal" else None
+    return row["id"], emotion_id(row[f"emotion_{name}"]), score

@@ -94,8 +94,8 @@ def files_to_send(export: Path, configs, dry_run: bool, data_dir=None, cache_dir
     """
     if not export.exists():
         if dry_run:
-            return dict.fromkeys(expected_files(configs or parquet.CONFIGS))
-        parquet.write(export, configs or parquet.CONFIGS, data_dir, cache_dir, token)
+            return dict.fromkeys(expected_files(configs or parquet.DEFAULT_CONFIGS))
+        parquet.write(export, configs or parquet.DEFAULT_CONFIGS, data_dir, cache_dir, token)
     elif not dry_run and (export / "export.json").is_file():
         parquet.go_on(export, data_dir, cache_dir, token)
     return export_files(export, configs)

@@ -36,7 +36,7 @@ PLAYED = Conversion(16_000, 1, "flac")  # small, and every browser plays it
 
 
 @dataclasses.dataclass
-class Release:
+class Reading:
     """What was read: `table`, an utterance a row; `votes`, pass -> (utterances with five votes, 7) counts; `clips`."""
 
     table: pandas.DataFrame
@@ -44,7 +44,7 @@ class Release:
     clips: list
 
 
-def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Release:
+def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Reading:
     """Read a release once.
 
     clips: how many utterances to listen to for each split and emotion, over groups and speakers.
@@ -81,7 +81,7 @@ def read(data_dir=None, cache_dir=None, token=None, clips: int = 3) -> Release:
                 first[utterance.group, utterance.speaker_id] = _clip(utterance, split, labels, score)
     table = pandas.DataFrame(rows)
     votes = {name: numpy.array(counts).reshape(-1, len(EMOTIONS)) for name, counts in votes.items()}
-    return Release(table, votes, _spread_out(candidates, clips))
+    return Reading(table, votes, _spread_out(candidates, clips))
 
 
 def _spread_out(candidates, clips: int) -> list:
@@ -120,9 +120,9 @@ def _clip(utterance, split, labels, score) -> dict:
     }
 
 
-def numbers(release: Release) -> dict:
+def numbers(reading: Reading) -> dict:
     """Every number of the page, JSON-ready: counts, shares 0…1, seconds, kappas."""
-    table = release.table
+    table = reading.table
     splits = [split for split in SPLITS if (table["split"] == split).any()]
     parts = {split: table[table["split"] == split] for split in splits}
     return {
@@ -146,7 +146,7 @@ def numbers(release: Release) -> dict:
         "agreement": [_agreement(table, first, second) for first, second in itertools.combinations(PASSES, 2)],
         "kappa": {
             name: {"utterances": len(votes), "kappa": _kappa(votes), "paper": PAPER_KAPPA[name]}
-            for name, votes in release.votes.items()
+            for name, votes in reading.votes.items()
         },
         "speakers_by_split": {
             speaker: {split: int((part["speaker"] == speaker).sum()) for split, part in parts.items()}
@@ -195,10 +195,10 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
     """Write the page; its numbers."""
     refuse_foreign_file(out, _is_report)
     out.parent.mkdir(parents=True, exist_ok=True)
-    release = read(data_dir, cache_dir, token, clips)
-    if not len(release.table):
+    reading = read(data_dir, cache_dir, token, clips)
+    if not len(reading.table):
         raise CommandError("the release at hand has no utterances.")
-    counted = numbers(release)
+    counted = numbers(reading)
     whole = counted["utterances"] == emotiontalk.TOTAL
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -210,13 +210,13 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
     page = environment.get_template("report.html").render(
         numbers=counted,
         as_json=json.dumps(counted, allow_nan=False).replace("<", "\\u003c"),
-        clips=release.clips,
+        clips=reading.clips,
         emotions=EMOTIONS,
         sentiments=SENTIMENTS,
         annotators=ANNOTATORS,
         passes=list(PASSES),
-        charts=plots.charts(release.table, counted),
-        source=_origin(data_dir),
+        charts=plots.charts(reading.table, counted),
+        source=_where(data_dir),
         date=datetime.date.today().isoformat(),
         paper_hours=PAPER_HOURS if whole else None,
         version=str(emotiontalk.EmotionTalk.VERSION),
@@ -228,7 +228,7 @@ def write(out: Path, data_dir=None, cache_dir=None, token=None, clips: int = 3) 
     return counted
 
 
-def _origin(data_dir) -> str:
+def _where(data_dir) -> str:
     """Where a release was read, without the path of a folder of the reader's own."""
     if emotiontalk.is_remote(data_dir):
         return emotiontalk.shown(data_dir)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy
 
 import emotiontalk
@@ -25,8 +27,11 @@ def decoded(sound: bytes, rate: int | None = None, channels: int | None = None):
     return samples, found["sampling_rate"]
 
 
-def undecodable(name: str, error: Exception) -> CommandError:
-    """The error for a sound that no library reads."""
-    return CommandError(
-        f"{name}: its sound cannot be decoded ({error}). `emotiontalk verify` names what is wrong with a copy."
-    )
+@contextlib.contextmanager
+def naming(name: str):
+    """What is no sound is a `CommandError` with this name here."""
+    try:
+        yield
+    except SoundError as error:
+        way_out = "`emotiontalk verify` names what is wrong with a copy."
+        raise CommandError(f"{name}: its sound cannot be decoded ({error}). {way_out}") from None

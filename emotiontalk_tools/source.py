@@ -10,6 +10,8 @@ from tqdm import tqdm
 
 import emotiontalk
 
+LABELLED = ("audio", "multimodal", "text")  # configs of utterances with a label of their own, but for the clips
+
 
 class _Everything:
     def __contains__(self, _):

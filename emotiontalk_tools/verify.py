@@ -165,8 +165,8 @@ def _audit_archive(audit, archive, source, token, pinned):
     for path, opened in parts:
         label = os.path.basename(path.rstrip("/"))
         try:
-            shown = f"{archive}.tar" if label == f"{archive}.tar" else f"{archive}, {label}"
-            _audit_part(audit, archive, opened(), seen, shown)
+            title = label if label == f"{archive}.tar" else f"{archive}, {label}"
+            _audit_part(audit, archive, opened(), seen, title)
             audit.examined["archives"] += 1
         except (EmotionTalkError, OSError) as error:  # the rest cannot be read; what was read still counts
             audit.add("archives", archive, label, str(error))

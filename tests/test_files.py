@@ -41,10 +41,8 @@ def table(path):
 
 def found(out, split, config):
     """Format -> {id: (emotion, text or None, path or None, seconds or None)} of a split, read as plain files."""
-    valid, corpus = (
-        {"validation": "valid"}.get(split, split),
-        {"validation": "val_corpus"}.get(split, f"{split}_corpus"),
-    )
+    valid = "valid" if split == "validation" else split
+    corpus = "val_corpus" if split == "validation" else f"{split}_corpus"
     kaldi = {name: table(out / f"kaldi/{split}/{name}") for name in ("wav.scp", "text", "utt2emo", "utt2dur")}
     npz = numpy.load(out / f"merbench/label-{config}.npz", allow_pickle=True)
     names = csv.DictReader((out / "merbench/transcription.csv").open(encoding="utf-8", newline=""))

@@ -240,20 +240,10 @@ def test_sounds_that_are_no_sounds_have_no_player(tmp_path, release):
     def change(members):
         for name in members["Audio"]:
             if name.endswith(".wav"):
-                form, samples = (
-                    struct.pack("<HHIIHH", 3, 1, 44_100, 4 * 44_100, 4, 32),
-                    b"\0\0\xc0\x7f" * 500,
-                )  # floats, each NaN
-                members["Audio"][name] = (
-                    b"RIFF"
-                    + struct.pack("<I", 36 + 2000)
-                    + b"WAVEfmt "
-                    + struct.pack("<I", 16)
-                    + form
-                    + b"data"
-                    + struct.pack("<I", 2000)
-                    + samples
-                )
+                # 500 floats, each NaN
+                form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, 1, 44_100, 4 * 44_100, 4, 32)
+                data = struct.pack("<4sI", b"data", 2_000) + b"\0\0\xc0\x7f" * 500
+                members["Audio"][name] = struct.pack("<4sI4s", b"RIFF", 4 + len(form + data), b"WAVE") + form + data
 
     out, bad = tmp_path / "report.html", release(change)
     command("report", "--out", out, "--data-dir", bad)

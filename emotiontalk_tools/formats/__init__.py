@@ -6,6 +6,7 @@ each split, and `start(job)`, which says how to start the toolkit with the files
 `write(job, sounds)` instead: `sounds(gen_kwargs)` yields (row, sound), and the utterances of each split are returned.
 """
 
+SHORT = {"train": "train", "validation": "valid", "test": "test"}  # how some toolkits call the splits
 FORMATS = {
     "kaldi": "kaldi",
     "lhotse": "lhotse",

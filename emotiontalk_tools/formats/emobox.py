@@ -3,9 +3,9 @@
 import json
 
 from ..files import jsonl
+from . import SHORT
 
 TOOLKIT, SOUND = "EmoBox", "files"
-NAMES = {"train": "train", "validation": "valid", "test": "test"}
 LABELS = {
     "neutral": "Neutral",
     "happy": "Happy",
@@ -20,7 +20,7 @@ LABELS = {
 def write(job, rows):
     """See `formats`."""
     for split, utterances in rows.items():
-        name = f"emobox/fold_1/emotiontalk_{NAMES[split]}_fold_1"
+        name = f"emobox/fold_1/emotiontalk_{SHORT[split]}_fold_1"
         records = [
             {
                 "key": row.id,

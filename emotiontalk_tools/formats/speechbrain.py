@@ -2,8 +2,9 @@
 
 import json
 
+from . import SHORT
+
 TOOLKIT, SOUND = "SpeechBrain", "files"
-NAMES = {"train": "train", "validation": "valid", "test": "test"}
 
 
 def write(job, rows):
@@ -19,7 +20,7 @@ def write(job, rows):
             }
             for row in utterances
         }
-        job.write(f"speechbrain/{NAMES[split]}.json", json.dumps(records, ensure_ascii=False, indent=2) + "\n")
+        job.write(f"speechbrain/{SHORT[split]}.json", json.dumps(records, ensure_ascii=False, indent=2) + "\n")
 
 
 def start(job):

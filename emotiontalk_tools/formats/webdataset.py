@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from .. import source
 from ..files import readable
-from ..parquet import SHARDS
+from ..parquet import FILES
 
 TOOLKIT, SOUND = "WebDataset", "inside"
 
@@ -40,7 +40,7 @@ def write(job, sounds):
 
 def _number(job, split):
     """How many tars a split is written in."""
-    return source.even_number(SHARDS[split], job.splits[split])
+    return source.even_number(FILES[split], job.splits[split])
 
 
 def _add(tar, name, data):
