@@ -100,6 +100,8 @@ class HubServer:
         headers = {
             "Location": f"{self.storage.url}/files/{name}?X-Signature={signature}",
             "X-Linked-Size": str((self.folder / name).stat().st_size),
+            "X-Linked-Etag": f'"{self.tag(self.folder / name)}"',
+            "X-Repo-Commit": self.sha,
         }
         self.send(request, 302, b"Found", headers)
 
@@ -127,6 +129,9 @@ class HubServer:
                 if settings.expires and self.signatures[signature] > settings.expires:
                     return self.refuse(request, 403, "Expired")
             return self.send_file(request, self.folder / match[2], body)
+        if re.fullmatch(rf"/api/datasets/{REPO}/revision/({REVISION}|main)", path):
+            known = {"id": REPO, "sha": self.sha, "siblings": [], "private": False, "gated": False, "tags": []}
+            return self.send(request, 200, json.dumps(known).encode(), {"Content-Type": "application/json"})
         if match := re.fullmatch(rf"/api/datasets/{REPO}/(paths-info|tree)/([^/]+)", path):
             listed = [
                 {"type": "file", "path": str(f.relative_to(self.folder)), "size": f.stat().st_size, "oid": self.tag(f)}
