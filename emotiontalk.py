@@ -2313,8 +2313,8 @@ class EmotionTalk(datasets.ArrowBasedBuilder, datasets.GeneratorBasedBuilder):
             name: sum(len(archive.annotations(g)) for g in archive.groups) if archive.scanned else TOTAL
             for name, archive in archives.items()
         }
-        groups = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
-        if groups and min(found.values()) > 0.95 * TOTAL:
+        every_group = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
+        if every_group and min(found.values()) > 0.95 * TOTAL:
             return True
         counts = ", ".join(f"{name} {n:,}" for name, n in found.items())
         _warn_once(

@@ -61,13 +61,16 @@ def serve(release, latency, rate, pipe):
         server.forget()
 
 
+def numbers(text):
+    return [int(number) for number in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("release", type=Path)
     parser.add_argument("--latency", type=float, default=50, help="ms before each answer")
     parser.add_argument("--rate", type=float, default=25, help="MB/s of a connection")
-    numbers = {"type": lambda s: [int(n) for n in s.split(",")], "default": [1, 4, 8, 12, 16]}
-    parser.add_argument("--in-flight", **numbers, help="blocks at once")
+    parser.add_argument("--in-flight", type=numbers, default=[1, 4, 8, 12, 16], help="blocks at once")
     options = parser.parse_args()
     from hub_server import REVISION
 

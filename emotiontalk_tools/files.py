@@ -86,12 +86,7 @@ class Job:
     @property
     def ending(self) -> str:
         """Of the names of sounds: "wav" or "flac"."""
-        return self.conversion.format or "wav"
-
-    @property
-    def sampling_rate(self) -> int:
-        """Of the sounds, in Hz."""
-        return self.conversion.sampling_rate or 44_100
+        return self.conversion.ending
 
     @property
     def example(self) -> str:

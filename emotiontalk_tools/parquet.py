@@ -54,22 +54,32 @@ class Conversion:
     def __bool__(self):
         return (self.sampling_rate, self.channels, self.format) != (None, None, None)
 
+    @property
+    def rate(self) -> int:
+        """Of the sounds, in Hz."""
+        return self.sampling_rate or 44_100
+
+    @property
+    def ending(self) -> str:
+        """Of the names of sounds: "wav" or "flac"."""
+        return self.format or "wav"
+
     def bytes_of(self, size: int) -> int:
         """About how many bytes of sound come of so many of the release, 44.1 kHz and two channels; FLAC takes fewer."""
-        return int(size * (self.sampling_rate or 44_100) / 44_100 * (self.channels or 2) / 2) if self else size
+        return int(size * self.rate / 44_100 * (self.channels or 2) / 2) if self else size
 
     def __str__(self):
         if not self:
             return "as released: the bytes of the WAV files, unchanged"
         rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "44,100 Hz"
         how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
-        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {(self.format or 'wav').upper()}"
+        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.ending.upper()}"
 
     def __call__(self, sound: bytes) -> bytes:
         """A sound file rewritten. Raises `SoundError`."""
         samples, rate = decoded(sound, self.sampling_rate, self.channels)
         out = io.BytesIO()
-        soundfile.write(out, samples, rate, format=(self.format or "wav").upper(), subtype="PCM_16")
+        soundfile.write(out, samples, rate, format=self.ending.upper(), subtype="PCM_16")
         return out.getvalue()
 
     def named(self, name: str, sound: bytes) -> bytes:
@@ -81,8 +91,8 @@ class Conversion:
 def features(config: str, conversion: Conversion) -> datasets.Features:
     """The features of the export: the script's, with the rate of the converted sound."""
     given = emotiontalk.features_of(config)
-    if "audio" in given and conversion.sampling_rate:
-        given["audio"] = datasets.Audio(sampling_rate=conversion.sampling_rate)
+    if "audio" in given:
+        given["audio"] = datasets.Audio(sampling_rate=conversion.rate)
     return given
 
 
@@ -370,8 +380,10 @@ def _converted(tables, conversion, pool):
 def _with_sounds(table, converted, conversion):
     position = table.column_names.index("audio")
     kind = table.schema.field("audio").type
-    ending = f".{conversion.format or 'wav'}"
-    paths = [path.rsplit(".", 1)[0] + ending for path in table["audio"].combine_chunks().field("path").to_pylist()]
+    paths = [
+        f"{path.rsplit('.', 1)[0]}.{conversion.ending}"
+        for path in table["audio"].combine_chunks().field("path").to_pylist()
+    ]
     children = {"bytes": pa.array(converted.get(), type=pa.binary()), "path": pa.array(paths, type=pa.string())}
     return table.set_column(
         position, "audio", pa.StructArray.from_arrays([children[f.name] for f in kind], fields=list(kind))

@@ -193,8 +193,7 @@ def _without_secrets(arguments) -> list:
 def archives(release: emotiontalk.Release) -> dict:
     """Where each archive was read: [path, bytes] of each local tar or folder, or the address."""
     return {
-        name: [[path, size] for path, _, size, _ in emotiontalk.state_of(place.paths)]
-        or emotiontalk.shown(place.address)
+        name: [[path, size] for path, _, size, _ in place.state] if place.paths else emotiontalk.shown(place.address)
         for name, place in release.places.items()
     }
 

@@ -94,13 +94,14 @@ class HubServer:
         """Redirect to a signed address of the storage."""
         if not self.storage:
             self.storage = HubServer(self.folder, storage_of=self)
+        file = self.folder / name
         self.requests[name] += 1
         signature = f"signature-{sum(self.requests.values())}"
         self.storage.signatures[signature] = 0
         headers = {
             "Location": f"{self.storage.url}/files/{name}?X-Signature={signature}",
-            "X-Linked-Size": str((self.folder / name).stat().st_size),
-            "X-Linked-Etag": f'"{self.tag(self.folder / name)}"',
+            "X-Linked-Size": str(file.stat().st_size),
+            "X-Linked-Etag": f'"{self.tag(file)}"',
             "X-Repo-Commit": self.sha,
         }
         self.send(request, 302, b"Found", headers)

@@ -30,5 +30,5 @@ def start(job):
 begin with the speaker: `utils/validate_data_dir.sh --no-feats --no-spk-sort data/{job.example}`.
 
     from lhotse.kaldi import load_kaldi_data_dir
-    recordings, supervisions, _ = load_kaldi_data_dir("kaldi/{job.example}", sampling_rate={job.sampling_rate})
+    recordings, supervisions, _ = load_kaldi_data_dir("kaldi/{job.example}", sampling_rate={job.conversion.rate})
 """
