@@ -7,9 +7,9 @@ PIP := python -m pip install --quiet --disable-pip-version-check --no-compile
 # Instead of pip, on all cores and without the libraries' tests. What this Python cannot compile is not imported.
 COMPILE := python -m compileall -qq -j 0 -x '/tests?/|/pip/|/setuptools/'
 
-.PHONY: demo test test-slow test-all lint format benchmark dummy infos clean
+.PHONY: demo test test-slow test-all lint format script benchmark dummy infos clean
 demo: $(VENV)/done
-	$(VENV)/bin/python -m emotiontalk_tools demo
+	$(VENV)/bin/python -m emotiontalk demo
 
 test: $(VENV)/done
 	$(VENV)/bin/python -m pytest -m "not slow"
@@ -25,11 +25,17 @@ test-all:
 	set -e; for version in $(VERSIONS); do $(MAKE) test DATASETS=$$version; done
 	$(MAKE) test-slow
 
-# Style and types; `make format` mends what can be mended by itself.
+# Style, types, one direction of imports, and the script that is built from the package; `make format` fixes style.
 lint: .venv-lint/done
 	.venv-lint/bin/ruff format --check .
 	.venv-lint/bin/ruff check .
 	.venv-lint/bin/mypy
+	.venv-lint/bin/lint-imports --no-cache
+	$(PYTHON) emotiontalk/script.py --check
+
+# The one-file loading script, from the modules of the package.
+script:
+	$(PYTHON) emotiontalk/script.py
 
 format: .venv-lint/done
 	.venv-lint/bin/ruff format .
@@ -40,9 +46,9 @@ benchmark: $(VENV)/done
 
 # What is generated and kept in the repository.
 dummy: $(VENV)/done
-	$(VENV)/bin/python -m emotiontalk_tools dummy dummy_data
+	$(VENV)/bin/python -m emotiontalk dummy dummy_data
 infos: $(VENV)/done
-	$(VENV)/bin/python -m emotiontalk_tools infos
+	$(VENV)/bin/python -m emotiontalk infos
 
 $(VENV)/done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -34,9 +34,22 @@ def blocks(document):
 
 def tables(document):
     """Every table of a document: the heading's cells, then those of each row."""
-    found = re.findall(r"^\|.*\|\n\|[-:| ]+\|\n(?:\|.*\|\n)+", text_of(document), flags=re.M)
+    return tables_in(text_of(document))
+
+
+def tables_in(text):
+    """Every table of a text."""
+    found = re.findall(r"^\|.*\|\n\|[-:| ]+\|\n(?:\|.*\|\n)+", text, flags=re.M)
     rows = [[line for line in table.splitlines() if not re.fullmatch(r"[-:| ]+", line)] for table in found]
     return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in table] for table in rows]
+
+
+def section(document, title):
+    """The text below a heading, up to the next heading of any level."""
+    text = text_of(document)
+    _, start = re.search(rf"^#+ {re.escape(title)}$", text, flags=re.M).span()
+    following = re.search(r"^#+ ", text[start:], flags=re.M)
+    return text[start : start + following.start() if following else None]
 
 
 def table(document, *heading):

@@ -1,4 +1,4 @@
-"""What the tests share: a clean Hugging Face home, the miniature release, the rebuilt one, and `load`."""
+"""What the tests share: a clean Hugging Face home, the sample data, the rebuilt release, and `load`."""
 
 import atexit
 import contextlib
@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -28,8 +29,8 @@ import filelock  # noqa: E402
 import pytest  # noqa: E402
 
 import emotiontalk  # noqa: E402
-import emotiontalk_tools.__main__  # noqa: E402
-from emotiontalk_tools import dummy  # noqa: E402
+import emotiontalk.__main__  # noqa: E402
+from emotiontalk.cli import dummy  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
@@ -41,26 +42,6 @@ as_script = pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later ru
 once = pytest.mark.skipif(VERSION[:2] != (3, 6), reason="does not depend on the version of datasets")
 collect_ignore = [] if VERSION >= (3, 6) else [f"test_{name}.py" for name in ("verify", "probe", "report")]
 CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
-
-
-# `datasets` reads a script's imports by regular expressions, twice a load and 0.2 s each time. Here a file that has not
-# changed is read once in a process; the loads in processes of their own read it as ever.
-def imports_read_once():
-    @functools.lru_cache
-    def imports(path, *state):
-        return read(path)
-
-    def get_imports(path):
-        stat = os.stat(path)
-        return imports(str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)
-
-    for module in (datasets.load, getattr(datasets, "streaming", None)):
-        if hasattr(module, "get_imports"):
-            read = module.get_imports
-            module.get_imports = get_imports
-
-
-imports_read_once()
 
 
 def some(cases, *quick):
@@ -78,7 +59,7 @@ def trust():
 
 @pytest.fixture
 def script(tmp_path):
-    """`datasets.load_dataset` of the script with a cache of its own; by default on the miniature release."""
+    """`datasets.load_dataset` of the script with a cache of its own; by default on the sample data."""
 
     def script(config=None, data_dir=PROJECT / "dummy_data", cache_dir=None, **options):
         cache_dir = str(cache_dir or tmp_path / "cache")
@@ -90,7 +71,7 @@ def script(tmp_path):
 
 @pytest.fixture
 def call(tmp_path):
-    """`emotiontalk.load_dataset` with a cache of its own; by default on the miniature release."""
+    """`emotiontalk.load_dataset` with a cache of its own; by default on the sample data."""
 
     def call(config="multimodal", data_dir=PROJECT / "dummy_data", cache_dir=None, **options):
         return emotiontalk.load_dataset(config, data_dir, cache_dir=cache_dir or tmp_path / "called", **options)
@@ -126,13 +107,13 @@ _archives = functools.cache(dummy.archives)
 
 
 def archives():
-    """The members of the miniature release, to change: {"Audio": {member name: bytes, …}, …}."""
+    """The members of the sample data, to change: {"Audio": {member name: bytes, …}, …}."""
     return {name: dict(files) for name, files in _archives().items()}
 
 
 @pytest.fixture
 def release(tmp_path):
-    """A function that writes a miniature release, changed by another function, and gives its folder.
+    """A function that writes a sample data, changed by another function, and gives its folder.
 
     The change gets and edits {"Audio": {member name: bytes, …}, …}.
     """
@@ -167,8 +148,30 @@ def rebuilt():
     return rebuilt
 
 
+@pytest.fixture
+def said(caplog):
+    """The warnings of the loader."""
+    emotiontalk.errors.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        yield caplog
+
+
+@pytest.fixture
+def ends():
+    """Fail a test that hangs, where the code under test might never end."""
+
+    def hangs(*_):
+        raise AssertionError("it does not end")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(90)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture(scope="session")
-def sounds(rebuilt):
+def clips(rebuilt):
     """Utterance id -> WAV, straight from the archive."""
     with tarfile.open(rebuilt() / "Audio.tar") as tar:
         return {m.name.split("/")[-1][:-4]: tar.extractfile(m).read() for m in tar if m.name.endswith(".wav")}
@@ -201,7 +204,7 @@ def command(*arguments, status=0, **options):
     arguments = list(map(str, arguments))
     if options:
         run = subprocess.run(
-            [sys.executable, "-m", "emotiontalk_tools", *arguments], capture_output=True, text=True, **options
+            [sys.executable, "-m", "emotiontalk", *arguments], capture_output=True, text=True, **options
         )
     else:
         run = _command_here(arguments)
@@ -210,7 +213,7 @@ def command(*arguments, status=0, **options):
 
 
 def _command_here(arguments):
-    emotiontalk._warn_once.cache_clear()
+    emotiontalk.errors.warn_once.cache_clear()
     out, err, before = io.StringIO(), io.StringIO(), sys.argv
     handler = logging.StreamHandler(err)
     logging.getLogger("emotiontalk").addHandler(handler)
@@ -218,7 +221,7 @@ def _command_here(arguments):
     status = 0
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            emotiontalk_tools.__main__.main()
+            emotiontalk.__main__.main()
     except SystemExit as end:
         status = 1 if isinstance(end.code, str) else end.code or 0
         err.write(f"{end.code}\n" if isinstance(end.code, str) else "")
@@ -232,7 +235,7 @@ def _command_here(arguments):
 
 
 def undecoded(dataset):
-    """The dataset with sound and video as `{bytes, path}`."""
+    """The dataset with audio and video as `{bytes, path}`."""
     for name, feature in (dataset.features or {}).items():
         if name in ("audio", "video") and hasattr(feature, "decode"):
             dataset = dataset.cast_column(name, type(feature)(decode=False))

@@ -243,9 +243,9 @@ def test_no_room_for_a_compressed_archive(release, monkeypatch):
         def write(self, _):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(emotiontalk.tempfile, "TemporaryFile", Full)
+    monkeypatch.setattr(emotiontalk.tar.tempfile, "TemporaryFile", Full)
     with pytest.raises(emotiontalk.EmotionTalkError, match="no room .*TMPDIR"):
-        emotiontalk.Tar("Text", str(release() / "Text.tar"))
+        emotiontalk.tar.Tar("Text", str(release() / "Text.tar"))
 
 
 def test_half_a_surrogate_pair_is_no_error(load, release):

@@ -19,7 +19,7 @@ from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows
 from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
 
-from emotiontalk_tools.dummy import relative, utterances
+from emotiontalk.cli.dummy import relative, utterances
 
 
 def written(out):
@@ -46,7 +46,7 @@ def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):
     source = server.url + "/files" if remote else str(rebuilt())
     out = tmp_path / "out"
     arguments = ["zh-en", str(out), "--data-dir", source, "--cache-dir", str(tmp_path / "cache")]
-    process = subprocess.Popen([sys.executable, "-m", "emotiontalk_tools", *arguments], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "emotiontalk", *arguments], stderr=subprocess.DEVNULL)
     sounds = out / "emotiontalk/audio/zh"
     while process.poll() is None and (not sounds.is_dir() or len(os.listdir(sounds)) < 900):
         time.sleep(0.001)
@@ -138,14 +138,25 @@ def test_the_whole_release_exported(whole, sounds, tmp_path):
 
 def test_a_finished_shard_is_not_written_again(export):
     before = {path: path.stat().st_mtime_ns for path in export.glob("*/*.parquet")}
-    stale = export / "audio" / "test-00003-of-00008.part"
+    stale = export / "audio" / "test-00003-of-00008.part.part"  # of a run that was killed within a shard
     stale.write_bytes(b"half")
-    log = json.loads((export / "export.json").read_text())
-    del log["finished"]["audio"]["test"]["rows"]["3"]
-    (export / "export.json").write_text(json.dumps(log))
+    (export / "audio" / "test-00003-of-00008.parquet").unlink()
     command("parquet", export, "--data-dir", PROJECT / "dummy_data", "--cache-dir", export / "cache")
     changed = {path.name for path in before if path.stat().st_mtime_ns != before[path]}
     assert changed == {"test-00003-of-00008.parquet"} and not stale.exists()
+
+
+def test_an_export_that_was_copied_goes_on(tmp_path):
+    """With other times, as `cp -r` gives them: another config is added, and no shard is written again."""
+    source = ("--data-dir", PROJECT / "dummy_data")
+    command("parquet", tmp_path / "one", "--config", "text", *source)
+    shutil.copytree(tmp_path / "one", tmp_path / "two", copy_function=shutil.copyfile)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "two").rglob("*.parquet")}
+    (tmp_path / "two" / "README.md").unlink()
+    command("parquet", tmp_path / "two", "--config", "dialogues", *source)
+    assert before and all(path.stat().st_mtime_ns == at for path, at in before.items())
+    found = datasets.load_dataset(str(tmp_path / "two"), "dialogues", cache_dir=str(tmp_path / "cache"))
+    assert len(found["test"]) == 2
 
 
 def test_only_the_splits_that_are_asked_for(tmp_path):
@@ -161,9 +172,7 @@ def test_only_the_splits_that_are_asked_for(tmp_path):
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
     found = datasets.load_dataset(str(out), "audio", cache_dir=str(tmp_path / "all"))
     assert {split: len(dataset) for split, dataset in found.items()} == {"train": 8, "validation": 8, "test": 8}
-    log = json.loads((out / "export.json").read_text())
-    del log["finished"]["audio"]["train"]["rows"]["0"]
-    (out / "export.json").write_text(json.dumps({**log, "complete": False}))
+    next(out.glob("audio/train-*.parquet")).unlink()
     said = command("parquet", out, "--config", "text", "--data-dir", PROJECT / "dummy_data", status=1).stderr
     assert "audio, train of an earlier run is not finished" in said
     no_train = ("--config", "zh-en", "--split", "train", *source[2:])
@@ -222,7 +231,7 @@ def test_a_sound_that_cannot_be_converted_is_named(tmp_path, release):
 
     broken = release(other_codec)
     run = command("parquet", tmp_path / "out", "--config", "audio", "--format", "flac", "--data-dir", broken, status=1)
-    assert f"{uid}.wav: its sound cannot be decoded" in run.stderr and "Traceback" not in run.stderr
+    assert f"{uid}.wav: its audio cannot be decoded" in run.stderr and "Traceback" not in run.stderr
 
 
 def compared(converted, original):

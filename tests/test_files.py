@@ -20,11 +20,11 @@ import soundfile
 from conftest import PROJECT, SHARED, VERSION, command, once
 
 import emotiontalk
-from emotiontalk_tools.formats import FORMATS
+from emotiontalk.cli.toolkits import TOOLKITS
 
 SIZES = {"train": 15_413, "validation": 1_908, "test": 1_929}
 FOUR = {"audio": (13_243, 1_610, 1_560), "multimodal": (12_232, 1_555, 1_509), "text": (11_458, 1_458, 1_488)}
-FOR = [part for name in FORMATS for part in ("--for", name)]
+FOR = [part for name in TOOLKITS for part in ("--for", name)]
 
 
 def lines(path):
@@ -142,9 +142,9 @@ def test_every_format_has_the_published_labels(made):
     for path in (made / "kaldi/test").iterdir():
         data = path.read_bytes().splitlines()
         assert data == sorted(data)
-    for name in FORMATS:
+    for name in TOOLKITS:
         told = (made / name / "README.md").read_text(encoding="utf-8")
-        assert "**audio pass**" in told and "16,000 Hz" in told and "neutral, happy, sad, angry" in told
+        assert "**audio-only**" in told and "16,000 Hz" in told and "neutral, happy, sad, angry" in told
 
 
 @pytest.mark.slow
@@ -220,8 +220,8 @@ def test_webdataset_alone_writes_no_sound_beside(small, tmp_path):
 
 
 def test_what_needs_sound_says_so(small):
-    for name in set(FORMATS) - {"csv", "messages"}:
-        assert f"{name} needs sound" in small("--for", name, "--config", "text", status=1).stderr
+    for name in set(TOOLKITS) - {"csv", "messages"}:
+        assert f"{name} needs audio" in small("--for", name, "--config", "text", status=1).stderr
 
 
 def test_foreign_files_stay(small, tmp_path):
@@ -251,7 +251,7 @@ def test_a_killed_run_goes_on_to_the_same_files(made, rebuilt, tmp_path):
     out = tmp_path / "out"
     arguments = ["files", str(out), *FOR, "--split", "test", "--data-dir", str(rebuilt())]
     process = subprocess.Popen(
-        [sys.executable, "-m", "emotiontalk_tools", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "emotiontalk", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
     )
     while process.poll() is None and (not (out / "audio/test").is_dir() or len(os.listdir(out / "audio/test")) < 900):
         time.sleep(0.01)

@@ -4,9 +4,11 @@ import gzip
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 
 import pytest
 from conftest import CONFIGS, PROJECT, once, rows, some, typed, undecoded
@@ -166,7 +168,7 @@ def test_an_annotation_twice_is_an_error_from_an_address_too(load, serve, rebuil
         for member in old:
             for _ in range(1 + member.name.endswith(twice)):
                 new.addfile(member, old.extractfile(member) if member.isfile() else None)
-    with pytest.raises(Exception, match="G00003_11_02_002 is there twice in Audio"):
+    with pytest.raises(Exception, match="duplicate id G00003_11_02_002 in Audio"):
         rows(load("audio", data_dir=serve(out).url + "/files", split="test", streaming=True))
 
 
@@ -297,8 +299,6 @@ def test_a_broken_off_download_goes_on(load, serve, rebuilt, tmp_path):
 
 def stop_a_download(server, cache):
     """Stop a process in the middle of its download; the bytes that it had written."""
-    import time
-
     server.latency = 0.0
     code = typed("audio", data_dir=f"{server.url}/files", cache_dir=str(cache))
     process = subprocess.Popen(
@@ -312,3 +312,39 @@ def stop_a_download(server, cache):
     process.kill()
     process.wait()
     return sum(f.stat().st_size for f in cache.glob("downloads/*.incomplete"))
+
+
+@pytest.mark.slow
+def test_a_killed_download_from_the_hub_resumes_and_leaves_nothing(rebuilt, serve, tmp_path):
+    """`kill -9` in the middle: the next run fetches what is missing."""
+    server = serve(rebuilt())
+    size = (rebuilt() / "Audio.tar").stat().st_size
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HF_HOME": str(tmp_path),
+        "HF_ENDPOINT": server.url,
+        "PYTHONPATH": str(PROJECT),
+    }
+    command_line = [
+        sys.executable,
+        "-c",
+        "import emotiontalk; print(emotiontalk.load_dataset('audio')['test'].num_rows)",
+    ]
+    process = subprocess.Popen(
+        command_line, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    while process.poll() is None and server.bytes["Audio.tar"] < size / 3:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    first = server.bytes["Audio.tar"]
+    server.forget()
+    run = subprocess.run(command_line, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert run.stdout == "1929\n", run.stderr
+    assert first + server.bytes["Audio.tar"] < 1.05 * size
+    big = [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.stat().st_size > 1 << 20 and path.suffix != ".arrow"
+    ]
+    assert [path.stat().st_size for path in big] == [size]

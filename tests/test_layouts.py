@@ -10,7 +10,7 @@ import tarfile
 import pytest
 from conftest import PROJECT, archives, once, rows, some
 
-from emotiontalk_tools.dummy import pack
+from emotiontalk.cli.dummy import pack
 
 CONFIGS = ("multimodal", "video", "dialogues")
 

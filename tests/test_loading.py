@@ -11,7 +11,7 @@ import soundfile
 from conftest import CONFIGS, PROJECT, RUNS_SCRIPTS, archives, as_script, rows, some, typed
 
 from emotiontalk import decode_audio
-from emotiontalk_tools.dummy import relative, utterances
+from emotiontalk.cli.dummy import relative, utterances
 
 IDS = [uid for uid, _ in utterances()]
 SPLIT = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}

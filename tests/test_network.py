@@ -113,8 +113,8 @@ def test_there_is_a_bound_to_patience(call, serve):
 def test_a_byte_a_second_is_no_connection(call, serve, monkeypatch):
     """Each try is given up after a window in which too little came."""
     server = serve(PROJECT / "dummy_data", trickle=0.05)
-    monkeypatch.setattr(emotiontalk, "LEAST_RATE", (10_000, 0.5))
-    monkeypatch.setattr(emotiontalk, "WAITS", (0.01, 0.01))
+    monkeypatch.setattr(emotiontalk.remote_file, "LEAST_RATE", (10_000, 0.5))
+    monkeypatch.setattr(emotiontalk.remote_file, "WAITS", (0.01, 0.01))
     with pytest.raises(
         emotiontalk.NoConnectionError, match="Text.tar: gave up .*fewer than 10,000 bytes in 0.5 seconds"
     ):
@@ -167,7 +167,7 @@ def test_times_that_lie_cost_round_trips_and_no_row(call, serve, rebuilt, tmp_pa
 def test_spoilt_places_are_found_again(call, serve, rebuilt, tmp_path, caplog):
     server = serve(rebuilt())
     expected = ids(call("zh-en", server.url + "/files", split="test", streaming=True, cache_dir=tmp_path))
-    kept = list(tmp_path.rglob("*.places"))
+    kept = list(tmp_path.rglob("*.offsets"))
     assert len(kept) == 1 and len(expected) == 1_929
     for spoilt in (kept[0].read_text().replace("1", "3"), "{", '{"marks": [[0, 0, 0, [0]]], "sound": null}'):
         kept[0].write_text(spoilt)
@@ -195,7 +195,7 @@ def test_a_sound_without_annotation_is_named(call, serve, rebuilt, tmp_path, at)
         return [(more, data), (member, data)] if before else [(member, data), (more, data)]
 
     server = serve(repack(out, tmp_path / "more", add))
-    with pytest.raises(emotiontalk.EmotionTalkError, match=f"{at}.*stands alone"):
+    with pytest.raises(emotiontalk.EmotionTalkError, match=f"{at}.*has no matching file"):
         ids(call("zh-en", server.url + "/files", split="test", streaming=True))
 
 

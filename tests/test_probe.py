@@ -13,9 +13,9 @@ from card import text_of
 from conftest import PROJECT, archives, command
 from hub_server import HubServer
 
-from emotiontalk_tools import features, probe
-from emotiontalk_tools.dummy import relative, utterances
-from emotiontalk_tools.errors import CommandError
+from emotiontalk.cli import features, probe
+from emotiontalk.cli.dummy import relative, utterances
+from emotiontalk.cli.errors import CommandError
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 
@@ -239,7 +239,7 @@ def test_a_sound_that_cannot_be_decoded_is_named(tmp_path, release):
     run = command(
         "probe", "--upstream", "logmel", "--config", "audio", "--data-dir", broken, "--cache-dir", tmp_path, status=1
     )
-    assert f"{uid}: its sound cannot be decoded" in run.stderr and "Traceback" not in run.stderr
+    assert f"{uid}: its audio cannot be decoded" in run.stderr and "Traceback" not in run.stderr
 
 
 def test_a_split_without_these_labels_is_told(release):

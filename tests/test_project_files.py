@@ -8,7 +8,7 @@ import pytest
 from conftest import CONFIGS, PROJECT, as_script, command
 
 import emotiontalk
-from emotiontalk_tools import dummy
+from emotiontalk.cli import dummy
 
 INFOS = json.loads((PROJECT / "dataset_infos.json").read_text(encoding="utf-8"))
 
@@ -94,7 +94,7 @@ def test_the_whole_release_passes_all_checks(load, rebuilt):
 
 def test_the_fields_are_described_where_a_user_of_datasets_looks(load):
     split = load("audio", split="test")
-    assert "sound only" in load("multimodal", split="test").info.description
+    assert "audio-only label" in load("multimodal", split="test").info.description
     assert "seconds" in split.info.description and split.info.license == "CC BY-NC-SA 4.0"
 
 

@@ -13,8 +13,8 @@ import pytest
 from commit_server import TOKEN, CommitServer
 from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows
 
-from emotiontalk_tools import dummy
-from emotiontalk_tools.dummy import relative
+from emotiontalk.cli import dummy
+from emotiontalk.cli.dummy import relative
 
 DUMMY = str(PROJECT / "dummy_data")
 

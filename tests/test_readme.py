@@ -1,8 +1,8 @@
-"""What README.md, README.zh.md and docs/ tell people to type, typed, against a Hub that has the miniature release.
+"""What README.md, README.zh.md and docs/ tell people to type, typed, against a Hub that has the sample data."""
 
-`BLOCKS` says of each page what its blocks print; a block that no entry names is a failure.
-"""
-
+import ast
+import importlib
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -11,20 +11,31 @@ from pathlib import Path
 
 import datasets
 import pytest
-from card import CARDS, DOCUMENTS, PAGES, blocks, card, class_counts, table, tables, text_of
+from card import CARDS, DOCUMENTS, PAGES, blocks, card, class_counts, section, table, tables, tables_in, text_of
 from commit_server import TOKEN, CommitServer
-from conftest import PROJECT, SHARED, VERSION, command, once
+from conftest import PROJECT, SHARED, VERSION, command, once, rows
 from hub_server import HubServer
 
 import emotiontalk
-from emotiontalk_tools.formats import FORMATS
+from emotiontalk.cli.toolkits import TOOLKITS
+from emotiontalk.code_hash import LOADER
+from emotiontalk.offsets import Key, Kind, Offsets
+from emotiontalk.tar import BLOCK, Tar, padded
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
     """A folder with what the blocks name, and the environment of somebody who has installed the project."""
     folder = tmp_path_factory.mktemp("desk")
-    for name in ("emotiontalk.py", "README.md", "dataset_infos.json", "dummy_data", "examples", "benchmarks"):
+    for name in (
+        "emotiontalk",
+        "emotiontalk.py",
+        "README.md",
+        "dataset_infos.json",
+        "dummy_data",
+        "examples",
+        "benchmarks",
+    ):
         (folder / name).symlink_to(PROJECT / name)
     (folder / "RELEASE").symlink_to(PROJECT / "dummy_data")
     source = ("--config", "audio", "--data-dir", PROJECT / "dummy_data")
@@ -73,14 +84,14 @@ def only(document, language="python"):
 def test_every_block_of_every_page_is_run_by_a_test_below():
     """Who adds a block adds its test: the number of blocks of each page. Ray's is run in test_exports.py."""
     counted = {document: [kind for kind, _ in blocks(document)] for document in DOCUMENTS}
-    cards = ["sh", "python", "python", "bibtex"]
+    cards = ["sh", "python", "python", "python", "sh", "bibtex"]
     assert counted == {
         "README.md": cards,
         "README.zh.md": cards,
         "docs/exports.md": ["sh", "python"],
         "docs/gpus.md": ["python", "sh", "python"],
         "docs/hub.md": ["sh"],
-        "docs/internals.md": ["sh", "sh"],
+        "docs/internals.md": ["text", "sh", "sh"],
         "docs/loading.md": ["python"],
         "docs/network.md": [],
         "docs/probe.md": ["sh", "sh"],
@@ -92,17 +103,58 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
 
 @pytest.mark.parametrize("document", [CARDS[0], pytest.param(CARDS[1], marks=[once, pytest.mark.slow])])
 def test_the_blocks_of_the_cards(desk, document):
-    loading, miniature = only(document)
-    last = miniature.rstrip().splitlines()[-1]
-    said = python(desk, loading + "print(ds)\n" + miniature.replace(last, f"print({last})"))
+    loading, sample, _ = only(document)
+    last = sample.rstrip().splitlines()[-1]
+    said = python(desk, loading + "print(ds)\n" + sample.replace(last, f"print({last})"))
     assert "num_rows: 8" in said and "(480,) happy\n" in said
+
+
+def is_shown(shown, value):
+    """Whether a value is the one that a card shows; `...` is any value, at the end of a list any further ones."""
+    if shown is ...:
+        return True
+    if isinstance(shown, dict):
+        return list(shown) == list(value) and all(is_shown(shown[key], value[key]) for key in shown)
+    if isinstance(shown, list):
+        cut = shown[-1:] == [...]
+        first = shown[:-1] if cut else shown
+        long_enough = len(value) > len(first) if cut else len(value) == len(first)
+        return long_enough and all(map(is_shown, first, value))
+    return type(shown) is type(value) and shown == value
+
+
+@pytest.mark.parametrize("document", CARDS)
+def test_the_example_is_the_first_row_of_the_sample_data(call, document):
+    code = only(document)[2]
+    dataset = call("multimodal", split="test")
+    row = rows(dataset)[0]
+    row["audio"] = {key: row["audio"][key] for key in ("bytes", "path")}  # `datasets` has either order
+    assert is_shown(ast.literal_eval(code), row)
+    assert not is_shown({**ast.literal_eval(code), "turn": 2}, row)
+    labels = re.findall(r'^    "(\w+)": (\d),  # (\w+)', code, flags=re.M)
+    assert len(labels) == 5
+    assert all(dataset.features[field].int2str(int(number)) == name for field, number, name in labels)
+
+
+@once
+@pytest.mark.parametrize("document", CARDS)
+def test_what_pip_installs(document):
+    """The extras that the cards name, and the command; `test_install.py` installs the wheel."""
+    installed = only(document, "sh")[0].splitlines()
+    assert [line.split("  ")[0] for line in installed] == ["pip install .", 'pip install ".[tools]"']
+    project = importlib.metadata.distribution("emotiontalk")
+    named = set(re.findall(r'pip install "\.\[(\w+)\]"', "".join(map(text_of, DOCUMENTS))))
+    assert named == {"tools", "encoders", "cluster"} and named <= set(project.metadata.get_all("Provides-Extra"))
+    commands = [entry.name for entry in project.entry_points if entry.group == "console_scripts"]
+    assert commands == ["emotiontalk"] == re.findall(r"(\w+)$", installed[1].replace("加载器和命令", "the command"))
 
 
 @once
 @pytest.mark.parametrize("document", ["README.md", "README.zh.md", "CONTRIBUTING.md"])
 def test_the_targets_of_make_are_there(document):
     """`make demo` is run by CI on a fresh clone, `make test` is what runs this."""
-    (code,) = only(document, "sh")
+    code = only(document, "sh")[-1]
+    assert code.count("make ") == len(code.splitlines())
     for line in code.splitlines():
         plan = subprocess.run(
             ["bash", "-euc", line.replace("make", "make --dry-run", 1)],
@@ -111,12 +163,19 @@ def test_the_targets_of_make_are_there(document):
             text=True,
             check=True,
         )
-        assert re.search("emotiontalk_tools demo|pytest|ruff", plan.stdout), line
+        assert re.search("python -m emotiontalk demo|pytest|ruff", plan.stdout), line
+
+
+@once
+def test_every_target_of_make_that_a_page_names_is_there():
+    targets = re.search(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.M)[1].split()
+    named = {name for document in DOCUMENTS for name in re.findall(r"`make ([\w-]+)", text_of(document))}
+    assert {"demo", "script", "infos", "dummy", "test-all"} <= named <= set(targets)
 
 
 @pytest.mark.parametrize("document", CARDS)
 def test_what_you_want_is_what_you_get(desk, document):
-    heading = {"README.md": "what you want", "README.zh.md": "需要什么"}[document]
+    heading = {"README.md": "what you want", "README.zh.md": "需求"}[document]
     calls = [cell.strip("`") for _, cell in table(document, heading)]
     assert len(calls) == 9
     if document == "README.zh.md":
@@ -151,7 +210,7 @@ def test_your_version_of_datasets_and_what_you_type(desk):
 
 def test_loading(desk):
     (mapped,) = only("docs/loading.md")
-    assert python(desk, mapped + "print(heard[0]['seconds'])") == "0.03\n"
+    assert python(desk, mapped + "print(timed[0]['seconds'])") == "0.03\n"
 
 
 @once
@@ -185,8 +244,8 @@ def test_exports(desk, tmp_path):
         dataset = datasets.load_dataset(str(tmp_path / out), "audio", split="test")
         dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
         assert [row["audio"]["path"] for row in dataset] == [row["id"] + ending for row in dataset]
-    (hearing,) = only("docs/exports.md")
-    said = python(desk, hearing + "print(len(ds), sound['sampling_rate'], sound['array'].shape)")
+    (decoding,) = only("docs/exports.md")
+    said = python(desk, decoding + "print(len(ds), audio['sampling_rate'], audio['array'].shape)")
     assert said.startswith("8 44100 (")
 
 
@@ -195,7 +254,7 @@ def test_toolkits(desk, tmp_path):
     shell(desk, only("docs/toolkits.md", "sh")[0], cwd=tmp_path)
     written = {path.name for path in (tmp_path / "OUT").iterdir() if path.is_dir()}
     assert written == {"audio", "kaldi", "lhotse", "speechbrain"}
-    assert [row[0].strip("`") for row in table("docs/toolkits.md", "`--for`")] == list(FORMATS)
+    assert [row[0].strip("`") for row in table("docs/toolkits.md", "`--for`")] == list(TOOLKITS)
 
 
 @pytest.mark.slow
@@ -203,7 +262,7 @@ def test_toolkits(desk, tmp_path):
 def test_verify_and_report(desk, tmp_path):
     (tmp_path / "RELEASE").symlink_to(PROJECT / "dummy_data")
     checks, page = only("docs/verify.md", "sh")
-    for said in shell(desk, checks, cwd=tmp_path, status=1):  # a miniature is not the release
+    for said in shell(desk, checks, cwd=tmp_path, status=1):  # sample data are not the release
         assert "wrong" in said
     shell(desk, page, cwd=tmp_path)
     assert (tmp_path / "report.html").stat().st_size > 10_000
@@ -253,15 +312,151 @@ def test_the_hub(desk, tmp_path):
 
 @once
 def test_the_card_describes_every_field_of_every_config():
-    rows = {name.strip("`"): (where, what) for name, where, what in table("README.md", "field")}
-    assert set(rows) == {field for spec in emotiontalk.CONFIGS.values() for field in spec.fields}
     for config, spec in emotiontalk.CONFIGS.items():
-        for field in spec.fields:
-            where, what = rows[field]
-            assert f"`{config}`" in where, (config, field)
-            if field not in ("emotion", "soft_label", "annotations"):  # the card says "of the config's own pass"
-                assert what == emotiontalk.description_of(config, field)
-    assert [row[0].split("`")[1] for row in table("README.md", "config", "reads")] == list(emotiontalk.CONFIGS)
+        document, title = (
+            ("README.md", f"`{config}`") if config != "zh-en" else ("docs/exports.md", "The zh→en benchmark")
+        )
+        (rows,) = tables_in(section(document, title))
+        expected = [[f"`{field}`", emotiontalk.description_of(config, field)] for field in spec.fields]
+        assert rows == [["field", "what it holds"], *expected]
+        if config != "zh-en":
+            assert spec.description in " ".join(section(document, title).split())
+
+
+@once
+def test_the_cards_name_the_annotation_conditions_as_the_code_does():
+    names = {
+        config: name.replace("silent-video", "silent video") for config, name in emotiontalk.CONDITION_NAMES.items()
+    }
+    assert [(row[0], row[2]) for row in table("README.md", "annotation condition")] == [
+        (names[condition], f"`{condition}`") for condition in emotiontalk.CONDITIONS
+    ]
+    configs = table("README.md", "config", "reads")
+    assert [row[0].split("`")[1] for row in configs] == list(emotiontalk.CONFIGS)
+    for (config, spec), (_, reads, label, splits) in zip(emotiontalk.CONFIGS.items(), configs):
+        label_of = "all four, in each turn" if config == "dialogues" else names[spec.condition]
+        assert label.split(", as a string")[0] == label_of
+        archives = (
+            set(emotiontalk.ARCHIVES)
+            if reads == "annotations in all four archives"
+            else set(re.findall(r"`(\w+)\.tar`", reads))
+        )
+        assert archives == set(emotiontalk.archives_of(config))
+        assert splits == ("all" if spec.splits == emotiontalk.SPLITS else ", ".join(spec.splits))
+
+
+@once
+@pytest.mark.parametrize("document", CARDS)
+def test_the_cards_cite_and_number_as_the_code_does(document):
+    assert dict(blocks(document))["bibtex"] == emotiontalk.CITATION
+    text = " ".join(text_of(document).split())
+    for names in (emotiontalk.EMOTIONS, emotiontalk.SENTIMENTS):
+        at = -1
+        for number, name in enumerate(names):
+            found = re.compile(rf"\b{number} {name}\b").search(text, at + 1)
+            assert found and (at < 0 or found.start() - at < 40), name
+            at = found.start()
+
+
+@once
+def test_the_agreement_that_the_card_gives_is_that_of_the_report():
+    text = " ".join(section("README.md", "Dataset creation").split())
+    kappa = importlib.import_module("emotiontalk.cli.report").PAPER_KAPPA
+    for condition, name in emotiontalk.CONDITION_NAMES.items():
+        assert re.search(rf"{name.replace('-video', ' video')} {kappa[condition]}\b", text)
+
+
+@once
+def test_what_the_card_counts():
+    """Labels that differ, shares of classes, dialogues."""
+    text = " ".join(text_of("README.md").split())
+    *classes, total = class_counts()["audio", "test"]
+    shares = {name: f"{100 * count / total:.0f} %" for name, count in zip(emotiontalk.EMOTIONS, classes)}
+    assert f"{shares['neutral']} are neutral and {shares['fearful']} are fearful" in text
+    train, validation, test = emotiontalk.DIALOGUES.values()
+    assert f"{train} are in train, {validation} in validation and {test} in test" in text
+    assert f"Of the {train + validation + test} dialogues" in text
+    labels = SHARED / "reference" / "labels.csv.gz"
+    if labels.is_file():
+        import pandas
+
+        table = pandas.read_csv(labels)
+        table = table[table["id"].str[:6].map(emotiontalk.split_of) == "test"]
+        differ = int((table["emotion_audio"] != table["emotion_multimodal"]).sum())
+        assert f"differ for {differ} of {len(table):,} utterances" in text
+
+
+# --- docs/internals.md and CONTRIBUTING.md say where things are
+
+
+@once
+def test_what_internals_and_contributing_name_is_there():
+    for document in ("docs/internals.md", "CONTRIBUTING.md"):
+        for path in re.findall(r"`((?:emotiontalk|tests|benchmarks|docs)/[\w./]*)`", text_of(document)):
+            assert (PROJECT / path).exists(), (document, path)
+    named = re.findall(r"`(emotiontalk/\w+\.py)`: ((?:`\w+`(?:, )?)+)", section("docs/internals.md", "Where is what"))
+    *places, (_, commands) = table("docs/internals.md", "what", "where")
+    assert all(re.match(r"`emotiontalk/\w+\.py`: `\w+`", where) for _, where in places) and len(named) >= len(places)
+    assert commands == "`emotiontalk/cli/`: a module with the name of the command"
+    for registered in importlib.import_module("emotiontalk.cli.app").app.registered_commands:
+        assert (PROJECT / "emotiontalk" / "cli" / f"{registered.callback.__name__}.py").is_file()
+    for path, names in named:
+        module = importlib.import_module(path[: -len(".py")].replace("/", "."))
+        assert all(hasattr(module, name) for name in re.findall(r"\w+", names)), path
+    modules = [row[0].strip("`") for row in table("CONTRIBUTING.md", "module")]
+    assert modules == list(LOADER)
+    there = {path.stem for path in (PROJECT / "emotiontalk").glob("*.py")}
+    assert there == {*modules, "__init__", "__main__", "script"}
+    dotted = re.findall(r"`(emotiontalk\.\w+)\.([A-Z]+)`", text_of("CONTRIBUTING.md"))
+    assert dotted and all(hasattr(importlib.import_module(module), name) for module, name in dotted)
+
+
+@once
+def test_the_way_of_an_utterance(document="CONTRIBUTING.md"):
+    """The names of the figure, in the order of the modules that have them."""
+    (figure,) = only(document, "text")
+    modules = [importlib.import_module(f"emotiontalk.{row[0].strip('`')}") for row in table(document, "module")]
+    words = [word for word in re.findall(r"\w+", figure) if word not in ("or", "and", "of", "a", "group")]
+    assert words.pop() == "datasets" and {"media", "annotation_files"} <= set(words)
+    for word in words:
+        places = [*modules, emotiontalk.archives.LocalArchive]
+        assert any(hasattr(place, word) for place in places), word
+
+
+@once
+def test_the_figure_of_offsets():
+    """In a sorted tar come annotations, then media, each by id; an anchor and the sizes between give an offset."""
+    (figure,) = only("docs/internals.md", "text")
+    assert re.findall(r"annotations|media", figure)[:2] == ["annotations", "media"]
+    assert re.findall(r"G\d{5}|…", figure)[:8] == 2 * ["G00001", "G00002", "…", "G00015"]
+    data = (PROJECT / "dummy_data" / "Audio.tar").read_bytes()
+    offsets = Offsets(len(data), data[: 64 << 10])
+    headers = list(offsets.scan(data, 0))
+    assert [header.key for header in headers] == sorted(header.key for header in headers)
+    for header in headers:
+        offsets.add(header)
+    tar = Tar("Audio", str(PROJECT / "dummy_data" / "Audio.tar"))
+    sizes = {m.name.rsplit("/", 1)[1][:-4].upper(): m.size for m in tar.members() if m.name.lower().endswith(".wav")}
+    media = [header for header in headers if header.key.in_group(Kind.MEDIA, "G00003")]
+    assert len(media) > 2
+    for anchor in media:
+        for target in media:
+            between = [h.key.id for h in media if anchor.start <= h.start < target.start]
+            if between:
+                assert anchor.start + sum(512 + padded(sizes[uid]) for uid in between) == target.start
+    assert BLOCK == 512 and offsets.start(Key(Kind.MEDIA, "G00003", media[0].key.id)) == media[0].start
+
+
+@once
+def test_the_constants_of_offsets():
+    modules = [importlib.import_module(f"emotiontalk.{name}") for name in ("offsets", "remote_tar")]
+    for name, value, _ in table("docs/internals.md", "constant"):
+        found = {getattr(module, name.strip("`"), None) for module in modules} - {None}
+        assert found == {int(value.replace(",", ""))}, name
+    text = text_of("docs/internals.md")
+    numbers = {6: "After six wrong guesses", 64: "After 64 attempts"}
+    assert numbers[emotiontalk.offsets.BISECT_AFTER + 1] in text
+    assert numbers[emotiontalk.offsets.MOST_ATTEMPTS] in text
 
 
 def codes(cell):
@@ -287,6 +482,9 @@ def test_the_chinese_card_says_what_the_card_says():
         assert [found[config] for found in four] == 2 * ["/".join(f"{count:,}" for count in counts)]
     numbers = [sorted(re.findall(r"\d{1,3}(?:,\d{3})+", text_of(document))) for document in CARDS]
     assert numbers[0] == numbers[1]
+    cards = (card()[1], text_of("README.zh.md"))
+    decimals = [sorted(re.findall(r"(?<![\d.])\d\.\d+(?!\d|\.\d)", text)) for text in cards]
+    assert decimals[0] == decimals[1]
     uncommented = [[re.sub(r" *#.*", "", code) for _, code in blocks(document)] for document in CARDS]
     assert uncommented[0] == uncommented[1]
     assert all(term in text_of("README.zh.md") for term in ("语音情感识别", "话语", "说话人", "标注者一致性"))
@@ -299,6 +497,7 @@ def test_groups_without_common_speakers():
     groups = [f"G000{group}" for row in rows for group in row[0]]
     speakers = [speaker for row in rows for speaker in row[1]]
     assert sorted(groups) == sorted(emotiontalk.GROUPS) and len(set(speakers)) == len(speakers) == 19
+    assert [tuple(f"G000{group}" for group in row[0]) for row in rows] == list(emotiontalk.SPEAKER_SETS)
     for row in rows:
         assert {emotiontalk.split_of(f"G000{group}") for group in row[0]} == set(row[2])
     labels = SHARED / "reference" / "labels.csv.gz"
@@ -338,4 +537,39 @@ def test_the_cards_header():
     assert header["license"] == "cc-by-nc-sa-4.0" and header["language"] == ["zh"]
     assert [config["config_name"] for config in header["configs"]] == list(emotiontalk.CONFIGS)
     assert header["size_categories"] == ["10K<n<100K"] and header["task_categories"]
+    assert "translation" not in header["task_categories"]  # zh-en has no targets
+    assert header["multilinguality"] == ["monolingual"] and header["source_datasets"] == ["original"]
+    assert header["annotations_creators"] == ["expert-generated"]
     assert "extra_gated_prompt" in header
+
+
+WORDS = (  # what the field says otherwise, in documents for users
+    "sounds?", "anew", "mended", "shared out", "way out", "what moves", "passes over", "beside", "miniature",
+    "made-up", "my copy", "address", "kept", "goes on where", "places",
+)  # fmt: skip
+
+
+@once
+def test_lines_of_documents_end_at_120_columns():
+    """But tables; the Chinese card has a paragraph a line, because a break would be shown as a blank."""
+    documents = [path for folder in (".", "docs", "benchmarks") for path in (PROJECT / folder).glob("*.md")]
+    lines = [line for path in documents if ".zh" not in path.name for line in path.read_text("utf-8").splitlines()]
+    assert len(documents) > 12 and [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+
+
+@once
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md", "benchmarks/README.md"])
+def test_documents_are_in_the_words_of_the_field(document):
+    found = re.findall(rf"\b(?:{'|'.join(WORDS)})\b", text_of(document), flags=re.IGNORECASE)
+    assert found == []
+
+
+@once
+def test_the_chinese_card_is_in_the_words_of_the_field():
+    found = [
+        word for word in ("并带有", "票", "怎么写", "表演语音", "虚构", "更新记录") if word in text_of("README.zh.md")
+    ]
+    assert found == []
+    assert all(
+        word in text_of("README.zh.md") for word in ("音频", "用法", "下载量", "线性探针", "划分切片", "合成示例数据")
+    )

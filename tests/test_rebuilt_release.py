@@ -102,7 +102,7 @@ def test_the_benchmarks_manifest(load, rebuilt):
 @once
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ["annotations-first", "media-first", "shuffled"])
-def test_any_order_gives_the_same_sound(load, rebuilt, sounds, order, tmp_path):
+def test_any_order_gives_the_same_sound(load, rebuilt, clips, order, tmp_path):
     options = () if order == "annotations-first" else ("--order", order, "--only", "Audio")
     out = rebuilt(*options)
     previous = None
@@ -111,7 +111,7 @@ def test_any_order_gives_the_same_sound(load, rebuilt, sounds, order, tmp_path):
         ids = []
         for dataset in splits.values():
             for batch in undecoded(dataset).select_columns(["id", "audio"]).iter(500):
-                assert all(audio["bytes"] == sounds[uid] for uid, audio in zip(batch["id"], batch["audio"]))
+                assert all(audio["bytes"] == clips[uid] for uid, audio in zip(batch["id"], batch["audio"]))
                 ids += batch["id"]
         assert len(ids) == 19_250 and ids == (previous or ids)
         previous = ids

@@ -7,6 +7,9 @@ from conftest import CONFIGS, VERSION, rows, some, undecoded
 from datasets.distributed import split_dataset_by_node
 
 import emotiontalk
+from emotiontalk.corpus import runs_of, shards_of
+from emotiontalk.local_archive import LocalArchive
+from emotiontalk.tar import Tar
 
 
 @pytest.mark.slow
@@ -44,12 +47,13 @@ def test_eight_nodes_move_together_little_more_than_one(load, serve, rebuilt):
     server.forget()
     seen = []
     for rank in range(8):
-        emotiontalk.forget_addresses()  # as in a process of its own
+        emotiontalk.archives.forget_urls()  # as in a process of its own
         seen += [row["id"] for row in split_dataset_by_node(stream, rank, 8)]
     assert sorted(seen) == ids
-    # sounds are as short here as to make annotations a seventh of it: each node needs those of its groups
-    annotations = emotiontalk.Archive("Audio", [emotiontalk.Tar("Audio", str(rebuilt() / "Audio.tar"))])
-    notes = sum(len(note) + 1_024 for group in ("G00003", "G00015") for note in annotations.annotations(group).values())
+    # clips are so short here that annotations are a seventh of it: each node needs those of its groups
+    archive = LocalArchive("Audio", [Tar("Audio", str(rebuilt() / "Audio.tar"))])
+    files = (file for group in ("G00003", "G00015") for file in archive.annotation_files(group).values())
+    notes = sum(len(file) + 1_024 for file in files)
     assert server.bytes["Audio.tar"] - 8 * notes < 1.25 * (one - notes)
 
 
@@ -100,15 +104,15 @@ def test_a_selection_shares_out_what_it_has(load):
 
 
 def test_shards_are_as_even_as_can_be():
-    assert emotiontalk.shards_of({"a": 3, "b": 5}, 48) == [
+    assert shards_of({"a": 3, "b": 5}, 48) == [
         *(("a", n, 3) for n in range(3)),
         *(("b", n, 5) for n in range(5)),
     ]
-    assert len(emotiontalk.shards_of({"a": 1, "b": 500}, 48)) == 48
-    assert emotiontalk.shards_of({"a": 1, "b": 1, "c": 1}, 2) == [("a", 0, 1), ("b", 0, 1), ("c", 0, 1)]
+    assert len(shards_of({"a": 1, "b": 500}, 48)) == 48
+    assert shards_of({"a": 1, "b": 1, "c": 1}, 2) == [("a", 0, 1), ("b", 0, 1), ("c", 0, 1)]
     for split, number in emotiontalk.SHARDS.items():
         counts = {group: n for group, n in emotiontalk.GROUPS.items() if emotiontalk.split_of(group) == split}
-        shards = emotiontalk.shards_of(counts, number)
-        assert len(shards) == number and emotiontalk.runs_of(shards) == [
+        shards = shards_of(counts, number)
+        assert len(shards) == number and runs_of(shards) == [
             (group, 0, *[parts for g, _, parts in shards if g == group][:1] * 2) for group in sorted(counts)
         ]

@@ -14,11 +14,17 @@ from conftest import PROJECT, archives, command
 from hub_server import HubServer
 
 import emotiontalk
-from emotiontalk import wav_format
-from emotiontalk_tools.dummy import pack, relative, utterances
-from emotiontalk_tools.verify import confidences, verify
+from emotiontalk.audio import wav_format
+from emotiontalk.cli.audit_members import confidences
+from emotiontalk.cli.dummy import pack, relative, utterances
+from emotiontalk.cli.verify import verify
+from emotiontalk.tar import InMemory, Member
 
 IDS = [uid for uid, _ in utterances()]
+
+
+def in_memory(data):
+    return Member(InMemory("Audio", "", data), "", 0, len(data))
 
 
 def note(members, archive, uid, **changes):
@@ -201,14 +207,15 @@ FAULTS = [
     (nobodys_label, {("votes", "wrong", IDS[0], "labelled fearful, which nobody chose")}),
     (two_at_once, {("labels", "wrong", IDS[0], "'bored'"), ("scores", "wrong", IDS[0], "9 is no number")}),
     (lambda members: note(members, "Audio", IDS[0], paragraphs={"startTime": "abc", "endTime": 2}),
-     {("typed", "warning", IDS[0], "startTime 'abc'")}),
-    (lambda members: note(members, "Text", IDS[0], content=None), {("typed", "unknown", IDS[0], "not there: content")}),
+     {("raw", "warning", IDS[0], "startTime 'abc'")}),
+    (lambda members: note(members, "Text", IDS[0], content=None), {("raw", "unknown", IDS[0], "not there: content")}),
     (lambda members: note(members, "Text", IDS[0], content="[over/]好"), {("marks", "warning", IDS[0], "[over/]好")}),
     (lambda members: note(members, "Text", IDS[0], content="[over/】好[/over]"), {("marks", "warning", IDS[0], "】")}),
     (lambda members: note(members, "Text", IDS[0], emotion_result="\ud83d"), {("labels", "wrong", IDS[0], "ud83d")}),
     (missing_sound, {("media", "wrong", IDS[0], "annotation without wav")}),
     (missing_annotation,
-     {("passes", "wrong", IDS[0], "no annotation in Video.tar"), ("utterances", "wrong", "G00001", "3 utterances")}),
+     {("conditions", "wrong", IDS[0], "no annotation in Video.tar"),
+      ("utterances", "wrong", "G00001", "3 utterances")}),
     (lambda members: note(members, "Text", IDS[0], emotion_result="bored"),
      {("labels", "wrong", IDS[0], "'bored' is none of neutral")}),
     (vote_of_no_emotion, {("labels", "warning", IDS[0], "vote B: emotion 'bored'")}),
@@ -223,7 +230,7 @@ FAULTS = [
      {("json", "wrong", IDS[0], "is not JSON")}),
     (lambda members: members["Text"].update(
         {f"again/{IDS[0]}.json": members["Text"][f"Text/json/{relative(IDS[0], 'json')}"]}),
-     {("duplicates", "wrong", IDS[0], "is there twice")}),
+     {("duplicates", "wrong", IDS[0], "duplicate id")}),
     (truncated_sound, {("wav", "wrong", IDS[0], "truncated: its header says")}),
     (no_samples, {("wav", "wrong", IDS[0], "empty: no samples")}),
     (text_for_a_sound, {("wav", "wrong", IDS[0], "no WAV file")}),
@@ -296,7 +303,7 @@ def test_a_bad_shard_does_not_hide_the_others(tmp_path, damage):
                 path.write_bytes(part)
     audit = verify(str(tmp_path))
     assert [(finding.archive, finding.where) for finding in audit.of("archives")] == [("Audio", "G00001.tar")]
-    assert audit.examined["wav"] >= 20 and {finding.where[:6] for finding in audit.of("passes")} <= {"G00001"}
+    assert audit.examined["wav"] >= 20 and {finding.where[:6] for finding in audit.of("conditions")} <= {"G00001"}
 
 
 @pytest.mark.slow
@@ -323,10 +330,10 @@ def test_pinned_compares_bytes_and_excuses_what_the_release_itself_says(release,
     # were these the pinned archives, the label that the votes do not give would be the authors' own
     data = {name: (out / f"{name}.tar").read_bytes() for name in emotiontalk.ARCHIVES}
     facts = {name: (len(whole), hashlib.sha256(whole).hexdigest()) for name, whole in data.items()}
-    monkeypatch.setattr(emotiontalk, "ARCHIVES", facts)
+    monkeypatch.setattr(emotiontalk.cli.verify, "ARCHIVES", facts)
     audit = verify(str(out), pinned=True)
     assert (audit.state("size"), audit.state("sha256"), audit.state("votes")) == ("ok", "ok", "warning")
-    assert {finding.state for finding in audit.of("typed")} == {"unknown"}
+    assert {finding.state for finding in audit.of("raw")} == {"unknown"}
     server = HubServer(out)
     assert verify(server.url + "/files", pinned=True).state("sha256") == "ok"
     server.close()
@@ -350,12 +357,88 @@ def test_the_papers_rule():
 def test_wav_headers_with_other_chunks():
     sound = next(data for name, data in archives()["Audio"].items() if name.endswith(".wav"))
     expected = (44_100, 2, 16, (len(sound) - 44) // 4, (len(sound) - 44) // 4)
-    assert wav_format(emotiontalk.Loaded("", sound)) == expected
+    assert wav_format(in_memory(sound)) == expected
     for size in (3, 6_000):
         chunk = b"LIST" + size.to_bytes(4, "little") + bytes(size + size % 2)
         for at in (12, 36):
-            assert wav_format(emotiontalk.Loaded("", sound[:at] + chunk + sound[at:])) == expected
+            assert wav_format(in_memory(sound[:at] + chunk + sound[at:])) == expected
 
 
 def test_unknown_commands_end_as_usage_errors():
     assert "No such command" in command("verifi", status=2).stderr
+
+
+def test_verify_says_when_it_could_not_look(tmp_path, serve):
+    assert "Nothing could be looked at" in command("verify", "--data-dir", tmp_path / "none", status=2).stdout
+    nothing = command("verify", "--quick", "--data-dir", tmp_path / "none", status=2)
+    assert "Nothing could be looked at" in nothing.stdout
+    server = serve(PROJECT / "dummy_data")
+    server.refuse, server.folder = (
+        (lambda request, status, code: HubServer.refuse(server, request, 403, "Gated")),
+        tmp_path,
+    )
+    assert "no access" in command("verify", "--data-dir", server.url + "/files", status=2).stdout
+
+
+@pytest.mark.slow
+def test_verify_finds_a_changed_label_and_excuses_the_experts(rebuilt, tmp_path):
+    """Text.tar alone is changed: one label, and in another dialogue all votes of an utterance."""
+    for name in ("Audio", "Multimodal", "Video"):
+        (tmp_path / f"{name}.tar").symlink_to(rebuilt() / f"{name}.tar")
+    changed = {}
+    with tarfile.open(rebuilt() / "Text.tar") as old, tarfile.open(tmp_path / "Text.tar", "w:gz") as new:
+        for n, member in enumerate(old):
+            data = old.extractfile(member).read() if member.isfile() else b""
+            if n in (3_000, 6_000, 9_000):
+                note = json.loads(data.decode("utf-8-sig"))
+                if n == 3_000:
+                    note["emotion_result"] = "sad" if note["emotion_result"] != "sad" else "happy"
+                elif n == 6_000:
+                    for vote in note["data"].values():
+                        vote["emotion"] = "fearful" if note["emotion_result"] != "fearful" else "happy"
+                else:
+                    note["content"] += "？"
+                changed[n] = member.name.split("/")[-1][:-5]
+                data = json.dumps(note).encode()
+            member.size = len(data)
+            new.addfile(member, io.BytesIO(data))
+    audit = json.loads(command("verify", "--data-dir", tmp_path, "--json", status=1).stdout)
+    found = {
+        (c["check"], f["state"], f["where"].split("/")[-1].split(".")[0])
+        for c in audit["checks"]
+        for f in c["findings"]
+    }
+    assert ("published", "wrong", changed[3_000][:9]) in found and ("votes", "wrong", changed[3_000]) in found
+    assert ("published", "warning", changed[9_000][:9]) in found
+    assert audit["overruled"] == 1 and not [entry for entry in found if entry[2] == changed[6_000]]
+    assert {entry[0] for entry in found if entry[1] == "wrong"} == {"published", "votes"}
+
+
+def test_a_quick_proof(tmp_path, serve, monkeypatch):
+    facts = {}
+    for name in emotiontalk.ARCHIVES:
+        data = (PROJECT / "dummy_data" / f"{name}.tar").read_bytes()
+        (tmp_path / f"{name}.tar").write_bytes(data)
+        facts[name] = (len(data), hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(emotiontalk.cli.verify, "ARCHIVES", facts)
+    monkeypatch.setattr(emotiontalk.cli.verify, "PREFIX_BYTES", 100_000)
+    prefix = hashlib.sha256((tmp_path / "Audio.tar").read_bytes()[:100_000]).hexdigest()
+    monkeypatch.setattr(emotiontalk.cli.verify, "PREFIX_SHA256", prefix)
+    server = serve(tmp_path)
+    for source in (tmp_path, server.url + "/files"):
+        said = command("verify", "--quick", "--data-dir", source).stdout
+        assert "Nothing is wrong" in said and "does not look at" in said
+    assert server.bytes["Audio.tar"] <= 100_000 + 512 and server.bytes["Multimodal.tar"] <= 64 << 10
+    for name, at in (("Audio", 50_000), ("Text", 700), ("Video", 700)):
+        data = bytearray((tmp_path / f"{name}.tar").read_bytes())
+        data[at] ^= 1
+        (tmp_path / f"{name}.tar").write_bytes(data)
+        assert f"{name}.tar" in command("verify", "--quick", "--data-dir", tmp_path, status=1).stdout
+        data[at] ^= 1
+        (tmp_path / f"{name}.tar").write_bytes(data)
+    with tarfile.open(tmp_path / "Text.tar") as tar:
+        tar.extractall(tmp_path / "unpacked" / "Text")
+    unpacked = command("verify", "--quick", "--data-dir", tmp_path / "unpacked", status=2).stdout
+    assert "use verify without --quick" in unpacked and "What this compares" not in unpacked
+    (tmp_path / "Multimodal.tar").write_bytes(b"short")
+    assert "Multimodal.tar" in command("verify", "--quick", "--data-dir", tmp_path, status=1).stdout

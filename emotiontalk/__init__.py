@@ -1,0 +1,96 @@
+"""EmotionTalk, the Chinese multimodal emotion corpus, for Hugging Face `datasets`.
+
+23.6 hours of acted Mandarin dialogue, 19,250 utterances with audio, video and text, annotated in four conditions, with
+a sentiment score and captions (Sun et al., *EmotionTalk*, arXiv 2505.23018; Hub dataset `BAAI/Emotiontalk`, gated,
+CC BY-NC-SA 4.0).
+
+    import emotiontalk
+
+    emotiontalk.load_dataset("audio", split="test", data_dir="RELEASE")
+"""
+
+# Absolute imports: `datasets` below 4 takes relative ones in the file of a builder for files next to a script.
+from emotiontalk.annotations import Utterance, emotion_id, sentiment_id, spoken_text
+from emotiontalk.archives import Location, Release
+from emotiontalk.audio import decode_audio
+from emotiontalk.builder import EmotionTalk
+from emotiontalk.corpus import (
+    ANNOTATORS,
+    ARCHIVES,
+    CITATION,
+    CONDITION_NAMES,
+    CONDITIONS,
+    DEFAULT_SOURCE,
+    DIALOGUES,
+    EMOTIONS,
+    FOUR,
+    GROUPS,
+    HOMEPAGE,
+    LICENSE,
+    REPO_ID,
+    REVISION,
+    SENTIMENTS,
+    SHARDS,
+    SPEAKER_SETS,
+    SPLITS,
+    TOTAL,
+    __version__,
+    split_of,
+)
+from emotiontalk.errors import (
+    AudioDecodeError,
+    BadUtteranceError,
+    EmotionTalkError,
+    MissingArchiveError,
+    NoConnectionError,
+    NoUtteranceError,
+)
+from emotiontalk.loading import load_dataset
+from emotiontalk.options import EmotionTalkConfig
+from emotiontalk.schema import CONFIGS, FIELDS, archives_of, description_of, features_of, split_sizes
+
+__all__ = [
+    "ANNOTATORS",
+    "ARCHIVES",
+    "CITATION",
+    "CONDITIONS",
+    "CONDITION_NAMES",
+    "CONFIGS",
+    "DEFAULT_SOURCE",
+    "DIALOGUES",
+    "EMOTIONS",
+    "FIELDS",
+    "FOUR",
+    "GROUPS",
+    "HOMEPAGE",
+    "LICENSE",
+    "REPO_ID",
+    "REVISION",
+    "SENTIMENTS",
+    "SHARDS",
+    "SPEAKER_SETS",
+    "SPLITS",
+    "TOTAL",
+    "AudioDecodeError",
+    "BadUtteranceError",
+    "EmotionTalk",
+    "EmotionTalkConfig",
+    "EmotionTalkError",
+    "Location",
+    "MissingArchiveError",
+    "NoConnectionError",
+    "NoUtteranceError",
+    "Release",
+    "Utterance",
+    "__version__",
+    "archives_of",
+    "decode_audio",
+    "description_of",
+    "emotion_id",
+    "features_of",
+    "load_dataset",
+    "sentiment_id",
+    "split_of",
+    "split_sizes",
+    "spoken_text",
+]

@@ -1,0 +1,33 @@
+"""`python -m emotiontalk <command>` and the console script `emotiontalk`."""
+
+from __future__ import annotations
+
+import sys
+
+from emotiontalk.corpus import __version__
+
+# What a library is called in an import -> the extra of pyproject.toml that installs it.
+EXTRAS = {
+    **dict.fromkeys(("jinja2", "joblib", "librosa", "matplotlib", "rich", "sklearn", "statsmodels", "typer"), "tools"),
+    **dict.fromkeys(("torch", "transformers"), "encoders"),
+}
+
+
+def main() -> None:
+    """Run the command line. A library that is not installed is one message, which names the extra that brings it."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"emotiontalk {__version__}")
+        return
+    try:
+        from emotiontalk.cli.app import run
+
+        run()
+    except ModuleNotFoundError as error:
+        name = (error.name or "").split(".")[0]
+        if name not in EXTRAS:
+            raise
+        sys.exit(f'emotiontalk: {name} is not installed: pip install "emotiontalk[{EXTRAS[name]}]"')
+
+
+if __name__ == "__main__":
+    main()

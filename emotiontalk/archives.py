@@ -1,0 +1,269 @@
+"""The release at hand: where each of its archives is, on disk or behind a URL, and what is downloaded whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import filelock
+import huggingface_hub
+
+from .corpus import ARCHIVES, DEFAULT_SOURCE
+from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, logger, redacted, unwritable, warn_once
+from .files import sha256_of, writing
+from .fsspec_file import FsspecFile, filesystem
+from .local_archive import TAR_NAME, Fingerprint, LocalArchive, UnpackedTar, fingerprint_of
+from .remote_file import RemoteFile
+from .remote_tar import RemoteArchive
+from .tar import Source, Tar
+from .urls import archive_url, http_url, is_offline, is_pinned, is_remote, split_hf_url
+
+# Of each file of an archive behind a URL that can change, [size, entity tag]; None where the server does not say.
+UrlFingerprint = list[list[Any]]
+
+
+@functools.lru_cache(maxsize=64)
+def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
+    """Open a file behind a URL, once in a process; its head has been read. Raises `EmotionTalkError`."""
+    kind = RemoteFile if re.match("https?:|hf://datasets/", url) else FsspecFile
+    file = kind(name, url, token)
+    file.head()
+    return file
+
+
+@functools.lru_cache(maxsize=64)
+def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, ...]:
+    """Return the URLs of an archive below a URL; layouts as `find_archive`. Raises `MissingArchiveError`."""
+    low, source = name.lower(), source.rstrip("/")
+    guesses = [archive_url(name, source)]
+    if source.startswith(("http://", "https://")):  # no names can be listed
+        folders = itertools.product(("", "data/"), ("", f"{low}/", f"{name}/"), (name, low))
+        guesses = [f"{source}/{data}{folder}{file}.tar" for data, folder, file in folders]
+    errors: list[MissingArchiveError] = []
+    for url in guesses:
+        try:
+            remote_file(name, url, token)
+            return (url,)
+        except MissingArchiveError as error:
+            errors.append(error)
+    if len(guesses) > 1:
+        raise errors[0]
+    files, root = filesystem(source, token)
+    try:
+        names = [path[len(root) :].strip("/") for path in files.find(root)]
+    except Exception:  # each library has errors of its own
+        raise errors[0] from None
+    pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
+    found = sorted(f"{source}/{path}" for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
+    if not found:
+        raise errors[0]
+    return tuple(found)
+
+
+def cached_file(url: str) -> str | None:
+    """Return where a file of a commit (offline: of a branch, too) is in the cache of `huggingface_hub`, or None."""
+    if not url.startswith("hf://"):
+        return None
+    repo, revision, path = split_hf_url(url)
+    if not (re.fullmatch("[0-9a-f]{40}", revision) or is_offline()):
+        return None
+    found = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
+    return found if isinstance(found, str) else None
+
+
+def learned_path(folder: str, about: object, suffix: str) -> str:
+    """Return where something small that was learned about a URL is cached."""
+    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    return os.path.join(folder, "emotiontalk-urls", digest + suffix)
+
+
+@functools.lru_cache(maxsize=16)
+def _open_local(name: str, paths: tuple[str, ...], fingerprint: Fingerprint) -> LocalArchive:
+    return LocalArchive(name, [UnpackedTar(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
+
+
+@functools.lru_cache(maxsize=16)
+def _open_remote(name: str, url: str, token: str | bool | None, folder: str | None) -> RemoteArchive:
+    file, offsets_file = remote_file(name, url, token), None
+    if folder and file.tag:  # without an entity tag, nothing tells this file from another of its size
+        offsets_file = learned_path(folder, [file.url, file.size, file.tag, "offsets 1"], ".offsets")
+    return RemoteArchive(name, file, offsets_file)
+
+
+@dataclasses.dataclass(frozen=True)
+class Location:
+    """Where an archive is: local paths (tars, or a folder), or a URL where there are none.
+
+    fingerprint: `fingerprint_of` the paths; of a URL that can change (size, entity tag); None: nothing is compared.
+    """
+
+    archive: str
+    paths: tuple[str, ...] = ()
+    url: str = ""
+    fingerprint: tuple[Any, ...] | None = None
+
+    @classmethod
+    def local(cls, archive: str, paths: tuple[str, ...]) -> Location:
+        """Make the location of local paths as they are now."""
+        return cls(archive, paths, fingerprint=fingerprint_of(paths))
+
+    def file(self, token: str | bool | None = None) -> RemoteFile:
+        """Open the file behind the URL. Raises `EmotionTalkError`."""
+        return remote_file(self.archive, self.url, token)
+
+    def open(self, token: str | bool | None = None, folder: str | None = None) -> LocalArchive | RemoteArchive:
+        """Open the archive, once in a process. Raises `EmotionTalkError`, also where the file has changed.
+
+        folder: where what is learned about a URL is cached.
+        """
+        if self.paths:  # a folder has too many files to look at each of them for each shard
+            unpacked = any(map(os.path.isdir, self.paths))
+            fingerprint = self.fingerprint if unpacked and self.fingerprint else fingerprint_of(self.paths)
+            return _open_local(self.archive, self.paths, fingerprint)
+        found = _open_remote(self.archive, self.url, token, folder)
+        if self.fingerprint and self.fingerprint != (found.file.size, found.file.tag):
+            raise EmotionTalkError(f"{found.file.path}: this is another file than before. Run again.")
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """The archives that a config reads. complete: whether they are the whole release, or somebody's selection."""
+
+    locations: dict[str, Location]
+    complete: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Downloads:
+    """Archives that are downloaded whole.
+
+    folder: where they are kept; force: download them again; check: compare the SHA-256 of the pinned ones.
+    """
+
+    folder: str
+    force: bool = False
+    check: bool = False
+
+    def path(self, url: str, fingerprint: list[Any] | None) -> str:
+        """Return where a file is kept. fingerprint: of a URL that can change, None for others."""
+        return os.path.join(self.folder, hashlib.sha256(json.dumps([http_url(url), fingerprint]).encode()).hexdigest())
+
+    def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
+        """Return an archive that was downloaded before, here or by `huggingface_hub`; None where it was not."""
+        url = archive_url(name, source)
+        cached = None if self.force else cached_file(url)
+        if cached:
+            return Location.local(name, (cached,))
+        if self.force or not _is_certain(known):
+            return None
+        if is_pinned(url) and os.path.exists(self.path(url, None)):  # the server need not be asked
+            return Location.local(name, (self.path(url, None),))
+        paths = self._paths(find_remote(name, source, token), known)
+        return Location.local(name, paths) if all(map(os.path.exists, paths)) else None
+
+    def _paths(self, urls: tuple[str, ...], known: UrlFingerprint | None) -> tuple[str, ...]:
+        return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known or itertools.repeat(None)))
+
+    def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
+        """Download an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""
+        urls = find_remote(name, source, token)
+        paths = self._paths(urls, known)
+        if len(urls) > 1:
+            what = f"{name} is in {len(urls)} parts, all of which are downloaded to {self.folder}."
+            warn_once(f"{redacted(source)}: {what}")
+        for url, path in zip(urls, paths):
+            self._download(name, url, token, path, self.force or not _is_certain(known))
+        if self.check and source == DEFAULT_SOURCE:
+            sha256 = sha256_of(paths[0])
+            if sha256 != ARCHIVES[name][1]:
+                raise Source(name, paths[0]).damaged(f"its SHA-256 is {sha256}.")
+        return Location.local(name, paths)
+
+    def _download(self, name: str, url: str, token: str | bool | None, path: str, force: bool) -> None:
+        partial = path + ".incomplete"
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+            with filelock.FileLock(path + ".lock"):
+                if os.path.exists(path) and not force:
+                    return
+                remote = remote_file(name, url, token)
+                # of unknown size: nothing says whether what is there belongs to it
+                if os.path.exists(partial) and (force or remote.size is None or os.path.getsize(partial) > remote.size):
+                    os.remove(partial)
+                with open(partial, "ab") as file:
+                    remote.save(file)
+                os.replace(partial, path)
+        except OSError as error:
+            if isinstance(error, EmotionTalkError):
+                raise
+            raise unwritable(self.folder, error, remote_file(name, url, token).size) from None
+
+
+def _is_certain(known: UrlFingerprint | None) -> bool:
+    """Whether the server says all that tells its files from others; a pinned URL needs no such thing."""
+    return known is None or not any(None in fingerprint for fingerprint in known)
+
+
+def locate_remote(
+    name: str, source: str, token: str | bool | None, known: UrlFingerprint | None, downloads: Downloads, whole: bool
+) -> Location:
+    """Return where an archive behind a URL is read: downloaded before, downloaded now, or by ranges.
+
+    Args:
+        name: "Audio", …
+        source: the URL of its folder.
+        token: of the Hub.
+        known: what tells its files from others, where they can change.
+        downloads: what was downloaded.
+        whole: all of it will be read. Then it is downloaded, as is one in several parts.
+    """
+    found = downloads.find(name, source, token, known)
+    if found:
+        return found
+    urls = find_remote(name, source, token)
+    if whole or len(urls) > 1:
+        return downloads.fetch(name, source, token, known)
+    return Location(name, url=urls[0], fingerprint=tuple(known[0]) if known else None)
+
+
+def forget_urls() -> None:
+    """Ask servers again what is behind their URLs, which may have changed."""
+    for cache in (remote_file, _open_remote, find_remote):
+        cache.cache_clear()
+
+
+def url_fingerprints(
+    names: Iterable[str], source: str | None, token: str | bool | None, folder: str
+) -> dict[str, UrlFingerprint]:
+    """Ask a server what tells its archives from others; {} for a folder or a pinned URL, which need no such thing.
+
+    Cached in `folder` for when the server cannot be reached.
+    """
+    if source is None or not is_remote(source) or is_pinned(source):
+        return {}
+    forget_urls()
+    found: dict[str, UrlFingerprint] = {}
+    for name in names:
+        path = learned_path(folder, http_url(archive_url(name, source)), ".json")
+        try:
+            files = [remote_file(name, url, token) for url in find_remote(name, source, token)]
+            found[name] = [[file.size, file.tag] for file in files]
+        except NoConnectionError as error:
+            try:
+                with open(path, encoding="utf-8") as cached:
+                    found[name] = json.load(cached)
+            except (OSError, ValueError):
+                raise error from None
+            logger.warning(f"{error} What was prepared from it before is used, where there is some.")
+            continue
+        with writing(path) as out:
+            out.write(json.dumps(found[name]).encode())
+    return found

@@ -1,0 +1,403 @@
+"""The builder: from the shards of a split to its examples, in the order in which `datasets` calls the hooks."""
+
+from __future__ import annotations
+
+import collections
+import glob
+import hashlib
+import inspect
+import itertools
+import json
+import os
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Any
+
+import datasets
+import datasets.builder
+import pyarrow as pa
+
+from .annotations import Utterance
+from .archives import Downloads, Location, Release, UrlFingerprint, locate_remote, url_fingerprints
+from .code_hash import code_hash
+from .corpus import (
+    ARCHIVES,
+    CITATION,
+    CONDITIONS,
+    DEFAULT_SOURCE,
+    EMOTIONS,
+    FOUR,
+    GROUPS,
+    HOMEPAGE,
+    LICENSE,
+    SHARDS,
+    SPLITS,
+    TOTAL,
+    Shard,
+    ShardRun,
+    __version__,
+    runs_of,
+    shards_of,
+    split_of,
+)
+from .errors import (
+    BadUtteranceError,
+    EmotionTalkError,
+    NoUtteranceError,
+    logger,
+    redacted,
+    unwritable,
+    warn_once,
+)
+from .files import write_out
+from .local_archive import LocalArchive, find_archive
+from .options import EmotionTalkConfig
+from .remote_tar import RemoteArchive
+from .schema import (
+    CONFIGS,
+    FIELDS,
+    MEDIA,
+    TURN_FIELDS,
+    ConfigSpec,
+    archives_of,
+    description_of,
+    features_of,
+    split_sizes,
+)
+from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
+from .tar import Member
+from .urls import checked_token, is_remote
+
+Archives = dict[str, "LocalArchive | RemoteArchive"]
+Example = dict[str, Any]
+
+
+class EmotionTalk(datasets.GeneratorBasedBuilder):
+    """EmotionTalk by shards: `gen_kwargs["shards"]` is the list that `num_proc`, streams and nodes share.
+
+    `_generate_examples` gives rows as loading scripts do. Where `datasets` prepares or streams, it is handed Arrow
+    tables of the same rows instead, which is faster (docs/internals.md). For tools: `open_splits` gives the
+    `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and `utterances` read from them.
+
+    Args:
+        cache_dir, token, config_name, data_dir: as in `datasets`.
+        hash: of the code that `datasets` found; the loader's own hash is used instead.
+        whole: this builder prepares one split of several that are requested, so the media are downloaded whole.
+        fingerprints: of the archives behind a URL that can change; None: the server is asked when they are read.
+        label_set, prepare_splits, strict: see `EmotionTalkConfig`.
+    """
+
+    # `datasets` names the cache by the module: the package's is that of the script
+    __module__ = __name__.removesuffix(".builder")
+    VERSION = datasets.Version(__version__)
+    BUILDER_CONFIG_CLASS = EmotionTalkConfig
+    BUILDER_CONFIGS = [
+        EmotionTalkConfig(name=name, version=datasets.Version(__version__), description=spec.description)
+        for name, spec in CONFIGS.items()
+    ]
+    DEFAULT_CONFIG_NAME = "multimodal"
+
+    def __init__(
+        self,
+        cache_dir: Any = None,
+        *args: Any,
+        hash: Any = None,
+        token: str | bool | None = None,
+        whole: bool = False,
+        fingerprints: dict[str, UrlFingerprint] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        if str(kwargs.get("data_dir")).startswith("file://"):
+            kwargs["data_dir"] = urllib.request.url2pathname(urllib.parse.urlsplit(kwargs["data_dir"]).path)
+        self._whole, self._fingerprints = whole, fingerprints
+        self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
+        try:
+            # one hash for the package and the script of the same code: both find what the other has prepared
+            super().__init__(cache_dir, *args, hash=code_hash(), token=token, **kwargs)
+        except OSError as error:
+            raise error if isinstance(error, EmotionTalkError) else unwritable(folder, error) from None
+
+    @property
+    def spec(self) -> ConfigSpec:
+        """What the config reads and gives."""
+        return CONFIGS[self.config.name]
+
+    def _info(self) -> datasets.DatasetInfo:
+        fields = "\n".join(f"- {name}: {description_of(self.config.name, name)}" for name in self.spec.fields)
+        info = datasets.DatasetInfo(citation=CITATION, homepage=HOMEPAGE, license=LICENSE)
+        info.description, info.features = f"{self.spec.description}\n\n{fields}\n", features_of(self.config.name)
+        return info
+
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`; what a URL that can change holds now decides where in the cache its rows are."""
+        fingerprints = self._url_fingerprints()
+        if fingerprints:
+            digest = hashlib.sha256(json.dumps(fingerprints, sort_keys=True).encode()).hexdigest()[:16]
+            if not self.config_id.endswith(digest):
+                self.config_id += f"-{digest}"
+                self._cache_dir = self._build_cache_dir()
+        return super().download_and_prepare(*args, **kwargs)
+
+    def _url_fingerprints(self) -> dict[str, UrlFingerprint]:
+        if self._fingerprints is None:
+            names = archives_of(self.config.name)
+            self._fingerprints = url_fingerprints(names, self.config.data_dir, self.token, self._cache_dir_root)
+        return self._fingerprints
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        locations = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
+        archives = self.open_archives(Release(locations, complete=False))
+        groups = sorted(set().union(*(archive.groups for archive in archives.values())))
+        release = Release(locations, self._is_complete(archives))
+        generators, absent = [], []
+        for split in self.spec.splits:
+            if self.config.prepare_splits and split not in self.config.prepare_splits:
+                continue
+            wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g) == split]
+            # a group without annotations may have media, of which the user is to be told
+            counts = {group: max(1, self._count(archives, group, release.complete)) for group in wanted}
+            if counts:
+                kwargs = {"shards": shards_of(counts, SHARDS[split]), "release": release}
+                generators.append(datasets.SplitGenerator(name=split, gen_kwargs=kwargs))
+            else:
+                absent.append(split)
+        if absent and (self.config.prepare_splits or not generators):
+            raise NoUtteranceError(
+                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds no utterance of {', '.join(absent)}: "
+                f"its groups are {', '.join(groups) or 'none'}, of {', '.join(GROUPS)}."
+            )
+        self._expect([generator.name for generator in generators], release.complete)
+        return generators
+
+    def _locate(self, name: str, dl_manager: Any) -> Location:
+        """Return where an archive is read. Media that are read whole from a URL are downloaded first."""
+        source = self.config.data_dir or DEFAULT_SOURCE
+        if not is_remote(source):
+            return Location.local(name, find_archive(name, source))
+        settings = dl_manager.download_config
+        downloads = Downloads(
+            folder=settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH),
+            force=not dl_manager.is_streaming and settings.force_download,
+            check=getattr(dl_manager, "record_checksums", False),  # of verification_mode="all_checks"
+        )
+        all_splits = self.spec.splits == SPLITS and (self._whole or self.config.prepare_splits is None)
+        is_media = self.spec.media is not None and name == self.spec.media[0]
+        whole = all_splits and is_media and not dl_manager.is_streaming
+        known = self._url_fingerprints().get(name)
+        return locate_remote(name, source, self.token, known, downloads, whole)
+
+    def _count(self, archives: Archives, group: str, complete: bool) -> int:
+        """Count the utterances (or dialogues) of a group, to shard them."""
+        if self.config.name == "dialogues":
+            indexed = [archive.annotation_files(group) for archive in archives.values() if archive.indexed]
+            return len({uid[:9] for files in indexed for uid in files})
+        if complete:
+            return GROUPS[group]
+        return len(set().union(*(archive.annotation_files(group) for archive in archives.values())))
+
+    def _is_complete(self, archives: Archives) -> bool:
+        """Whether this is meant to be the whole release. A selection lacks whole groups or most of their utterances."""
+        found = {
+            name: sum(len(archive.annotation_files(g)) for g in archive.groups) if archive.indexed else TOTAL
+            for name, archive in archives.items()
+        }
+        every_group = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
+        if every_group and min(found.values()) > 0.95 * TOTAL:
+            return True
+        counts = ", ".join(f"{name} {n:,}" for name, n in found.items())
+        warn_once(
+            f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds a part of the release ({counts} of {TOTAL:,} "
+            "utterances): the sizes of its splits are not checked."
+        )
+        return False
+
+    def _expect(self, splits: list[str], complete: bool) -> None:
+        """Leave to `datasets` the check of those split sizes that can be known, where it read dataset_infos.json."""
+        if complete and self.config.label_set == "all" and self.config.strict:
+            read = self.info.splits or {}
+            sizes = {name: info.num_examples for name, info in read.items()} or split_sizes(self.config.name)
+            infos = [datasets.SplitInfo(name, num_examples=size) for name, size in sizes.items() if name in splits]
+            self.info.splits = datasets.SplitDict({info.name: info for info in infos})
+        else:
+            self.info.splits = None
+        self.info.download_checksums = None  # `Downloads` has compared them, where something was downloaded
+
+    def _generate_examples(self, shards: list[Shard], release: Release) -> Iterator[tuple[str, Example]]:
+        """As `examples`, ready for `features.encode_example`: audio and video are `{bytes, path}`."""
+        for key, example in self.examples(shards, release):
+            for name in MEDIA.intersection(example):
+                example[name] = {**example[name], "bytes": example[name]["bytes"].read()}
+            yield key, example
+
+    def _generate_tables(
+        self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the rows of `_generate_examples` as tables."""
+        return self.tables(shards, release, batch_bytes)
+
+    def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """As in `datasets`, but by tables. What is written does not crowd the archive out of the page cache.
+
+        A `datasets` that calls this in another way prepares the same rows from `_generate_examples`.
+        """
+        by_tables = _taken(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
+        pattern, job = str(kwargs.get("fpath", "")), kwargs.get("job_id", 0)
+        files = glob.escape(pattern.replace("JJJJJ", f"{job:05d}")).replace("SSSSS", "*")
+        try:
+            if by_tables and not args:
+                by_tables["gen_kwargs"] = {**by_tables["gen_kwargs"], "batch_bytes": PREPARED_BYTES}
+                steps = datasets.ArrowBasedBuilder._prepare_split_single(self, **by_tables)
+            else:
+                steps = super()._prepare_split_single(*args, **kwargs)
+            for progress in steps:
+                for path in glob.glob(files) if pattern and self.spec.media else ():
+                    write_out(path)
+                yield progress
+        except (OSError, datasets.builder.DatasetGenerationError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(error, EmotionTalkError) or not isinstance(cause, OSError) or cause.errno is None:
+                raise
+            needed = ARCHIVES[self.spec.media[0]][0] if self.spec.media else None
+            raise unwritable(os.path.dirname(pattern or self._cache_dir), cause, needed) from None
+
+    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
+        """As in `datasets`, but by tables: it would encode each example, from 4 on with torchcodec."""
+        return datasets.ArrowBasedBuilder._get_examples_iterable_for_split(self, split_generator)
+
+    def open_splits(self) -> dict[str, dict[str, Any]]:
+        """Return the `gen_kwargs` (`shards`, `release`) of each split. Raises `EmotionTalkError`."""
+        manager = datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
+        return {generator.name: generator.gen_kwargs for generator in self._split_generators(manager)}
+
+    def open_archives(self, release: Release) -> Archives:
+        """Open the archives of a release, by name. Raises `EmotionTalkError`."""
+        folder = self._cache_dir_root
+        return {name: location.open(self.token, folder) for name, location in release.locations.items()}
+
+    def tables(
+        self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield (key, `pyarrow.Table`) for some shards, about `batch_bytes` of media each; a clip is copied once."""
+        return tables_of(self.examples(shards, release), features_of(self.config.name).arrow_schema, batch_bytes)
+
+    def examples(
+        self, shards: list[Shard], release: Release, skip_media: Container[str] = ()
+    ) -> Iterator[tuple[str, Example]]:
+        """Yield (id, example) for each utterance (or dialogue) of some shards; audio and video are still a `Member`.
+
+        skip_media: see `utterances`.
+        """
+        if self.config.name != "dialogues":
+            for utterance, example in self.utterances(shards, release, self.spec.fields, skip_media):
+                yield utterance.id, example
+            return
+        pairs = self.utterances(shards, release, TURN_FIELDS)
+        for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
+            turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
+            yield name, {"id": name, "group": name.split("_")[0], "dialogue": name, "turns": turns}
+
+    def utterances(
+        self, shards: list[Shard], release: Release, fields: Iterable[str] = (), skip_media: Container[str] = ()
+    ) -> Iterator[tuple[Utterance, Example]]:
+        """Yield (`Utterance`, dict of these fields) for each utterance of some shards, sorted by id.
+
+        What an archive lacks is an `EmotionTalkError`, or with `strict=False` a warning that names it.
+
+        Args:
+            shards, release: the `gen_kwargs` of a split, or some of its shards.
+            fields: names in `FIELDS`.
+            skip_media: ids whose audio or video nobody will read; from a URL it is not fetched. Reading it is an error.
+        """
+        archives = self.open_archives(release)
+        for run in runs_of(shards):
+            yield from self._utterances_of(run, archives, release.complete, tuple(fields), skip_media)
+
+    def _utterances_of(
+        self, run: ShardRun, archives: Archives, complete: bool, fields: tuple[str, ...], skip_media: Container[str]
+    ) -> Iterator[tuple[Utterance, Example]]:
+        """As `utterances`, of neighbouring shards of a group."""
+        group, begin, end, parts = run
+        files = {name: archives[CONDITIONS[name]].annotation_files(group) for name in self.spec.conditions}
+        ids = sorted(set().union(*files.values()))
+        if complete and (self.config.strict or begin == 0):
+            self._check_count(group, len(ids), archives)
+        first, after = self._bounds(ids, begin, end, parts)
+        ids = [uid for uid in ids if first <= uid < after]
+        media: Iterable[tuple[str, Member]] = ()
+        if self.spec.media:
+            archive, suffix = self.spec.media
+            media = archives[archive].media(group, suffix, first, after, skip_media)
+        seen, skipped, notes = 0, [], collections.defaultdict(list)
+        for uid, medium in _merged(ids, media):
+            seen += 1
+            try:
+                utterance = self._utterance(uid, files, medium)
+                if self.config.label_set == "four" and EMOTIONS[utterance.emotion(self.spec.condition)] not in FOUR:
+                    continue
+                example = {name: FIELDS[name].value(utterance) for name in fields}  # type: ignore[misc]
+            except BadUtteranceError as error:
+                if self.config.strict:
+                    raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
+                skipped.append(f"{uid} ({error})")
+                continue
+            for what, where in utterance.notes:
+                notes[what].append(where)
+            yield utterance, example
+        if skipped:
+            logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
+        for what, members in notes.items():
+            if (group, what) not in self._warned:  # by an earlier shard of the group
+                self._warned.add((group, what))
+                of = f"{group}, {len(members)} of {seen} utterances"
+                logger.warning(f"{of}: {what}. The first: {members[0]}. `emotiontalk verify` names each.")
+
+    def _check_count(self, group: str, count: int, archives: Archives) -> None:
+        """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""
+        if count == GROUPS.get(group):
+            return
+        problem = (
+            f"{group} has {count:,} utterances in {', '.join(sorted(archives))}, and the release has "
+            f"{GROUPS.get(group, 0):,}. Compare the archives with the release ({HOMEPAGE})."
+        )
+        if self.config.strict:
+            raise EmotionTalkError(problem)
+        logger.warning(problem)
+
+    def _bounds(self, ids: list[str], begin: int, end: int, parts: int) -> tuple[str, str]:
+        """Return (first id, the id after the last) of the parts `begin` to `end` of a group; dialogues stay whole."""
+        units = sorted({uid[:9] for uid in ids}) if self.config.name == "dialogues" else ids
+        cuts = [units[len(units) * part // parts] for part in range(1, parts)] if units else ["~"] * (parts - 1)
+        bounds = ["", *cuts, "~"]
+        return bounds[begin], bounds[end]
+
+    def _utterance(self, uid: str, files: dict[str, dict[str, Member]], medium: Member | None) -> Utterance:
+        """Make the utterance of an id. Raises `BadUtteranceError` where an annotation or its media are missing."""
+        members = {name: by_id[uid] for name, by_id in files.items() if uid in by_id}
+        missing = [f"annotation in {CONDITIONS[name]}" for name in files if name not in members]
+        if self.spec.media and medium is None:
+            missing.append("{1} in {0}".format(*self.spec.media))
+        if missing:
+            alone = f"{[*members.values(), medium][0]} has no matching file"
+            raise BadUtteranceError(f"{alone}: {uid} has no {' and no '.join(missing)}.")
+        return Utterance(uid, self.spec.condition, members, medium)
+
+
+def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the given keywords that a method takes, or {} where it needs others, or has no `gen_kwargs`."""
+    names = list(inspect.signature(function).parameters)[1:]
+    return {name: given[name] for name in names} if {"gen_kwargs", *names} <= set(given) else {}
+
+
+def _merged(ids: list[str], media: Iterable[tuple[str, Member]]) -> Iterator[tuple[str, Member | None]]:
+    """Yield (id, its media or None) for each of these ids and for each media file, sorted; either may be alone."""
+    left = collections.deque(ids)
+    for uid, medium in media:
+        while left and left[0] < uid:
+            yield left.popleft(), None
+        if left and left[0] == uid:
+            left.popleft()
+        yield uid, medium
+    for uid in left:
+        yield uid, None

@@ -1,0 +1,331 @@
+"""The command line: what each command takes. What it does stands in the module of its name."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import List, Optional
+
+import typer
+
+from emotiontalk.corpus import SPLITS
+from emotiontalk.errors import EmotionTalkError
+from emotiontalk.schema import CONFIGS
+
+from . import audit as audit_
+from . import demo as demo_
+from . import dummy as dummy_
+from . import files as files_
+from . import infos as infos_
+from . import job as job_
+from . import parquet as parquet_
+from . import published as published_
+from . import push as push_
+from . import source
+from . import verify as verify_
+from . import zh_en as zh_en_
+from .conversion import Conversion
+from .errors import NETWORK_ERRORS, CommandError, network_message
+from .project import checkout
+from .toolkits import TOOLKITS
+from .written import Folder
+
+app = typer.Typer(
+    help="Tools for EmotionTalk, the Chinese multimodal emotion corpus. `--version` prints the version.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _home(path: Optional[Path]) -> Optional[Path]:
+    """Expand `~` also where no shell has done so, as in --out=~/page.html."""
+    return path and path.expanduser()
+
+
+DATA_DIR = typer.Option(
+    None, help="As in load_dataset: the folder or the URL that holds the archives; the Hub by default."
+)
+CACHE_DIR = typer.Option(None, help="As in load_dataset.")
+TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
+Config = enum.Enum("Config", {name: name for name in CONFIGS}, type=str)  # type: ignore[misc]
+Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
+LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in source.LABELED}, type=str)  # type: ignore[misc]
+Split = enum.Enum("Split", {name: name for name in SPLITS}, type=str)  # type: ignore[misc]
+Toolkit = enum.Enum("Toolkit", {name: name for name in TOOLKITS}, type=str)  # type: ignore[misc]
+Task = enum.Enum("Task", {name: name for name in job_.TASKS}, type=str)  # type: ignore[misc]
+Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
+LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
+PARQUET_CONFIGS = typer.Option(
+    list(parquet_.DEFAULT_CONFIGS), "--config", help="A config to write; can be given several times."
+)
+
+
+def run() -> None:
+    """Run the command line; what the user can fix is one message, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
+    try:
+        app(prog_name="emotiontalk")
+    except (CommandError, EmotionTalkError) as error:
+        sys.exit(f"emotiontalk: {error}")
+    except NETWORK_ERRORS as error:
+        sys.exit(f"emotiontalk: {network_message(error)}")
+
+
+@app.command()
+def demo(
+    data_dir: Optional[str] = typer.Option(
+        None, help="The folder or the URL that holds the archives; by default synthetic sample data."
+    ),
+    config: Config = typer.Option("multimodal", help="The config to load."),
+) -> None:
+    """Load a release (by default synthetic sample data) through `emotiontalk.load_dataset`, and show it."""
+    demo_.show(data_dir, config.value)
+
+
+@app.command()
+def dummy(out: Path = typer.Argument(..., callback=_home, help="The folder to write the four archives to.")) -> None:
+    """Make synthetic sample data: four small archives, the same bytes at every run."""
+    dummy_.write(out)
+
+
+@app.command()
+def infos(
+    path: Optional[Path] = typer.Option(
+        None, callback=_home, help="The file to write or check; by default that of the checkout."
+    ),
+    check: bool = typer.Option(
+        False, "--check", help="Write nothing; status 1 if the file is not what would be written."
+    ),
+) -> None:
+    """Make or check dataset_infos.json: features, split sizes and checksums of the pinned release."""
+    path = path or checkout("`infos` without --path") / "dataset_infos.json"
+    if not check:
+        infos_.write(path)
+    elif not infos_.is_current(path):
+        typer.echo(f"{path} is out of date: run `emotiontalk infos`.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def published(
+    labels: Path = typer.Argument(
+        ..., callback=_home, help="The authors' label files joined to one table (CSV, also gzip)."
+    ),
+    path: Optional[Path] = typer.Option(
+        None, callback=_home, help="The file to write; by default that of the checkout."
+    ),
+) -> None:
+    """Make published.json: the digests of labels, scores and texts that `verify` compares with."""
+    published_.write(labels, path or checkout("`published` without --path") / "emotiontalk/cli/assets/published.json")
+
+
+@app.command("zh-en")
+def zh_en(
+    out: Path = typer.Argument(..., callback=_home, help="The benchmark's data folder (H2T_DATADIR)."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+) -> None:
+    """Write the zh→en benchmark's manifest and audio."""
+    records = zh_en_.write(out, data_dir, cache_dir, token)
+    typer.echo(f"{records:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
+
+
+@app.command()
+def parquet(
+    out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
+    config: List[Config] = PARQUET_CONFIGS,
+    split: List[Split] = typer.Option(
+        [], help="A split to write; can be given several times. All by default, test first."
+    ),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+    sampling_rate: Optional[int] = typer.Option(None, help="Resample the audio, in Hz, for example 16000."),
+    channels: Optional[int] = typer.Option(None, help="1 for mono."),
+    format: Optional[str] = typer.Option(None, help="wav or flac."),
+) -> None:
+    """Write sharded Parquet that every version of datasets loads by itself."""
+    conversion = Conversion(sampling_rate, channels, format)
+    splits = [s.value for s in split]
+    parquet_.write(out, [c.value for c in config], data_dir, cache_dir, token, conversion, splits)
+    typer.echo(f'{out}: load_dataset("{out}", "{config[0].value}", split="{splits[0] if splits else "test"}")')
+
+
+def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Conversion:
+    """Return the conversion that was requested, by default to what speech encoders take: 16 kHz, mono, WAV."""
+    return Conversion(
+        16_000 if sampling_rate is None else sampling_rate,
+        1 if channels is None else channels,
+        "wav" if format is None else format,
+    )
+
+
+@app.command()
+def files(
+    out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
+    toolkit: List[Toolkit] = typer.Option(..., "--for", help="A toolkit; can be given several times."),
+    config: LabeledConfig = typer.Option("audio", help="Whose labels, and which fields."),
+    label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
+    split: List[Split] = typer.Option([], help="A split to write; can be given several times. All by default."),
+    sampling_rate: Optional[int] = typer.Option(None, help="Of the audio, in Hz; 16000 by default."),
+    channels: Optional[int] = typer.Option(None, help="1 (mono, the default) or 2."),
+    format: Optional[str] = typer.Option(None, help="wav (the default) or flac."),
+    original: bool = typer.Option(False, "--original", help="The release's own bytes: 44.1 kHz, two channels, WAV."),
+    task: Task = typer.Option("emotion", help="messages: what is asked."),
+    prompt_language: Language = typer.Option("zh", help="messages: in which language."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+) -> None:
+    """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
+    splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
+    if original and (sampling_rate, channels, format) != (None, None, None):
+        raise CommandError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
+    if "messages" not in toolkits and (task.value, prompt_language.value) != ("emotion", "zh"):
+        raise CommandError("--task and --prompt-language are for messages: add --for messages, or leave them away.")
+    conversion = Conversion() if original else _for_speech(sampling_rate, channels, format)
+    asked = (config.value, label_set.value, splits, conversion, task.value, prompt_language.value)
+    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token)
+    sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))
+
+
+def _open_pull_request(repo: str, export: Path, configs: List[str], dry_run: bool, token: Optional[str]) -> None:
+    files, diff, parent = push_.pull_request(repo, export, configs, token)
+    typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
+    end = "Nothing was sent (--dry-run)."
+    typer.echo(end if dry_run else f"Opened: {push_.send_pull_request(repo, files, parent, token)}")
+
+
+@app.command()
+def push(
+    repo: str = typer.Argument(..., help="The dataset repository, OWNER/NAME; created where it is not there."),
+    kind: Kind = typer.Option("script", "--as", help="The loader, or the release as Parquet (gated media)."),
+    export: Optional[Path] = typer.Option(
+        None,
+        callback=_home,
+        help="Parquet: the folder of the export (default emotiontalk-parquet); written first where there is none.",
+    ),
+    config: List[Config] = typer.Option(
+        [], help="The configs of the export; by default those it has, or all but video."
+    ),
+    private: Optional[bool] = typer.Option(
+        None,
+        "--private/--public",
+        help="Parquet goes to private repositories unless --public is given; the script is public.",
+    ),
+    pr: bool = typer.Option(
+        False, "--pr", help="Parquet: open a pull request on a repository of somebody else, which must be gated."
+    ),
+    dry_run: bool = typer.Option(False, "--dry-run", help="List what would go, and send nothing."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+) -> None:
+    """Upload the loader, or an export of the release, to the Hub."""
+    push_.check_name(repo)
+    if kind is Kind.script and (export is not None or config):
+        raise CommandError("--export and --config are about an export: add --as parquet, or leave them away.")
+    export = export or Path("emotiontalk-parquet")
+    configs = [c.value for c in config]
+    if pr:
+        if kind is Kind.script or private is not None:
+            raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
+        if data_dir or cache_dir:
+            raise CommandError("--pr is for an export that is written: leave --data-dir and --cache-dir away.")
+        _open_pull_request(repo, export, configs, dry_run, token)
+        return
+    private = kind is Kind.parquet if private is None else private
+    files: Mapping[str, Optional[push_.Content]]
+    if kind is Kind.script:
+        files = push_.script_files(repo)
+    else:
+        files = push_.files_to_send(export, configs, dry_run, data_dir, cache_dir, token)
+    typer.echo(push_.plan(repo, kind.value, files, private))
+    if dry_run:
+        typer.echo("Nothing was sent (--dry-run).")
+    else:
+        url, removed = push_.push(repo, kind.value, files, private, token)
+        typer.echo(f"Uploaded: {url}")
+        if removed:
+            typer.echo(f"Removed, of an earlier export: {', '.join(removed)}")
+
+
+@app.command()
+def verify(
+    data_dir: Optional[str] = DATA_DIR,
+    token: Optional[str] = TOKEN,
+    pinned: bool = typer.Option(
+        False, "--pinned", help="Compare size and SHA-256 with the pinned archives: a difference is an error."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print all findings as JSON."),
+    names: int = typer.Option(5, min=0, help="How many findings of each check to name in the table."),
+    quick: bool = typer.Option(
+        False, "--quick", help="Compare sizes and the first bytes alone: 70 MB instead of 36 GB."
+    ),
+) -> None:
+    """Compare a release with what is published. Status 0: all is well; 1: something is wrong; 2: nothing to look at."""
+    if quick and pinned:
+        raise CommandError(
+            "--quick and --pinned do not go together: --quick compares with the pinned archives as it is."
+        )
+    audit = verify_.quick(data_dir, token) if quick else verify_.verify(data_dir, token, pinned)
+    if as_json:
+        typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        audit_.print_table(audit, names)
+        if quick and audit.looked:
+            typer.echo(verify_.PROVEN)
+    if not (audit.ok and audit.looked):
+        raise typer.Exit(1 if audit.looked else 2)
+
+
+@app.command()
+def probe(
+    upstream: str = typer.Option(
+        "text-tfidf", help="text-tfidf, logmel, or an encoder of transformers by name or path."
+    ),
+    config: LabeledConfig = typer.Option("multimodal", help="The config whose label is predicted."),
+    label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
+    seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
+    layer: int = typer.Option(-1, help="Encoders: which of the hidden states."),
+    device: Optional[str] = typer.Option(None, help="Encoders: cpu, cuda, …; by default cuda where there is one."),
+    out: Optional[Path] = typer.Option(None, callback=_home, help="A folder for result.json and confusion.png."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+) -> None:
+    """Run linear probing: features averaged over time, one linear layer, the official splits; WAR and UAR."""
+    from . import probe as probe_  # scikit-learn takes a second to import
+
+    if out:  # before the work, so that an error is not after it
+        Folder(out).refuse_foreign(*probe_.FILES)
+        out.mkdir(parents=True, exist_ok=True)
+    result = probe_.probe(upstream, config.value, label_set.value, seeds, data_dir, cache_dir, token, layer, device)
+    typer.echo(probe_.summary(result))
+    if out:
+        probe_.write(out, result)
+        typer.echo(f"  {out / 'result.json'}, {out / 'confusion.png'}")
+
+
+@app.command()
+def report(
+    out: Path = typer.Option("report.html", callback=_home, help="The page to write."),
+    clips: int = typer.Option(3, min=0, help="Utterances to listen to, for each split and emotion; 0: none."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+) -> None:
+    """Write one self-contained page: what is in the release, to look at and to listen to."""
+    from . import report as report_  # pandas, matplotlib, statsmodels: two seconds to import
+
+    found = report_.write(out, data_dir, cache_dir, token, clips)
+    gated = " It holds gated audio: keep it to yourself." if clips else ""
+    typer.echo(f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB.{gated}")

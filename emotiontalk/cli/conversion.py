@@ -1,0 +1,110 @@
+"""Audio files decoded, resampled, mixed down and written again: what exports are converted with."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+
+import numpy
+import soundfile
+
+from emotiontalk import AudioDecodeError, decode_audio
+
+from .errors import CommandError
+
+RELEASED_RATE, RELEASED_CHANNELS = 44_100, 2
+
+
+def decoded(audio: bytes, sampling_rate: int | None = None, channels: int | None = None) -> tuple[numpy.ndarray, int]:
+    """Decode an audio file.
+
+    Args:
+        audio: its bytes.
+        sampling_rate: resample to this rate, in Hz.
+        channels: 1 averages all, 2 doubles a single one; None keeps them.
+
+    Returns:
+        (samples of shape (frames, channels), float32, −1…1; their rate in Hz).
+
+    Raises:
+        AudioDecodeError: it cannot be decoded, or has samples that are no numbers.
+    """
+    found = decode_audio({"bytes": audio, "path": None}, sampling_rate, mono=channels == 1)
+    samples = numpy.atleast_2d(found["array"]).T
+    if not numpy.isfinite(samples).all():
+        raise AudioDecodeError("some of its samples are no finite numbers")
+    if channels == 2 and samples.shape[1] == 1:
+        samples = numpy.repeat(samples, 2, axis=1)
+    return samples, found["sampling_rate"]
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Turn the `AudioDecodeError` of a file into a `CommandError` with its name."""
+    try:
+        yield
+    except AudioDecodeError as error:
+        fix = "`emotiontalk verify` names what is wrong with your download."
+        raise CommandError(f"{name}: its audio cannot be decoded ({error}). {fix}") from None
+
+
+class Conversion:
+    """How audio is rewritten.
+
+    Args:
+        sampling_rate: in Hz.
+        channels: 1 or 2.
+        format: "wav" or "flac".
+
+    None each: as released. Raises `CommandError` for other values.
+    """
+
+    def __init__(
+        self, sampling_rate: int | None = None, channels: int | None = None, format: str | None = None
+    ) -> None:
+        if format not in (None, "wav", "flac"):
+            raise CommandError(f'format={format!r}: choose "wav" or "flac".')
+        if channels not in (None, 1, 2):
+            raise CommandError(f"channels={channels!r}: choose 1 or 2.")
+        if sampling_rate is not None and sampling_rate < 1000:
+            raise CommandError(f"sampling_rate={sampling_rate!r}: give it in Hz, for example 16000.")
+        self.sampling_rate, self.channels, self.format = sampling_rate, channels, format
+
+    def __bool__(self) -> bool:
+        return (self.sampling_rate, self.channels, self.format) != (None, None, None)
+
+    @property
+    def rate(self) -> int:
+        """Of the files, in Hz."""
+        return self.sampling_rate or RELEASED_RATE
+
+    @property
+    def suffix(self) -> str:
+        """Of the files: "wav" or "flac"."""
+        return self.format or "wav"
+
+    def bytes_of(self, size: int) -> int:
+        """Estimate how many bytes come of so many of the release, 44.1 kHz and two channels; FLAC takes fewer."""
+        if not self:
+            return size
+        return int(size * self.rate / RELEASED_RATE * (self.channels or RELEASED_CHANNELS) / RELEASED_CHANNELS)
+
+    def __str__(self) -> str:
+        if not self:
+            return "as released: the bytes of the WAV files, unchanged"
+        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else f"{RELEASED_RATE:,} Hz"
+        how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
+        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.suffix.upper()}"
+
+    def __call__(self, audio: bytes) -> bytes:
+        """Rewrite an audio file. Raises `AudioDecodeError`."""
+        samples, rate = decoded(audio, self.sampling_rate, self.channels)
+        out = io.BytesIO()
+        soundfile.write(out, samples, rate, format=self.suffix.upper(), subtype="PCM_16")
+        return out.getvalue()
+
+    def named(self, name: str, audio: bytes) -> bytes:
+        """Rewrite an audio file; one that cannot be decoded is a `CommandError` with this name."""
+        with naming(name):
+            return self(audio)

@@ -1,0 +1,163 @@
+"""`emotiontalk files OUT --for TOOLKIT`: the files that the toolkits of the field read.
+
+    OUT/audio/<split>/<id>.wav        the audio, once for all toolkits
+    OUT/<toolkit>/…                   what that toolkit reads, and a README.md that says what it is and how to start
+
+The modules of `toolkits` say what each toolkit reads. A clip gets its name once it is complete, the small files once
+all clips are there: a stopped run resumes. Nothing that this command did not write is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import multiprocessing
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from tqdm import tqdm
+
+from emotiontalk.corpus import EMOTIONS, SPLITS, split_of
+from emotiontalk.tar import Member
+
+from . import source
+from .conversion import Conversion
+from .errors import CommandError
+from .job import Job, Row, Rows
+from .parquet import Pool
+from .toolkits import TOOLKITS
+from .written import Folder, check_space
+
+AT_ONCE = 64  # clips that are converted together
+Examples = list[tuple[str, dict[str, Any]]]
+
+
+def write(
+    out: Path,
+    toolkits: Sequence[str],
+    config: str = "audio",
+    label_set: str = "all",
+    splits: Sequence[str] = (),
+    conversion: Conversion | None = None,
+    task: str = "emotion",
+    prompt_language: str = "zh",
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    token: str | None = None,
+) -> dict[str, int]:
+    """Write the files of some toolkits; return {split: utterances}.
+
+    Raises `CommandError` where a file is in the way that no command wrote, and where a toolkit needs audio and the
+    config has none.
+    """
+    conversion = conversion or Conversion()
+    modules = {name: importlib.import_module(f".toolkits.{TOOLKITS[name]}", __package__) for name in toolkits}
+    for name, module in modules.items():
+        if config == "text" and module.AUDIO:
+            raise CommandError(
+                f"{name} needs audio, which the config text has not: choose --config audio or multimodal."
+            )
+    wanted = [split for split in SPLITS if split in splits] or None
+    builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set)
+    release = next(iter(found.values()))["release"]
+    origin = source.origin(source.fingerprints(release, token), str(conversion))
+    job = Job(out, config, label_set, conversion, task, prompt_language, Folder(out), builder, found, origin)
+    as_files = config != "text" and any(module.AUDIO != "inside" for module in modules.values())
+    inside = any(module.AUDIO == "inside" for module in modules.values())
+    size = conversion.bytes_of(sum(source.media_bytes(builder, kwargs) for kwargs in found.values()))
+    finished = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{job.suffix}")) if as_files else 0
+    advice = "Choose another disk, fewer splits (--split), or smaller audio."
+    check_space(out, size * (as_files + inside) - finished, advice)
+    out.mkdir(parents=True, exist_ok=True)
+    rows: Rows = {}
+    if as_files or config == "text":
+        rows = {split: list(_rows(job, split, kwargs, as_files)) for split, kwargs in found.items()}
+    counts: dict[str, int] = {}
+    for name, module in modules.items():
+        if module.AUDIO == "inside":
+            with multiprocessing.Pool() as pool:
+                counts = module.write(job, functools.partial(clips, pool, job))
+        else:
+            module.write(job, rows)
+            counts = {split: len(rows[split]) for split in rows}
+        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about()}\n{module.start(job).strip()}\n"
+        job.write(f"{name}/README.md", text)
+    return counts
+
+
+def clips(pool: Pool, job: Job, gen_kwargs: source.GenKwargs) -> Iterator[tuple[Row, bytes]]:
+    """Yield (`Row`, audio file as it is to be written) of the examples of some shards."""
+    for batch in _batches(job.builder.examples(**gen_kwargs)):
+        files = [example["audio"]["bytes"].read() for _, example in batch]
+        if job.conversion:
+            names = [f"{uid}.wav" for uid, _ in batch]
+            files = pool.starmap(job.conversion.named, zip(names, files), chunksize=4)
+        for (_, example), data in zip(batch, files):
+            yield _row(example, split_of(example["group"])), data
+
+
+def _batches(examples: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Examples]:
+    batch = []
+    for example in examples:
+        batch.append(example)
+        if len(batch) == AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _rows(job: Job, split: str, kwargs: source.GenKwargs, with_audio: bool) -> Iterator[Row]:
+    """Yield the `Row` of each utterance of a split, its clip written."""
+    bar = tqdm(total=source.count(kwargs) if job.label_set == "all" else None, unit=" utterances", desc=split)
+    names = {path.stem: f"audio/{split}/{path.name}" for path in (job.out / "audio" / split).glob(f"*.{job.suffix}")}
+    finished: Container[str] = source.EVERYTHING
+    if with_audio:
+        finished = frozenset(uid for uid, name in names.items() if job.folder.is_own(name, job.origin))
+    with bar, multiprocessing.Pool() if with_audio else contextlib.nullcontext() as pool:
+        for batch in _batches(job.builder.examples(**kwargs, skip_media=finished)):
+            rows = [_row(example, split) for _, example in batch]
+            if pool:
+                members = [example["audio"]["bytes"] for _, example in batch]
+                _write_clips(job, pool, rows, members, finished)
+            yield from rows
+            bar.update(len(rows))
+
+
+def _write_clips(job: Job, pool: Pool, rows: list[Row], members: list[Member], finished: Container[str]) -> None:
+    """Write the clips of some rows, but not the finished ones; each row then says what its audio is."""
+    todo = []
+    for row, member in zip(rows, members):
+        row.path = f"audio/{row.split}/{row.id}.{job.suffix}"
+        if row.id not in finished:
+            job.folder.refuse_foreign(row.path)
+            todo.append((job.conversion, f"{row.id}.wav", member.read(), job.folder.partial(row.path)))
+    pool.starmap(_write_clip, todo, chunksize=4)
+    for row in rows:
+        if row.id not in finished:
+            job.folder.finish(str(row.path), job.origin)
+        info = soundfile.info(str(job.out / str(row.path)))
+        row.samples, row.sampling_rate, row.channels = info.frames, info.samplerate, info.channels
+
+
+def _write_clip(conversion: Conversion, name: str, data: bytes, path: Path) -> None:
+    path.write_bytes(conversion.named(name, data) if conversion else data)
+
+
+def _row(example: dict[str, Any], split: str) -> Row:
+    return Row(
+        id=example["id"],
+        split=split,
+        group=example["group"],
+        dialogue=example["dialogue"],
+        speaker=example["speaker_id"],
+        turn=example["turn"],
+        text=" ".join((example["text"] or "").split()),
+        transcription=example["transcription"],
+        emotion=EMOTIONS[example["emotion"]],
+        annotations=example["annotations"],
+        fields={name: value for name, value in example.items() if name != "audio"},
+    )

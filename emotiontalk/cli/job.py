@@ -1,0 +1,142 @@
+"""What `emotiontalk files` hands to the module of a toolkit: the rows of each split, and where the files go."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from emotiontalk.builder import EmotionTalk
+from emotiontalk.corpus import CONDITION_NAMES, EMOTIONS, FOUR, LICENSE, REPO_ID, SENTIMENTS, __version__
+from emotiontalk.schema import CONFIGS
+
+from .conversion import Conversion
+from .source import GenKwargs
+from .written import Folder
+
+TASKS = ("emotion", "caption", "asr")
+
+
+@dataclasses.dataclass
+class Row:
+    """An utterance as a toolkit's file needs it.
+
+    `path` is below OUT, None where there is no audio; `samples` (frames), `sampling_rate` (Hz) and `channels` are those
+    of the file that was written.
+    """
+
+    id: str
+    split: str
+    group: str
+    dialogue: str
+    speaker: str
+    turn: int
+    text: str
+    transcription: str | None
+    emotion: str
+    annotations: list[dict[str, Any]]
+    fields: dict[str, Any]
+    path: str | None = None
+    sampling_rate: int = 0
+    channels: int = 0
+    samples: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Length of the audio."""
+        return self.samples / self.sampling_rate
+
+    @property
+    def label(self) -> int:
+        """0…6, the authors' numbering."""
+        return EMOTIONS.index(self.emotion)
+
+
+Rows = dict[str, list[Row]]  # of each split
+Clips = Callable[[GenKwargs], Iterator[tuple[Row, bytes]]]  # the rows of some shards, each with its audio file
+
+
+@dataclasses.dataclass
+class Job:
+    """What was requested, and where the files go."""
+
+    out: Path
+    config: str
+    label_set: str
+    conversion: Conversion
+    task: str
+    prompt_language: str
+    folder: Folder
+    builder: EmotionTalk
+    splits: dict[str, GenKwargs]
+    origin: str  # see `source.origin`
+
+    @property
+    def suffix(self) -> str:
+        """Of the audio files: "wav" or "flac"."""
+        return self.conversion.suffix
+
+    @property
+    def example(self) -> str:
+        """The split that a README takes as its example: test where it is written."""
+        return "test" if "test" in self.splits else next(iter(self.splits))
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The labels of the label set, in the authors' order."""
+        return EMOTIONS if self.label_set == "all" else FOUR
+
+    def absolute(self, row: Row) -> str:
+        """Return the path of a clip, for toolkits that run elsewhere."""
+        return str((self.out / str(row.path)).resolve())
+
+    def write(self, name: str, text: str | bytes) -> None:
+        """Write a small file below OUT."""
+        self.folder.write(name, text.encode() if isinstance(text, str) else text)
+
+    def link(self, row: Row, name: str) -> None:
+        """Put a clip at a second place, without a second copy where the disk can do that."""
+        if self.folder.is_own(name, self.origin):
+            return
+        self.folder.refuse_foreign(name)
+        partial = self.folder.partial(name)
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(self.out / str(row.path), partial)
+        except OSError:
+            shutil.copy2(self.out / str(row.path), partial)
+        self.folder.finish(name, self.origin)
+
+    def about(self) -> str:
+        """Return the lines of a README about labels, splits and audio."""
+        audio = "none" if self.config == "text" else str(self.conversion)
+        condition = CONDITION_NAMES[CONFIGS[self.config].condition]
+        return (
+            f"- Labels: **{condition}** ({', '.join(self.emotions)}).\n"
+            f"- Splits: the official ones ({', '.join(self.splits)}).\n"
+            f"- Texts: clean, without marks.\n- Audio: {audio}.\n"
+            f"- Written by the EmotionTalk loader {__version__} from {REPO_ID}. {LICENSE}: do not publish.\n"
+        )
+
+
+def jsonl(records: Iterable[Any]) -> str:
+    """Return records as lines of JSON, Chinese as it is."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def readable(row: Row) -> dict[str, Any]:
+    """Return all fields of a row with labels as words, ready for JSON."""
+    fields = dict(row.fields)
+    for name in list(fields):
+        if name == "emotion" or name.startswith("emotion_"):
+            fields[name] = EMOTIONS[fields[name]]
+    if fields.get("sentiment") is not None:
+        fields["sentiment"] = SENTIMENTS[fields["sentiment"]]
+    fields["annotations"] = [
+        {**vote, "emotion": None if vote["emotion"] is None else EMOTIONS[vote["emotion"]]} for vote in row.annotations
+    ]
+    return fields

@@ -1,0 +1,212 @@
+"""`emotiontalk parquet OUT`: the release as sharded Parquet, which every version of `datasets` loads by itself.
+
+    OUT/README.md                                     a dataset card that names every config, split and feature
+    OUT/<config>/<split>-<shard>-of-<shards>.parquet  of even size, well below 500 MB, features embedded
+    OUT/export.json                                   what was requested, and what it is made from
+
+The number of shards is a multiple of 8, so that nodes and GPUs share them evenly. A stopped run resumes with the next
+shard. Until all that is requested is there, shards are called .part and there is no card: nothing of it loads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.pool
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from emotiontalk.builder import EmotionTalk
+from emotiontalk.files import write_out
+from emotiontalk.schema import CONFIGS
+
+from . import source
+from .conversion import Conversion
+from .errors import CommandError
+from .export import Export
+from .export_card import export_features, write_card
+from .written import check_space
+
+# Of a config with audio or video: 250 MB of train, 60 MB of the others.
+FILES = {"train": 48, "validation": 24, "test": 24}
+FEW_FILES = 8  # of a config without
+ROW_GROUP_BYTES = 16 << 20
+WRITING_ORDER = ("test", "validation", "train")  # the small ones can be tried first
+DEFAULT_CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is requested
+Pool = multiprocessing.pool.Pool
+Task = tuple[EmotionTalk, str, source.GenKwargs]  # of a split
+
+
+def write(
+    out: Path,
+    configs: Sequence[str] = DEFAULT_CONFIGS,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    token: str | None = None,
+    conversion: Conversion | None = None,
+    splits: Sequence[str] = (),
+) -> None:
+    """Write the configs to `out`: the splits that are named, or all.
+
+    How much will be written is printed first. Raises `CommandError` where there is no room for it, and where `out`
+    holds an export of another kind, or anything else.
+    """
+    conversion = conversion or Conversion()
+    if conversion and not any("audio" in CONFIGS[config].fields for config in configs):
+        raise CommandError(f"{', '.join(configs)} has no audio: leave --sampling-rate, --channels and --format away.")
+    for config in configs:
+        there = CONFIGS[config].splits
+        if splits and not set(splits) & set(there):
+            raise CommandError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(there)}.")
+    others = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    if others and not (out / "export.json").is_file():
+        raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
+    export = Export(out, conversion)
+    tasks = list(_tasks(configs, splits, data_dir, cache_dir, token))
+    _print_sizes(tasks, export)
+    out.mkdir(parents=True, exist_ok=True)
+    _check_own(export, configs)
+    export.note_request(configs, data_dir, splits)
+    with multiprocessing.Pool() if conversion else contextlib.nullcontext() as pool:
+        for builder, split, kwargs in tasks:
+            config, number = builder.config.name, _number(builder, split, kwargs)
+            export.start(config, split, number, source.fingerprints(kwargs["release"], token))
+            parts = source.parts_of(kwargs, number)
+            for n, part in enumerate(tqdm(parts, unit=" shards", desc=f"{config}, {split}")):
+                if not export.has(config, split, n):
+                    _write_shard(export, (config, split, n), builder, part, pool)
+    begun = export.unfinished()
+    if begun:
+        raise CommandError(
+            f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here loads "
+            "until then."
+        )
+    export.name_shards()
+    write_card(export)
+    export.finish()
+
+
+def _tasks(
+    configs: Sequence[str], splits: Sequence[str], data_dir: str | None, cache_dir: str | None, token: str | None
+) -> Iterator[Task]:
+    """Yield all that is requested, in the order in which it is written."""
+    for config in configs:
+        wanted = [split for split in CONFIGS[config].splits if split in splits] or None
+        builder, found = source.open_release(config, data_dir, cache_dir, token, wanted)
+        yield from ((builder, split, found[split]) for split in WRITING_ORDER if split in found)
+
+
+def _number(builder: EmotionTalk, split: str, kwargs: source.GenKwargs) -> int:
+    """Return in how many shards a split is written."""
+    return source.even_number(FILES[split] if builder.spec.media else FEW_FILES, kwargs)
+
+
+def _print_sizes(tasks: list[Task], export: Export) -> None:
+    """Print how much will be written. Raises `CommandError` where there is less room."""
+    needed = 0
+    for config in dict.fromkeys(builder.config.name for builder, _, _ in tasks):
+        sizes = []
+        for builder, split, kwargs in tasks:
+            if builder.config.name == config:
+                number = _number(builder, split, kwargs)
+                left = sum(not export.has(config, split, n, number) for n in range(number)) / number
+                media = export.conversion.bytes_of(source.media_bytes(builder, kwargs))
+                sizes.append((split, int(left * (media + 4_000 * (source.count(kwargs) or 1)))))
+        needed += sum(size for _, size in sizes)
+        print(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}", file=sys.stderr)
+    advice = (
+        "Choose another disk, fewer configs (--config), fewer splits (--split), or smaller audio "
+        "(--sampling-rate 16000 --channels 1)."
+    )
+    check_space(export.path, needed, advice)
+
+
+def _check_own(export: Export, configs: Sequence[str]) -> None:
+    """Raise `CommandError` where a file is in the way, or would be loaded along, that no command wrote."""
+    export.folder.refuse_foreign("README.md")
+    for config in {*configs, *export.configs()}:
+        for path in sorted((export.path / config).glob("*.parquet")):
+            if not export.folder.has_written(f"{config}/{path.name}"):
+                export.folder.refuse_foreign(f"{config}/{path.name}")
+
+
+def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None) -> None:
+    """Finish an export that is there, from the source and with the conversion it was begun with.
+
+    data_dir: where the archives are now; then a finished export is compared with them, too.
+    """
+    export = Export(out)
+    if data_dir or not export.complete:
+        request = export.request
+        if not data_dir and "…@" in (request["data_dir"] or ""):
+            raise CommandError(
+                f"{out} was begun from a URL with a password, which is not stored: pass --data-dir again."
+            )
+        conversion = Conversion(*request["conversion"])
+        write(out, request["configs"], data_dir or request["data_dir"], cache_dir, token, conversion, request["splits"])
+
+
+def finished_files(out: Path) -> list[Path]:
+    """Return card and shards of a finished export. Raises `CommandError` for one that was stopped, or lacks shards."""
+    if not (out / "export.json").is_file():
+        raise CommandError(f"{out} holds no export: run `emotiontalk parquet {out}`, or name its folder.")
+    export = Export(out)
+    if not export.complete:
+        raise CommandError(f"{out} is not a finished export: run the command that began it again, it resumes.")
+    for name in export.shards():
+        if not (out / name).is_file():
+            raise CommandError(f"{out / name} is gone. Delete {out} and export again.")
+    return [out / "README.md", *(out / name for name in export.shards())]
+
+
+def _write_shard(
+    export: Export, shard: tuple[str, str, int], builder: EmotionTalk, kwargs: source.GenKwargs, pool: Pool | None
+) -> None:
+    """Write a shard, still without its name."""
+    schema = export_features(builder.config.name, export.conversion).arrow_schema
+    small = [field.name for field in schema if field.name not in ("audio", "video")]
+    tables: Iterator[pa.Table] = (table for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES))
+    if pool and "audio" in schema.names:
+        tables = _converted(tables, export.conversion, pool)
+    # audio is neither compressible nor worth a dictionary or a minimum and maximum
+    compression = "snappy" if len(small) == len(schema) else "none"
+    options: dict[str, Any] = {"compression": compression, "use_dictionary": small, "write_statistics": small}
+    path = export.partial(*shard)
+    with pq.ParquetWriter(path, schema, **options) as writer:
+        for table in tables:
+            writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
+            write_out(path)
+    export.add(*shard)
+
+
+def _converted(tables: Iterator[pa.Table], conversion: Conversion, pool: Pool) -> Iterator[pa.Table]:
+    """Yield the tables with their audio rewritten; the next one is read, and the one before written, meanwhile."""
+    pending = None
+    for table in tables:
+        audio = table["audio"].combine_chunks()
+        files, paths = audio.field("bytes").to_pylist(), audio.field("path").to_pylist()
+        converted = pool.starmap_async(conversion.named, zip(paths, files), chunksize=4)
+        if pending:
+            yield _with_audio(*pending, conversion)
+        pending = table, converted
+    if pending:
+        yield _with_audio(*pending, conversion)
+
+
+def _with_audio(table: pa.Table, converted: Any, conversion: Conversion) -> pa.Table:
+    position = table.column_names.index("audio")
+    kind = table.schema.field("audio").type
+    paths = [
+        f"{path.rsplit('.', 1)[0]}.{conversion.suffix}"
+        for path in table["audio"].combine_chunks().field("path").to_pylist()
+    ]
+    children = {"bytes": pa.array(converted.get(), type=pa.binary()), "path": pa.array(paths, type=pa.string())}
+    return table.set_column(
+        position, "audio", pa.StructArray.from_arrays([children[f.name] for f in kind], fields=list(kind))
+    )

@@ -1,0 +1,72 @@
+"""What the authors have published openly of labels, scores and texts, as digests: one for each dialogue and
+annotation condition.
+
+Their label files (NKU-HLT/EmotionTalk, folder mm-process; CC BY-NC-SA 4.0) are not in the project. published.json holds
+eight hexadecimal digits for each dialogue and condition, and for its texts: enough to tell that something was changed,
+and where. `emotiontalk published LABELS` makes it from the label files joined to one table.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from emotiontalk.annotations import emotion_id
+from emotiontalk.corpus import CONDITIONS
+
+from .written import write_file
+
+PATH = Path(__file__).with_name("assets") / "published.json"
+DIGITS = 8
+Label = tuple[str, "int | None", "float | None"]  # id, 0…6, sentiment score
+
+
+def digest_labels(rows: Iterable[Label]) -> str:
+    """Return the digest of the (id, label, score or None) of a dialogue in one annotation condition, sorted by id."""
+    return _digest(f"{uid} {label}" + ("" if score is None else f" {score + 0:.2f}") for uid, label, score in rows)
+
+
+def digest_texts(rows: Iterable[tuple[str, str]]) -> str:
+    """Return the digest of the (id, transcription) of a dialogue, sorted by id; full-width brackets count as others."""
+    return _digest(f"{uid} {text.replace('【', '[').replace('】', ']')}" for uid, text in rows)
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGITS]
+
+
+def dialogues() -> dict[str, dict[str, int | str]]:
+    """Return {dialogue: {"utterances": number, "texts": digest, and for each annotation condition: digest}}."""
+    keys = (*CONDITIONS, "texts")
+    found = {}
+    for dialogue, (number, digests) in json.loads(PATH.read_text(encoding="utf-8")).items():
+        parts = [digests[n * DIGITS : (n + 1) * DIGITS] for n in range(len(keys))]
+        found[dialogue] = {"utterances": number, **dict(zip(keys, parts))}
+    return found
+
+
+def write(labels: Path, path: Path) -> None:
+    """Make the file from a table (CSV, also gzip): id, emotion_text, …, sentiment_score, transcription."""
+    opener = gzip.open if labels.suffix == ".gz" else open
+    with opener(labels, "rt", encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["id"])
+    by_dialogue = collections.defaultdict(list)
+    for row in rows:
+        by_dialogue[row["id"][:9]].append(row)
+    made = {}
+    for dialogue, utterances in by_dialogue.items():
+        digests = [digest_labels(_label(row, condition) for row in utterances) for condition in CONDITIONS]
+        digests.append(digest_texts((row["id"], row["transcription"]) for row in utterances))
+        made[dialogue] = [len(utterances), "".join(digests)]
+    lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(facts)}" for dialogue, facts in made.items())
+    write_file(path, f"{{\n{lines}\n}}\n".encode(), lambda data: data.startswith(b'{\n"G00'))
+
+
+def _label(row: dict[str, str], condition: str) -> Label:
+    score = float(row["sentiment_score"]) if condition == "multimodal" else None
+    return row["id"], emotion_id(row[f"emotion_{condition}"]), score

@@ -1,0 +1,323 @@
+"""`emotiontalk push REPO`: the loader, or an export of the release, to a dataset repository of the Hub.
+
+--as script      NAME.py, its card and dataset_infos.json, dummy_data/: no media, nothing gated
+--as parquet     an export of `emotiontalk parquet`: the gated media, so private unless it is asked otherwise
+--pr             the export as a pull request to somebody else's gated repository, whose files and card's text stay
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Union
+
+import huggingface_hub
+from huggingface_hub.utils import HFValidationError, RepositoryNotFoundError, validate_repo_id
+
+from emotiontalk import script
+from emotiontalk.builder import EmotionTalk
+from emotiontalk.corpus import HOMEPAGE, LICENSE, REPO_ID, SPLITS, __version__
+from emotiontalk.schema import CONFIGS
+
+from . import dummy, infos, parquet
+from .errors import CommandError
+from .project import ROOT, is_checkout
+
+SHARD = re.compile(rf"({'|'.join(CONFIGS)})/({'|'.join(SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet")
+
+Content = Union[bytes, Path]  # of a file that is sent; `Path`: a file that holds it
+
+# The card of a checkout, and what it leads to.
+PAGES = (
+    "README.md", "README.zh.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "dataset_infos.json",
+    "benchmarks/README.md", "examples/quickstart.py",
+)  # fmt: skip
+
+# The card that is sent from an installed package.
+CARD = """\
+---
+{yaml}
+---
+
+# EmotionTalk
+
+The loader of EmotionTalk, a Chinese multimodal emotion corpus
+([paper](https://arxiv.org/abs/2505.23018)), for Hugging Face `datasets` below 4:
+
+```python
+import datasets
+
+ds = datasets.load_dataset("{repo}", "audio", split="test", trust_remote_code=True)
+```
+
+It holds no audio or video. It reads them from the original dataset, [{source}]({homepage}), which is gated: accept the
+terms there, and log in with `hf auth login`. From `datasets` 4 on, which runs no scripts, install the package
+`emotiontalk` and call `emotiontalk.load_dataset("audio", split="test")`.
+
+`dummy_data/` is synthetic sample data. EmotionTalk is licensed under {license}.
+"""
+
+TERMS = f"""\
+EmotionTalk is licensed under {LICENSE}: no commercial use, share alike, name the authors.
+Its audio and video are gated at {HOMEPAGE}: whoever gets them must have accepted the terms there."""
+
+
+def check_name(repo: str) -> None:
+    """Raise `CommandError` unless this is OWNER/NAME, as `datasets` and the Hub read it."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo, re.ASCII):
+        raise CommandError(f"{repo!r}: expected OWNER/NAME, for example me/emotiontalk.")
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise CommandError(f"{repo}: {error}") from None
+
+
+def script_files(repo: str) -> dict[str, Content]:
+    """Return the script dataset: {path in the repository: content}.
+
+    `datasets` runs the script that is called as its repository is, so it is renamed. In a checkout the card and the
+    pages that it leads to go along; elsewhere a short card does. Raises `CommandError` for a name that `datasets`
+    cannot run.
+    """
+    if "." in repo:
+        raise CommandError(
+            f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's."
+        )
+    pages = _pages(repo) if is_checkout() else {"README.md": _card(repo), "dataset_infos.json": infos.text().encode()}
+    # built again, not read: whatever stands in dummy_data/ here, nothing but synthetic data goes to a public place
+    samples = {f"dummy_data/{name}": data for name, data in dummy.files().items()}
+    return {f"{repo.split('/')[1]}.py": script.build().encode(), **pages, **samples}
+
+
+def _pages(repo: str) -> dict[str, bytes]:
+    """Return `PAGES` and docs/ of the checkout; they say what to type for this repository."""
+    pages = {}
+    for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md"))):
+        text = path.read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
+        pages[path.relative_to(ROOT).as_posix()] = text.encode()
+    return pages
+
+
+def _card(repo: str) -> bytes:
+    """Return the card of the script where there is no checkout."""
+    configs: list[dict[str, str | bool]] = [{"config_name": name} for name in CONFIGS]
+    configs[list(CONFIGS).index(EmotionTalk.DEFAULT_CONFIG_NAME)]["default"] = True
+    data = huggingface_hub.DatasetCardData(
+        pretty_name="EmotionTalk", license="cc-by-nc-sa-4.0", language=["zh"], configs=configs
+    )
+    text = CARD.format(yaml=data.to_yaml(), repo=repo, source=REPO_ID, homepage=HOMEPAGE, license=LICENSE)
+    return text.encode()
+
+
+def export_files(export: Path, configs: Sequence[str] = ()) -> dict[str, Path]:
+    """Return a finished export: {path in the repository: `Path`}.
+
+    configs: what it must hold, where the user named them. Raises `CommandError` for an export that is not
+    finished, or holds other configs: it goes as a whole.
+    """
+    files = {path.relative_to(export).as_posix(): path for path in parquet.finished_files(export)}
+    there = {name.split("/")[0] for name in files if "/" in name}
+    if configs and there != set(configs):
+        raise CommandError(
+            f"{export} holds {', '.join(sorted(there))}: an export is pushed as a whole. Export {', '.join(configs)} "
+            "to another folder (--export), or leave --config away."
+        )
+    return files
+
+
+def expected_files(configs: Sequence[str]) -> list[str]:
+    """Return path patterns of what an export that is not written yet will hold."""
+    splits = [(config, split) for config in configs for split in CONFIGS[config].splits]
+    return ["README.md", *(f"{config}/{split}-SHARD-of-SHARDS.parquet" for config, split in splits)]
+
+
+def files_to_send(
+    export: Path,
+    configs: Sequence[str],
+    dry_run: bool,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    token: str | None = None,
+) -> Mapping[str, Content | None]:
+    """As `export_files`; an export that is not there is written first, one that was stopped is finished.
+
+    dry_run: nothing is written, and of an export that is not there patterns of paths are given, with None.
+    """
+    if not export.exists():
+        if dry_run:
+            return dict.fromkeys(expected_files(configs or parquet.DEFAULT_CONFIGS))
+        parquet.write(export, configs or parquet.DEFAULT_CONFIGS, data_dir, cache_dir, token)
+    elif not dry_run and (export / "export.json").is_file():
+        parquet.resume(export, data_dir, cache_dir, token)
+    return export_files(export, configs)
+
+
+def plan(repo: str, kind: str, files: Mapping[str, Content | None], private: bool | None) -> str:
+    """Say what would be sent where: each file with its size in bytes, and the terms of the licence."""
+    lines = [f"{_size(content):>15}  {name}" for name, content in files.items()]
+    visibility = {True: "private, or refused", False: "public where it is not there yet", None: "gated, or refused"}
+    return "\n".join([f"To the dataset repository {repo} ({visibility[private]}), as {kind}:", *lines, "", TERMS])
+
+
+def _size(content: Content | None) -> str:
+    if content is None:
+        return ""
+    return f"{len(content) if isinstance(content, bytes) else content.stat().st_size:,}"
+
+
+def push(
+    repo: str, kind: str, files: Mapping[str, Content | None], private: bool, token: str | None = None
+) -> tuple[str, list[str]]:
+    """Upload files ({path in the repository: content}), creating the repository.
+
+    Returns its URL, and the shards of an earlier export that were removed. private: the repository is made private,
+    and one that is there already must be. Raises `CommandError`, before anything is sent, where it is public, holds the
+    dataset as the other kind, or anything else.
+    """
+    api = huggingface_hub.HfApi(token=token)
+    present = _info(api, repo)
+    if present is None:
+        api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+        present = _info(api, repo)
+    if private and (present is None or present.private is not True):
+        raise CommandError(
+            f"{repo} is public; nothing was uploaded. Make it private in its settings, take another repository, or "
+            "pass --public if you may publish there what would go."
+        )
+    _check_kind(repo, present, kind, files)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            elif content:
+                path.symlink_to(content.resolve())
+        # shards of an earlier export that this one has not would be loaded along with it
+        stale = sorted(name for name in _names(present) - set(files) if SHARD.fullmatch(name))
+        message = f"EmotionTalk as {kind}, version {__version__} of the loader"
+        # not `upload_large_folder`: it takes no message, deletes nothing, and huggingface_hub 2.4 has none
+        api.upload_folder(
+            repo_id=repo, repo_type="dataset", folder_path=folder, commit_message=message, delete_patterns=stale or None
+        )
+    return f"{api.endpoint}/datasets/{repo}", stale
+
+
+FOLDER = "parquet"  # of somebody else's repository: where the shards go
+
+
+def pull_request(
+    repo: str, export: Path, configs: Sequence[str] = (), token: str | None = None
+) -> tuple[dict[str, Content], str, str]:
+    """Prepare a pull request; nothing is sent.
+
+    Returns ({path in the repository: content}, the diff of the card, the commit that it is made for).
+    The shards go to a folder; `configs` and `dataset_info` of the export are merged into the card's YAML.
+    configs: as in `export_files`. Raises `CommandError` where the repository is not there, not gated, or has configs of
+    these names, and as `export_files`.
+    """
+    api = huggingface_hub.HfApi(token=token)
+    present = _info(api, repo)
+    if present is None:
+        raise CommandError(f"{repo}: no such dataset repository, or no access to it. --pr is for one that is there.")
+    if not (present.gated or present.private):
+        raise CommandError(
+            f"{repo} is not gated: audio and video of EmotionTalk must not go there. Ask its owner to gate it first."
+        )
+    loader = f"{repo.split('/')[1]}.py"
+    if loader in _names(present):
+        raise CommandError(
+            f"{repo} holds {loader}, for which datasets 4 refuses a repository: Parquet next to it would not load."
+        )
+    there = sorted(name for name in _names(present) if name.startswith(f"{FOLDER}/"))
+    foreign = [name for name in there if not SHARD.fullmatch(name.removeprefix(f"{FOLDER}/"))]
+    if foreign:
+        raise CommandError(
+            f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go."
+        )
+    files = {f"{FOLDER}/{name}": path for name, path in export_files(export, configs).items() if name != "README.md"}
+    before = ""
+    if "README.md" in _names(present):
+        path = api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)
+        before = Path(path).read_text(encoding="utf-8")
+    after = merged_card(before, (export / "README.md").read_text(encoding="utf-8"), repo)
+    names = ("README.md", "README.md with the export")
+    diff = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), *names))
+    return {**files, "README.md": after.encode()}, diff, present.sha
+
+
+def merged_card(card: str, export: str, repo: str) -> str:
+    """Merge the `configs` and `dataset_info` of an export's card into the YAML of a card; the rest of it stays."""
+    try:
+        mine, theirs = (huggingface_hub.DatasetCard(text).data.to_dict() for text in (export, card or "---\n{}\n---\n"))
+    except ValueError as error:
+        raise CommandError(f"{repo}: the YAML of its card cannot be read ({error}).") from None
+    for config in mine["configs"]:
+        for file in config["data_files"]:
+            file["path"] = f"{FOLDER}/{file['path']}"
+    names = {config["config_name"] for config in mine["configs"]}
+    there = theirs.get("configs") or []
+    for config in there:
+        name, paths = config["config_name"], str(config.get("data_files"))
+        if name in names and f"{FOLDER}/{name}/" not in paths:
+            raise CommandError(f"{repo}: its card has a config {name} of its own ({paths}). Ask its owner.")
+    others = [config for config in there if config["config_name"] not in names]
+    foreign = [c["config_name"] for c in others if not re.search(r"\.parquet\b", str(c.get("data_files")))]
+    if foreign:  # `datasets` reads all configs of a repository with one reader
+        raise CommandError(
+            f"{repo}: its config {foreign[0]} is no Parquet, and `datasets` would not read both. Ask its owner."
+        )
+    if any(config.get("default") for config in others):
+        for config in mine["configs"]:
+            config.pop("default", None)
+    given = theirs.get("dataset_info") or []
+    given = given if isinstance(given, list) else [given]
+    given = [info for info in given if info.get("config_name", "default") not in names]
+    merged = huggingface_hub.DatasetCard(card or "---\n{}\n---\n")
+    merged.data.configs, merged.data.dataset_info = [*others, *mine["configs"]], [*given, *mine.get("dataset_info", [])]
+    return str(merged)
+
+
+def send_pull_request(repo: str, files: Mapping[str, Content], parent: str, token: str | None = None) -> str:
+    """Open a pull request with these files; return its URL."""
+    api = huggingface_hub.HfApi(token=token)
+    operations = [
+        huggingface_hub.CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()
+    ]
+    commit = api.create_commit(
+        repo, operations, repo_type="dataset", create_pr=True, parent_commit=parent,
+        commit_message="The release as Parquet: load_dataset works as it is",
+        commit_description=f"Written by the EmotionTalk loader {__version__}. Of what was there, only the "
+        "YAML of the card is changed.",
+    )  # fmt: skip
+    return str(commit.pr_url)
+
+
+def _info(api: huggingface_hub.HfApi, repo: str) -> Any:
+    try:
+        return api.dataset_info(repo)
+    except RepositoryNotFoundError:
+        return None
+
+
+def _names(info: Any) -> set[str]:
+    return {sibling.rfilename for sibling in (info and info.siblings) or ()}
+
+
+def _check_kind(repo: str, info: Any, kind: str, files: Mapping[str, object]) -> None:
+    names = _names(info)
+    loader = f"{repo.split('/')[1]}.py"
+    if kind == "script" and any(name.endswith(".parquet") for name in names):
+        raise CommandError(f"{repo} holds Parquet files, which the script would hide. Take another repository for it.")
+    if kind == "parquet" and loader in names:
+        raise CommandError(
+            f"{repo} holds {loader}, for which datasets 4 refuses a repository. Take another one for Parquet."
+        )
+    others = sorted(name for name in names - {".gitattributes", *files} if not SHARD.fullmatch(name))
+    if others and not (kind == "script" and loader in names):
+        raise CommandError(
+            f"{repo} holds {', '.join(others[:3])}, which is not EmotionTalk's. Take another repository for it."
+        )

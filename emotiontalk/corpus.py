@@ -1,0 +1,113 @@
+"""The facts about EmotionTalk: its release, groups, splits, speakers and labels. Nothing here is guessed.
+
+Sources: the dataset card and the paper (Sun et al., *EmotionTalk*, arXiv 2505.23018).
+"""
+
+from __future__ import annotations
+
+import re
+
+__version__ = "1.4.0"
+
+REPO_ID = "BAAI/Emotiontalk"
+REVISION = "adbc17fc944e8cf2873643906160c6ca0259ab61"
+DEFAULT_SOURCE = f"hf://datasets/{REPO_ID}@{REVISION}"
+HOMEPAGE = "https://huggingface.co/datasets/" + REPO_ID
+LICENSE = "CC BY-NC-SA 4.0"
+CITATION = """\
+@article{sun2025emotiontalk,
+  title   = {EmotionTalk: An Interactive Chinese Multimodal Emotion Dataset With Rich Annotations},
+  author  = {Sun, Haoqin and Wang, Xuechen and Zhao, Jinghua and Zhao, Shiwan and Zhou, Jiaming and
+             Wang, Hui and He, Jiabei and Kong, Aobo and Yang, Xi and Wang, Yequan and Lin, Yonghua and Qin, Yong},
+  journal = {arXiv preprint arXiv:2505.23018},
+  year    = {2025}
+}
+"""
+
+# The archives at the pinned revision: size in bytes, SHA-256.
+ARCHIVES = {
+    "Audio": (14_811_722_752, "f8599a70f55f489c948cd079c712acf340cf496c5267b14fb34e985539d57e41"),
+    "Multimodal": (21_294_498_304, "905af99e277658eedceefcf7ee283e8041ef62a0335245e140ea953fba45777e"),
+    "Text": (1_477_776, "facf5cbf3edb4104f5e1e8c450730af5524fe6170865a6930773e7fb6f82a603"),
+    "Video": (526_286, "01f54fb23fa0838ddbfccadbf1f883e0cc9bf6cf80c3b8d2959bf23a0e127996"),
+}
+# Utterances in each group of dialogues, and the groups of each official split ("train" has the rest).
+GROUPS = {
+    "G00001": 840, "G00002": 903, "G00003": 793, "G00004": 1429, "G00005": 1055,
+    "G00006": 1573, "G00007": 1813, "G00008": 1608, "G00009": 1648, "G00010": 1368,
+    "G00011": 1154, "G00012": 1068, "G00013": 1383, "G00014": 1479, "G00015": 1136,
+}  # fmt: skip
+TOTAL = sum(GROUPS.values())
+DIALOGUES = {"train": 587, "validation": 71, "test": 84}  # counted in the published ids
+SPLITS = ("train", "validation", "test")
+HELD_OUT = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
+# Groups that share speakers, directly or through another group: no speaker is in two of these sets.
+SPEAKER_SETS = (
+    ("G00002", "G00004", "G00005", "G00006", "G00007", "G00008", "G00009", "G00010", "G00011"),
+    ("G00001", "G00003", "G00012"),
+    ("G00013",),
+    ("G00014",),
+    ("G00015",),
+)
+# Shards of each split: many, with many divisors, because `datasets` makes every node read everything where the number
+# of nodes does not divide that of the shards.
+SHARDS = {"train": 240, "validation": 48, "test": 48}
+
+# The authors' own numbering 0…6, and the nouns that the papers use for the same classes.
+EMOTIONS = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful")
+NOUNS = {
+    "happiness": "happy", "sadness": "sad", "anger": "angry",
+    "surprise": "surprised", "disgust": "disgusted", "fear": "fearful",
+}  # fmt: skip
+FOUR = ("neutral", "happy", "sad", "angry")  # the paper's "Four" setting
+# The paper's five sentiment classes of a score in −2…2: ≤ −1, < 0, 0, < 1, ≥ 1.
+SENTIMENTS = ("negative", "weakly negative", "neutral", "weakly positive", "positive")
+# The four annotation conditions and the archive that holds the annotations of each: annotators worked text-only,
+# audio-only, on silent video, and on audio-visual clips.
+CONDITIONS = {"text": "Text", "audio": "Audio", "video": "Video", "multimodal": "Multimodal"}
+CONDITION_NAMES = {"text": "text-only", "audio": "audio-only", "video": "silent-video", "multimodal": "audio-visual"}
+ANNOTATORS = "ABCDE"
+
+# A member of an archive is known by its file name alone, whatever folders stand before it.
+MEMBER = re.compile(r"(?P<id>(?P<group>G\d{5})_\d{2}_\d{2}_\d{3})\.(?P<suffix>json|wav|mp4)", re.ASCII | re.IGNORECASE)
+
+Shard = tuple[str, int, int]  # group, number of the part, number of parts that the group has
+ShardRun = tuple[str, int, int, int]  # group, first part, the part after the last, number of parts
+
+
+def match_member(name: str) -> re.Match[str] | None:
+    """Match `MEMBER` against the path of a member; None if it is no part of the release (`._*`, zips, …)."""
+    *folders, name = name.replace("\\", "/").split("/")
+    return None if "__MACOSX" in folders else MEMBER.fullmatch(name)
+
+
+def split_of(group: str) -> str:
+    """Return the official split of a group id: "train", "validation" or "test"."""
+    return HELD_OUT.get(group, "train")
+
+
+def shards_of(counts: dict[str, int], number: int) -> list[Shard]:
+    """Cut groups into `number` shards in all, as evenly as possible; into fewer where there are fewer utterances.
+
+    Args:
+        counts: utterances (or dialogues) of each group.
+        number: how many shards to make; every group has at least one.
+    """
+    total = sum(counts.values())
+    number = max(len(counts), min(number, total))
+    exact = {group: max(1.0, number * count / total) for group, count in counts.items()}
+    parts = {group: int(share) for group, share in exact.items()}
+    for group in sorted(exact, key=lambda group: parts[group] - exact[group])[: max(0, number - sum(parts.values()))]:
+        parts[group] += 1
+    return [(group, part, parts[group]) for group in sorted(counts) for part in range(parts[group])]
+
+
+def runs_of(shards: list[Shard]) -> list[ShardRun]:
+    """Join shards that follow one another in a group."""
+    runs: list[ShardRun] = []
+    for group, part, parts in shards:
+        if runs and (runs[-1][0], *runs[-1][2:]) == (group, part, parts):
+            runs[-1] = (group, runs[-1][1], part + 1, parts)
+        else:
+            runs.append((group, part, part + 1, parts))
+    return runs

@@ -1,0 +1,109 @@
+"""Every error of the loader, its warnings, and how values from outside are quoted in them.
+
+A message is one line that names the archive, the member and how to fix it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import errno
+import functools
+import os
+import re
+import tempfile
+import time
+from typing import Union
+
+import datasets
+import datasets.builder
+
+Path = Union[str, "os.PathLike[str]"]
+FULL = (errno.ENOSPC, errno.EDQUOT)
+logger = datasets.utils.logging.get_logger(__name__.removesuffix(".errors"))
+
+
+def brief(value: object, limit: int = 200) -> str:
+    """Quote a value in one line of at most `limit` characters, whatever an archive or a server has put into it."""
+    text = " ".join(str(value)[: 4 * limit].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def redacted(url: Path) -> str:
+    """Return a URL (or folder) as it may stand in a message or a file: without user name and password."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", os.fspath(url))
+
+
+class EmotionTalkError(datasets.builder.DatasetGenerationError):
+    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(brief(message, 3_000))
+
+
+class MissingArchiveError(EmotionTalkError, FileNotFoundError):
+    """An archive that the config needs was not found."""
+
+
+class NoUtteranceError(EmotionTalkError):
+    """The release at hand has no utterance of a split that was requested."""
+
+
+class BadUtteranceError(EmotionTalkError):
+    """One utterance is incomplete or wrong; `strict=False` skips it."""
+
+
+class NoConnectionError(EmotionTalkError):
+    """A URL cannot be reached now."""
+
+
+class NotSortedError(Exception):
+    """An archive is not in the order in which a group is a range. Internal: the whole archive is read instead."""
+
+
+class RateLimitedError(ConnectionError):
+    """A server is overloaded or limits the rate: retry after `seconds` (its header Retry-After). Internal."""
+
+    def __init__(self, status: int, retry_after: str) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.seconds = float(retry_after[:9]) if retry_after.isdigit() else 0.0
+        with contextlib.suppress(TypeError, ValueError):  # no date
+            self.seconds = max(self.seconds, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+
+
+class AudioDecodeError(ValueError):
+    """An audio file cannot be decoded."""
+
+
+def unreadable(path: object, error: OSError) -> EmotionTalkError:
+    """Make the error for a file or folder that the system does not let us read."""
+    return EmotionTalkError(f"{path} cannot be read ({error.strerror or error}): check its owner and permissions.")
+
+
+def unwritable(folder: str, error: OSError, needed: int | None = None) -> EmotionTalkError:
+    """Make the error for a folder that cannot be written.
+
+    Args:
+        folder: where something was to be written.
+        error: what the system said.
+        needed: bytes that would be written, where that is known.
+    """
+    what = f"there is no room in {folder}" if error.errno in FULL else f"{folder} cannot be written"
+    what += f", {needed:,} bytes are needed" if needed else ""
+    fix = "Set HF_HOME to a folder with room that you may write, or pass cache_dir=."
+    return EmotionTalkError(f"{what} ({error.strerror or error}). {fix}")
+
+
+def raise_if_full(error: Exception, path: str) -> None:
+    """Raise `EmotionTalkError` if an error says that the disk of the temporary files is full."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        raise EmotionTalkError(
+            f"{path}: no room for it in {tempfile.gettempdir()} ({error}). Set TMPDIR to a folder with room, or unpack "
+            "or download the archive and pass data_dir= with its folder."
+        ) from None
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log a warning, once in a process."""
+    logger.warning(message)

@@ -1,0 +1,209 @@
+"""`emotiontalk.load_dataset`: one call on every version of `datasets`, from 2.14 on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import os
+import sys
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import datasets
+
+from .archives import url_fingerprints
+from .builder import EmotionTalk
+from .errors import NoUtteranceError, Path, logger
+from .options import INSTEAD, EmotionTalkConfig
+from .schema import CONFIGS, MEDIA, MEDIA_FEATURE, archives_of
+from .urls import checked_token
+
+MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
+UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
+
+
+def _instruction(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
+    """Parse one split as users write it. Raises `ValueError`."""
+    if isinstance(split, datasets.ReadInstruction):
+        return split
+    return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
+
+
+def _prepare(
+    builder: Callable[..., EmotionTalk], names: list[str], all_splits: bool, download_mode: Any, **options: Any
+) -> dict[str, EmotionTalk]:
+    """Prepare splits: name -> the builder that has prepared it.
+
+    all_splits: every split is requested, so one of them may have no utterance.
+    """
+    prepared: dict[str, EmotionTalk] = {}
+    absent: NoUtteranceError | None = None
+    for name in names:
+        one = builder(prepare_splits=[name], whole=all_splits)
+        try:
+            one.download_and_prepare(download_mode=download_mode, **options)
+        except NoUtteranceError as error:
+            if not all_splits:
+                raise
+            absent = error
+            continue
+        prepared[name] = one
+        if download_mode and datasets.DownloadMode(download_mode) == datasets.DownloadMode.FORCE_REDOWNLOAD:
+            download_mode = datasets.DownloadMode.REUSE_CACHE_IF_EXISTS  # once is enough
+    if absent and not prepared:
+        raise absent
+    return prepared
+
+
+def _read_prepared(
+    builders: dict[str, EmotionTalk], keep_in_memory: bool | None, instruction: datasets.ReadInstruction, split: Any
+) -> datasets.Dataset:
+    """Read what an instruction names. split: what the `split` of the result says."""
+
+    def read(name: str, instruction: datasets.ReadInstruction) -> datasets.Dataset:
+        builder, in_memory = builders[name], keep_in_memory
+        if in_memory is None:
+            in_memory = datasets.utils.info_utils.is_small_dataset(builder.info.dataset_size)
+        return builder.as_dataset(split=instruction, in_memory=in_memory)
+
+    sizes = {name: builder.info.splits[name].num_examples for name, builder in builders.items()}
+    parts = instruction.to_absolute(sizes)
+    if len({part.splitname for part in parts}) == 1:
+        return read(parts[0].splitname, instruction)
+    absolute = functools.partial(datasets.ReadInstruction, unit="abs")
+    pieces = [read(part.splitname, absolute(part.splitname, from_=part.from_, to=part.to)) for part in parts]
+    return datasets.concatenate_datasets(pieces, split=split)
+
+
+def _read_streams(
+    streams: dict[str, datasets.IterableDataset],
+    sizes: dict[str, int],
+    instruction: datasets.ReadInstruction,
+    split: Any,
+) -> datasets.IterableDataset:
+    """Read what an instruction names. sizes: examples of the splits, as far as they are known."""
+    parts = []
+    for part in instruction.to_absolute({name: sizes.get(name, UNKNOWN_SIZE) for name in streams}):
+        size = sizes.get(part.splitname, UNKNOWN_SIZE)
+        first, end = part.from_ or 0, size if part.to is None else part.to  # None in datasets 2.14
+        if size == UNKNOWN_SIZE and any(UNKNOWN_SIZE // 1000 < bound < size for bound in (first, end)):
+            raise ValueError(
+                f"split={str(split)!r}: by percent or from its end a stream can be sliced only where the whole release "
+                'is read with label_set="all" and strict=True. Count from the beginning, or load without streaming.'
+            )
+        stream = streams[part.splitname].skip(first) if first else streams[part.splitname]
+        parts.append(stream if end == size else stream.take(end - first))
+    return parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts, split=split)
+
+
+@functools.cache
+def _can_decode(name: str) -> bool:
+    """Whether this `datasets` can decode "audio" or "video" here; if not, warn why, once in a process."""
+    below_4 = {"audio": (["librosa", "soundfile"], "librosa"), "video": (["torchvision.io"], "torchvision")}[name]
+    needed, install = below_4 if MAJOR < 4 else (["torchcodec.decoders"], "torchcodec (and FFmpeg)")
+    try:
+        for module in needed:
+            importlib.import_module(module)
+    except Exception as error:  # a library that is installed and does not load has errors of any kind
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        use = 'use emotiontalk.decode_audio(row["audio"], sampling_rate=16000, mono=True)'
+        use = use if name == "audio" else "read them yourself"
+        logger.warning(
+            f"datasets {datasets.__version__} cannot decode {name} here ({reason}): the rows have it as "
+            f"{{bytes, path}}. Install {install} to have it decoded, or {use}."
+        )
+        return False
+    return True
+
+
+def _decodable(dataset: Any) -> Any:
+    """Leave audio and video as `{bytes, path}` where `datasets` cannot decode them."""
+    for name in MEDIA.intersection(dataset.features):
+        feature = dataset.features[name]
+        if getattr(feature, "decode", False) and not _can_decode(name):
+            # a stream below datasets 4 encodes what it gives, and needs soundfile for that, too
+            plain = MAJOR < 4 and isinstance(dataset, datasets.IterableDataset)
+            undecoded = MEDIA_FEATURE if plain else dataclasses.replace(feature, decode=False)
+            dataset = dataset.cast_column(name, undecoded)
+    return dataset
+
+
+def load_dataset(
+    name: str = "multimodal", data_dir: Path | None = None, *, split: Any = None, cache_dir: Path | None = None,
+    streaming: bool = False, num_proc: int | None = None, token: str | bool | None = None, download_mode: Any = None,
+    verification_mode: Any = None, keep_in_memory: bool | None = None, label_set: str = "all", strict: bool = True,
+    **others: Any,
+) -> Any:  # fmt: skip
+    """Load EmotionTalk as `datasets.load_dataset` would, on every version of `datasets` from 2.14 on.
+
+    Only the splits that `split` names are prepared; later calls find them in the cache of `datasets`.
+
+    Args:
+        name: the config: "multimodal", "audio", "text", "video", "dialogues" or "zh-en".
+        data_dir: a local folder that holds the archives, or its URL (hf://, https://, s3://, …); None: the Hub.
+        split: as in `datasets`: "test", "train[:5]", "train+validation[:10%]", a `ReadInstruction`, or a list or dict
+            of these; None: all splits.
+        streaming: give examples as they are read; nothing is prepared or cached.
+        cache_dir, num_proc, token, download_mode, verification_mode, keep_in_memory: as in `datasets`.
+        label_set, strict: see `EmotionTalkConfig`.
+
+    Returns:
+        A `DatasetDict` of all splits, or for `split` a `Dataset` (for a list a list, for a dict a `DatasetDict`); with
+        `streaming=True` iterable ones. Where `datasets` cannot decode audio or video here, the rows have it as
+        `{bytes, path}`, after one warning (see `decode_audio`).
+
+    Raises:
+        ValueError: an option or a split is unknown or has no meaning.
+        EmotionTalkError: the release is not as it should be.
+    """
+    for keyword in others:
+        meant = f"has no meaning here: {INSTEAD[keyword]}" if keyword in INSTEAD else ""
+        raise ValueError(f"{keyword}= {meant or 'is no option of emotiontalk.load_dataset'}.")
+    if streaming and num_proc is not None:
+        raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
+    name, token = name or "multimodal", checked_token(token)
+    folder = os.fspath(cache_dir) if cache_dir is not None else None
+    source = os.fspath(data_dir) if data_dir is not None else None
+    EmotionTalkConfig(name=name, label_set=label_set, strict=strict).check()  # before any work
+    splits = CONFIGS[name].splits
+    wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
+    sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
+    named = {part.splitname for one in wanted for part in _instruction(one or "all", splits).to_absolute(sizes)}
+    names = [name for name in splits if name in named]
+    options: dict[str, Any] = {"config_name": name, "cache_dir": folder, "token": token}
+    options |= {"data_dir": source} if source is not None else {}
+    cached_in = os.path.expanduser(folder or datasets.config.HF_DATASETS_CACHE)
+    fingerprints = url_fingerprints(archives_of(name), source, token, cached_in)
+    builder = functools.partial(EmotionTalk, **options, fingerprints=fingerprints, label_set=label_set, strict=strict)
+    if streaming:
+        source_builder = builder(prepare_splits=names if split else None)
+        found = source_builder.as_streaming_dataset()
+        known = {name: info.num_examples for name, info in (source_builder.info.splits or {}).items()}
+        read = functools.partial(_read_streams, found, known)
+    else:
+        how = {"verification_mode": verification_mode, "num_proc": num_proc}
+        found = _prepare(builder, names, split is None, download_mode, **how)
+        read = functools.partial(_read_prepared, found, keep_in_memory)
+
+    def give(one: Any) -> Any:
+        label = "+".join(splits) if str(one) == "all" else str(one)
+        return _decodable(read(_instruction(one, splits), datasets.Split(label)))
+
+    if split is None or isinstance(split, dict):
+        kind = datasets.IterableDatasetDict if streaming else datasets.DatasetDict
+        all_of_them = split or {name: name for name in splits if name in found}
+        return kind({key: give(one) for key, one in all_of_them.items()})
+    return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
+
+
+class PickledByName(types.ModuleType):
+    """This module, pickled by its name and not by its contents: `datasets` finds what `map` has made with it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.__name__,)
+
+
+if __name__.removesuffix(".loading") == "emotiontalk":  # not where `datasets` runs the script
+    sys.modules["emotiontalk"].__class__ = PickledByName

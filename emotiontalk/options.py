@@ -1,0 +1,80 @@
+"""The options of the loader, and what is said of options that have no meaning here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import datasets
+
+from .corpus import REPO_ID
+from .local_archive import find_archive, fingerprint_of
+from .schema import CONFIGS, archives_of, features_of
+from .urls import is_remote
+
+# Keywords of `datasets.load_dataset` that have no meaning here, and what to do instead.
+INSTEAD = {
+    "path": 'the config comes first, for example load_dataset("audio")',
+    "data_files": "pass data_dir= with the folder or the URL that holds the archives",
+    "revision": f'pass data_dir="hf://datasets/{REPO_ID}@REVISION"',
+    "prepare_splits": "pass split=, only the splits that it names are prepared",
+    "trust_remote_code": "leave it out, no script is run",
+    "features": "call cast() on what this returns",
+    "download_config": "pass token=, cache_dir= or download_mode=",
+    "storage_options": "pass data_dir= with the URL, and leave the rest to the settings of its library",
+    "save_infos": "leave it out, the expected sizes are in the loader",
+    "ignore_verifications": "pass verification_mode=",
+    "use_auth_token": "pass token=",
+}
+
+
+@dataclasses.dataclass
+class EmotionTalkConfig(datasets.BuilderConfig):
+    """The options of the loader: the config's name, and these.
+
+    label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad or
+        angry, the paper's "Four" setting. Class numbers stay the same.
+    prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where `split="test"`
+        makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
+    strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the reverse,
+        no JSON, unknown emotion, score out of range); False skips it and logs how many and which.
+    data_dir (as everywhere in `datasets`): the folder or URL that holds the archives.
+    """
+
+    name: str = "multimodal"  # what `datasets` before 2.16 takes where options but no config are given
+    label_set: str = "all"
+    prepare_splits: list[str] | tuple[str, ...] | str | None = None
+    strict: bool = True
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
+        self.check()
+        kwargs = {**config_kwargs, "features": json.dumps(features_of(self.name).to_dict(), sort_keys=True)}
+        if self.data_dir is not None and not is_remote(self.data_dir):
+            found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
+            kwargs["archives"] = tuple(map(fingerprint_of, found))
+        return str(super().create_config_id(kwargs, custom_features=custom_features))
+
+    def check(self) -> None:
+        """Raise `ValueError` for an option that has no meaning."""
+        if self.name not in CONFIGS:
+            raise ValueError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
+        if self.data_files is not None:
+            raise ValueError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
+        if self.label_set not in ("all", "four"):
+            raise ValueError(f'label_set={self.label_set!r}: choose "all" or "four".')
+        if self.label_set == "four" and self.name == "dialogues":
+            raise ValueError('label_set="four" would leave holes in the dialogues; choose "all".')
+        if not isinstance(self.strict, bool):
+            raise ValueError(f"strict={self.strict!r}: choose True or False.")
+        self._check_prepare_splits()
+
+    def _check_prepare_splits(self) -> None:
+        if isinstance(self.prepare_splits, str):
+            self.prepare_splits = [self.prepare_splits]
+        if self.prepare_splits is None:
+            return
+        names, wanted = CONFIGS[self.name].splits, self.prepare_splits
+        if not (isinstance(wanted, (list, tuple)) and wanted and set(map(str, wanted)) <= {*names}):
+            raise ValueError(f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}.")

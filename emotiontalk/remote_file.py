@@ -1,0 +1,304 @@
+"""A file behind HTTP, read by ranges of bytes: redirects, retries, rate limits, and whether it changes."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import math
+import os
+import re
+import time
+import urllib.parse
+from collections.abc import Generator, Iterator, Mapping
+from typing import IO
+
+import datasets
+import huggingface_hub
+
+from .corpus import DEFAULT_SOURCE
+from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, redacted
+from .read_ahead import BlockStream
+from .urls import SEND_TOKEN, http_url, is_offline
+
+HEAD_BYTES = 64 << 10  # what is read first of every file
+WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
+TIMEOUTS = (10, 60)  # seconds to connect, seconds without a byte
+LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: a slower connection counts as broken
+LONGEST_WAIT = 300  # seconds that a server may ask us to wait
+progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
+
+
+def innermost_reason(error: Exception) -> str:
+    """Return the innermost of an exception's reasons, in one line."""
+    while True:
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, Exception):
+            return brief(redacted(str(error)).split(": ", 1)[-1])
+        error = inner
+
+
+def _from(chunks: Iterator[bytes], start: int) -> Iterator[bytes]:
+    """Yield what comes from byte `start` on: a server without ranges sends the whole file."""
+    for chunk in chunks:
+        if start < len(chunk):
+            yield chunk[start:] if start else chunk
+        start = max(0, start - len(chunk))
+
+
+class Response:
+    """A streamed response to a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        session = huggingface_hub.utils.get_session()
+        self._body: Iterator[bytes]
+        if hasattr(session, "build_request"):
+            connect, read = TIMEOUTS
+            request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
+            self._response = session.send(request, stream=True, follow_redirects=False)
+            self._body = self._response.iter_raw()
+        else:
+            self._response = session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
+            read1 = getattr(self._response.raw, "read1", None)  # what has come; not in urllib3 1
+            self._body = iter(lambda: read1(1 << 16), b"") if read1 else self._response.iter_content(1 << 12)
+        self.status: int = self._response.status_code
+        self.headers: Mapping[str, str] = self._response.headers
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._body
+        except Exception as error:  # what the sessions raise has no common class
+            raise ConnectionError(innermost_reason(error)) from None
+        finally:
+            self._response.close()
+
+    def close(self, read: int = 0) -> None:
+        """End the response; a body of at most `read` bytes is read first, so that the connection can be reused."""
+        if self.headers.get("Content-Length", "").isdigit() and int(self.headers["Content-Length"]) <= read:
+            collections.deque(self, maxlen=0)
+        self._response.close()
+
+
+class RemoteFile:
+    """A file behind HTTP. Every response must agree with what the first one said.
+
+    Args:
+        archive: "Audio", …: what it is.
+        url: its URL, http(s):// or hf://datasets/….
+        token: of the Hub, sent to `HF_ENDPOINT` only.
+
+    Attributes, after `head()`:
+        size: in bytes, or None where the server does not say.
+        tag: its entity tag or time of change, or None where the server does not say.
+        ranged: whether the server serves ranges.
+    """
+
+    def __init__(self, archive: str, url: str, token: str | bool | None) -> None:
+        self.archive, self.path, self.url, self.token = archive, redacted(url), http_url(url), token
+        self.size: int | None = None
+        self.tag: str | None = None
+        self.ranged: bool | None = None
+        self._head = b""
+        self._signed: str | None = None  # where a redirect has led: it serves more ranges, until it expires
+        self._waiting = False
+
+    def error(self, what: str) -> EmotionTalkError:
+        """Make an error about this file."""
+        return EmotionTalkError(f"{self.path}: {what}")
+
+    def missing(self, what: str) -> MissingArchiveError:
+        """Make the error for a file that does not exist."""
+        fix = f"data_dir= is the URL of the folder with {self.archive}.tar; the release is {DEFAULT_SOURCE}."
+        return MissingArchiveError(f"{self.path}: {what}. {fix}")
+
+    def head(self) -> bytes:
+        """Read the first bytes, at most `HEAD_BYTES`, once. Raises `EmotionTalkError`."""
+        if not self._head:
+            if not re.match(r"https?://(\[[^\]/]*\]|[^\[/?#@\s])", self.url):
+                raise self.missing("a URL without a host")
+            head = bytearray()
+            for chunk in self.chunks(0, HEAD_BYTES):
+                head += chunk
+                if len(head) >= HEAD_BYTES:
+                    break
+            self._head = bytes(head[:HEAD_BYTES])
+        return self._head
+
+    def read(self, start: int, end: int) -> bytes:
+        """Read the bytes from `start` to `end`, or to the end of the file. Raises `EmotionTalkError`."""
+        return b"".join(self.chunks(start, end))
+
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from `start` to `end` (None: the end), read ahead if possible. Raises `EmotionTalkError`."""
+        if not self.ranged or self.size is None:
+            yield from self.chunks(start)
+            return
+        end = self.size if end is None else min(end, self.size)
+        with contextlib.closing(BlockStream(self, start, end)) as stream:
+            while stream.position < end:
+                yield stream.read(min(1 << 20, end - stream.position))
+
+    def save(self, file: IO[bytes]) -> None:
+        """Write the whole file to an open one, from its present length on. Raises `EmotionTalkError`."""
+        start, label = file.seek(0, os.SEEK_END), f"Downloading {os.path.basename(self.path)}"
+        with progress_bar(total=self.size, initial=start, unit="B", unit_scale=True, desc=label) as bar:
+            for data in self.pieces(start):
+                file.write(data)
+                bar.update(len(data))
+        file.flush()
+
+    def chunks(self, start: int, end: int | None = None) -> Generator[bytes, None, None]:
+        """Yield the bytes from `start` to `end` as they come; a broken connection is resumed. Raises as `head`."""
+        if self.ranged and start < len(self._head):
+            yield self._head[start:end]
+            start = len(self._head)
+        if end is None or start < end:
+            yield from self._chunks(start, end)
+
+    def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
+        failures, reached, waited = 0, start, 0.0
+        least, window = LEAST_RATE
+        while start != (self.size if end is None else min(end, self.size or end)):
+            try:
+                body = self._connect(start, end)
+                while True:
+                    before = time.monotonic()
+                    chunk = next(body, None)
+                    waited += time.monotonic() - before
+                    if chunk is None:
+                        break
+                    start += len(chunk)
+                    yield chunk
+                    if start - reached >= least:
+                        failures, reached, waited = 0, start, 0.0
+                    elif waited > window:
+                        raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
+                if self.size is not None and start < min(end or self.size, self.size):
+                    raise ConnectionError("the response was cut short")
+                return
+            except ConnectionError as error:
+                waited = 0.0
+                self._wait(error, failures, start)
+                failures += 1
+
+    def _wait(self, error: ConnectionError, failures: int, position: int) -> None:
+        """Wait before the next retry. Raises `NoConnectionError` where another one is no use."""
+        if failures == len(WAITS):
+            raise NoConnectionError(
+                f"{self.path}: gave up at byte {position:,} after {failures + 1} tries ({brief(error)}). "
+                "Check the network and the URL, then run again; or pass data_dir= with a local folder."
+            ) from None
+        seconds = max(WAITS[failures], getattr(error, "seconds", 0))
+        if seconds > LONGEST_WAIT:
+            raise NoConnectionError(
+                f"{self.path}: the server limits the rate and asks to wait {seconds:,.0f} seconds ({error}), and "
+                f"{LONGEST_WAIT} are the most that is waited. Run again later."
+            ) from None
+        if seconds < 1 or self._waiting:  # one of several threads shows that they wait
+            return time.sleep(seconds)
+        self._waiting = True
+        try:
+            label = f"{os.path.basename(self.path)}: {brief(error, 60)}, waiting"
+            with progress_bar(total=math.ceil(seconds), unit="s", desc=label) as bar:
+                until = time.monotonic() + seconds
+                while (left := until - time.monotonic()) > 0:
+                    time.sleep(min(1, left))
+                    bar.update(1)
+        finally:
+            self._waiting = False
+
+    def _headers(self, url: str, start: int, end: int | None) -> dict[str, str]:
+        headers = {"Accept-Encoding": "identity"}
+        if self.ranged is not False:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        if url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
+            try:
+                headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
+            except (OSError, ValueError):
+                raise self.error(f"there is no token to send. {SEND_TOKEN}") from None
+            if not re.fullmatch(r"[ -~]*", headers.get("authorization", "")):
+                raise self.error(f"the token that is logged in holds characters that no token has. {SEND_TOKEN}")
+        return headers
+
+    def _connect(self, start: int, end: int | None) -> Iterator[bytes]:
+        """Request the bytes from `start` to `end`. Raises `ConnectionError` for what a retry may solve."""
+        if is_offline():
+            raise NoConnectionError(
+                f"{self.path} cannot be read: offline mode is on (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE). "
+                "Unset it, or pass data_dir= with a local folder."
+            )
+        response, url = self._follow(start, end)
+        try:
+            if not self._accept(response.status, response.headers, start):
+                response.close()
+                return self._connect(start, end)
+        except BaseException:
+            response.close()
+            raise
+        self._signed = url if url != self.url else None
+        return iter(response) if self.ranged else _from(iter(response), start)
+
+    def _follow(self, start: int, end: int | None) -> tuple[Response, str]:
+        """Follow redirects: (the last `Response`, its URL). A cached signed URL that has expired is requested again."""
+        url = cached = self._signed or self.url
+        for _ in range(10):
+            headers = self._headers(url, start, end)
+            try:
+                response = Response(url, headers)
+                if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
+                    response.close(read=1 << 16)
+                    url = urllib.parse.urljoin(url, response.headers["Location"])
+                    continue
+            except Exception as error:  # a bad response, URL or redirect: the sessions' errors have no common class
+                raise ConnectionError(f"no connection: {innermost_reason(error)}") from None
+            if url != cached or url == self.url or response.status not in (400, 401, 403, 404, 410):
+                return response, url
+            response.close(read=1 << 16)
+            self._signed = None if self._signed == cached else self._signed  # another thread may have a new one already
+            url = cached = self._signed or self.url
+        raise ConnectionError("too many redirects")
+
+    def _accept(self, status: int, headers: Mapping[str, str], start: int) -> bool:
+        """Whether a response is what was requested; False: request again, without a range. Raises as `_connect`."""
+        if status in (416, 501) and self.ranged is None:  # no ranges at all, or an empty file
+            self.ranged = False
+            return False
+        if status == 429 or status >= 500:
+            raise RateLimitedError(status, headers.get("Retry-After", "").strip())
+        if status not in (200, 206):
+            raise self._refusal(status, headers)
+        if status == 200 and self.ranged:
+            raise ConnectionError("the server no longer serves ranges")
+        content_range = headers.get("Content-Range", "") if status == 206 else ""
+        if content_range.endswith("/*"):  # of unknown length: read in sequence
+            if self.ranged:
+                raise ConnectionError("the server no longer says how long the file is")
+            self.ranged = False
+            return False
+        size: int | None
+        if status == 206:
+            found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", content_range)
+            if not (found and int(found[1]) == start and start <= int(found[2]) < int(found[3])):
+                raise self.error(f"the server gives another range than was wanted ({brief(content_range)}). Run again.")
+            size = int(found[3])
+        else:
+            length = re.fullmatch(r"\d{1,18}", headers.get("Content-Length", ""))
+            size = int(length[0]) if length else None
+        self._remember(status == 206, size, headers.get("ETag") or headers.get("Last-Modified"))
+        return True
+
+    def _remember(self, ranged: bool, size: int | None, tag: str | None) -> None:
+        """Remember what a response says of the file. Raises `EmotionTalkError` where it is another file than before."""
+        tag = brief(tag.strip().removeprefix("W/")) if tag else None  # a weak tag is all that some servers give
+        known = self.ranged is not None or self.size is not None
+        if known and (self.size not in (None, size) or (None not in (tag, self.tag) and tag != self.tag)):
+            raise self.error("this is another file than before: it has changed while it was read. Run again.")
+        self.ranged, self.size, self.tag = ranged, size, tag or self.tag
+
+    def _refusal(self, status: int, headers: Mapping[str, str]) -> EmotionTalkError:
+        code = brief(re.sub(r"[^\w ]", "", headers.get("X-Error-Code", "")), 40)
+        if status in (401, 403):
+            return self.error(f"no access (HTTP status {status}{', ' + code if code else ''}). {SEND_TOKEN}")
+        if status == 404:
+            names = {"RevisionNotFound": "no such revision", "RepoNotFound": "no such repository"}
+            return self.missing(f"{names.get(code, 'no such file')} (HTTP status 404 for {redacted(self.url)})")
+        return self.error(f"HTTP status {status} for {redacted(self.url)}.")

@@ -1,0 +1,288 @@
+"""The configs and their fields: one table of each, from which features, card and exports are made."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import datasets
+
+from .annotations import Utterance, sentiment_id, spoken_text
+from .corpus import (
+    ARCHIVES,
+    CONDITION_NAMES,
+    CONDITIONS,
+    DIALOGUES,
+    EMOTIONS,
+    GROUPS,
+    SENTIMENTS,
+    SPLITS,
+    split_of,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldSpec:
+    """A field of the rows.
+
+    Attributes:
+        feature: its `datasets` feature.
+        value: a function that gives its value for an `Utterance`; None for `turns`, which several utterances make.
+        description: what it holds, a line of Markdown; `{condition}` stands for the config's annotation condition.
+    """
+
+    feature: Any
+    value: Callable[[Utterance], Any] | None
+    description: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfigSpec:
+    """A config.
+
+    Attributes:
+        description: one sentence.
+        condition: the annotation condition whose label it has.
+        conditions: those whose annotations it reads.
+        fields: names in `FIELDS`.
+        media: the archive that holds its audio or video, and the suffix there; None: it has no media.
+        splits: the splits it has.
+    """
+
+    description: str
+    condition: str
+    conditions: tuple[str, ...]
+    fields: tuple[str, ...]
+    media: tuple[str, str] | None = None
+    splits: tuple[str, ...] = SPLITS
+
+
+STRING, FLOAT, INT32 = datasets.Value("string"), datasets.Value("float64"), datasets.Value("int32")
+EMOTION = datasets.ClassLabel(names=list(EMOTIONS))
+SENTIMENT = datasets.ClassLabel(names=list(SENTIMENTS))
+MEDIA_FEATURE = {"bytes": datasets.Value("binary"), "path": STRING}  # audio or video that nobody decodes
+VIDEO = datasets.Video() if hasattr(datasets, "Video") else MEDIA_FEATURE
+VOTE = {"annotator": STRING, "emotion": EMOTION, "confidence": FLOAT, "sentiment": datasets.Value("int8")}
+MEDIA = frozenset({"audio", "video"})
+KEY_FIELDS = ("id", "group", "dialogue", "speaker_id", "turn")
+TURN_FIELDS = (
+    "id", "speaker_id", "turn", "transcription", "text", "emotion_text", "emotion_audio", "emotion_video",
+    "emotion_multimodal", "sentiment_score", "sentiment", "start", "end",
+)  # fmt: skip
+
+
+def _condition_label(condition: str, how: str) -> FieldSpec:
+    """Make the field with the label of one condition."""
+    return FieldSpec(
+        feature=EMOTION,
+        value=functools.partial(Utterance.emotion, condition=condition),
+        description=f"{CONDITION_NAMES[condition]} label, 0…6 (annotators {how})",
+    )
+
+
+def _time(name: str) -> FieldSpec:
+    """Make the field `start` or `end`."""
+    return FieldSpec(
+        feature=FLOAT,
+        value=functools.partial(Utterance.time, key=f"{name}Time"),
+        description=f"{name} in the dialogue's recording, seconds, from the audio-only annotation; may be null",
+    )
+
+
+UTTERANCE_FIELDS = {
+    "id": FieldSpec(
+        feature=STRING,
+        value=lambda u: u.id,
+        description="utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue",
+    ),
+    "group": FieldSpec(
+        feature=STRING,
+        value=lambda u: u.group,
+        description="group of dialogues, `G00001`…`G00015`; it decides the split",
+    ),
+    "dialogue": FieldSpec(
+        feature=STRING,
+        value=lambda u: u.dialogue,
+        description="dialogue, `<group>_<dialogue>`, unique in the corpus",
+    ),
+    "speaker_id": FieldSpec(
+        feature=STRING,
+        value=lambda u: u.speaker_id,
+        description="speaker, two digits; 19 in the corpus",
+    ),
+    "turn": FieldSpec(
+        feature=INT32,
+        value=lambda u: u.turn,
+        description="turn number in the dialogue, over both speakers, in order; numbers can be missing",
+    ),
+    "audio": FieldSpec(
+        feature=datasets.Audio(sampling_rate=44_100),
+        value=lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
+        description="the audio clip as released: WAV, 44.1 kHz, 16 bit, two channels",
+    ),
+    "video": FieldSpec(
+        feature=VIDEO,
+        value=lambda u: {"bytes": u.media, "path": f"{u.id}.mp4"},
+        description="the video clip as released: MP4 with audio (`{{bytes, path}}` where `datasets` has no `Video`)",
+    ),
+    "transcription": FieldSpec(
+        feature=STRING,
+        value=lambda u: u.transcription(),
+        description="verbatim transcription, marks included",
+    ),
+    "text": FieldSpec(
+        feature=STRING,
+        value=lambda u: spoken_text(u.transcription()),
+        description="`transcription` without the marks; every spoken word stays",
+    ),
+    "emotion": FieldSpec(
+        feature=EMOTION,
+        value=lambda u: u.emotion(u.condition),
+        description="**this config's label**: the {condition} label, 0…6",
+    ),
+    "soft_label": FieldSpec(
+        feature=[FLOAT],
+        value=lambda u: u.soft_label(),
+        description="share of the five annotators who chose each of the seven emotions ({condition} annotations), in "
+        "the order of the labels; sums to 1; null where an annotator's label is missing",
+    ),
+    "emotion_text": _condition_label("text", "read the transcription"),
+    "emotion_audio": _condition_label("audio", "heard the audio"),
+    "emotion_video": _condition_label("video", "saw the silent video"),
+    "emotion_multimodal": _condition_label("multimodal", "saw and heard the video"),
+    "sentiment_score": FieldSpec(
+        feature=FLOAT,
+        value=lambda u: u.score(),
+        description="sentiment, −2…2: mean of the five annotators' ratings (audio-visual)",
+    ),
+    "sentiment": FieldSpec(
+        feature=SENTIMENT,
+        value=lambda u: sentiment_id(u.score()),
+        description="class of `sentiment_score`: ≤ −1, < 0, 0, < 1, ≥ 1",
+    ),
+    "start": _time("start"),
+    "end": _time("end"),
+    "captions": FieldSpec(
+        feature={"speaker": STRING, "style": STRING, "emotion": STRING, "overall": [STRING]},
+        value=lambda u: u.captions(),
+        description="`speaker` (the voice), `style`, `emotion`, and `overall`, a list of five; each may be null",
+    ),
+    "annotations": FieldSpec(
+        feature=[VOTE],
+        value=lambda u: u.votes(u.condition),
+        description="the {condition} annotations of the five annotators: `annotator` (A…E), `emotion`, `confidence` "
+        "(0.1…0.9), `sentiment` (−2…2, audio-visual only); what is missing in the release is null",
+    ),
+    "dataset_id": FieldSpec(feature=STRING, value=lambda u: "emotiontalk", description="`emotiontalk`"),
+    "sample_id": FieldSpec(feature=STRING, value=lambda u: u.id, description="utterance id"),
+    "src_audio": FieldSpec(
+        feature=STRING,
+        value=lambda u: f"emotiontalk/audio/zh/{u.id}.wav",
+        description="path of the audio file below the benchmark's data folder",
+    ),
+    "src_ref": FieldSpec(
+        feature=STRING,
+        value=lambda u: u.transcription(),
+        description="verbatim transcription of the audio-only annotation, marks included",
+    ),
+    "tgt_ref": FieldSpec(feature=STRING, value=lambda u: None, description="null: there is no reference translation"),
+    "src_lang": FieldSpec(feature=STRING, value=lambda u: "zh", description="`zh`"),
+    "tgt_lang": FieldSpec(feature=STRING, value=lambda u: "en", description="`en`"),
+    "benchmark_metadata": FieldSpec(
+        feature={"context": STRING, "emotion": STRING, "dataset_type": STRING},
+        value=lambda u: {"context": "short", "emotion": EMOTIONS[u.emotion(u.condition)], "dataset_type": "emotion"},
+        description="`context` (`short`), `emotion` (audio-only label as a string), `dataset_type` (`emotion`)",
+    ),
+}
+FIELDS = {
+    **UTTERANCE_FIELDS,
+    "turns": FieldSpec(
+        feature=[{name: UTTERANCE_FIELDS[name].feature for name in TURN_FIELDS}],
+        value=None,
+        description="the utterances of the dialogue in turn order, each with "
+        + ", ".join(f"`{name}`" for name in TURN_FIELDS),
+    ),
+}
+
+CONFIGS = {
+    "multimodal": ConfigSpec(
+        description="Audio, transcription and sentiment with the audio-visual label, and the labels of the other three "
+        "annotation conditions.",
+        condition="multimodal",
+        conditions=("multimodal", "text", "audio", "video"),
+        media=("Audio", "wav"),
+        fields=(
+            *KEY_FIELDS, "audio", "transcription", "text", "emotion", "soft_label", "sentiment_score", "sentiment",
+            "emotion_text", "emotion_audio", "emotion_video", "start", "end", "captions", "annotations",
+        ),
+    ),
+    "audio": ConfigSpec(
+        description="Audio and transcription with the audio-only label.",
+        condition="audio",
+        conditions=("audio",),
+        media=("Audio", "wav"),
+        fields=(
+            *KEY_FIELDS, "audio", "transcription", "text", "emotion", "soft_label", "start", "end", "captions",
+            "annotations",
+        ),
+    ),
+    "text": ConfigSpec(
+        description="Transcription with the text-only label; no media.",
+        condition="text",
+        conditions=("text",),
+        fields=(*KEY_FIELDS, "transcription", "text", "emotion", "soft_label", "annotations"),
+    ),
+    "video": ConfigSpec(
+        description="Video clip with the silent-video label, the audio-visual label and sentiment.",
+        condition="video",
+        conditions=("video", "multimodal"),
+        media=("Multimodal", "mp4"),
+        fields=(
+            *KEY_FIELDS, "video", "transcription", "text", "emotion", "soft_label", "emotion_multimodal",
+            "sentiment_score", "sentiment", "annotations",
+        ),
+    ),
+    "dialogues": ConfigSpec(
+        description="One example per dialogue: its utterances in turn order with the labels of all four annotation "
+        "conditions; no media.",
+        condition="text",
+        conditions=("text", "audio", "video", "multimodal"),
+        fields=("id", "group", "dialogue", "turns"),
+    ),
+    "zh-en": ConfigSpec(
+        description="The zh→en part of the Hearing to Translate benchmark: the records of its manifest, and the audio.",
+        condition="audio",
+        conditions=("audio",),
+        media=("Audio", "wav"),
+        splits=("test",),
+        fields=(
+            "dataset_id", "sample_id", "src_audio", "src_ref", "tgt_ref", "src_lang", "tgt_lang",
+            "benchmark_metadata", "audio",
+        ),
+    ),
+}  # fmt: skip
+
+
+def archives_of(config: str) -> list[str]:
+    """Return the names of the archives that a config reads, in a fixed order."""
+    names = {*(CONDITIONS[name] for name in CONFIGS[config].conditions), *(CONFIGS[config].media or ())}
+    return [name for name in ARCHIVES if name in names]
+
+
+def features_of(config: str) -> datasets.Features:
+    """Return the `datasets.Features` of a config."""
+    return datasets.Features({name: FIELDS[name].feature for name in CONFIGS[config].fields})
+
+
+def split_sizes(config: str) -> dict[str, int]:
+    """Return the number of examples of the pinned release in each split of a config."""
+    if config == "dialogues":
+        return dict(DIALOGUES)
+    return {split: sum(GROUPS[g] for g in GROUPS if split_of(g) == split) for split in CONFIGS[config].splits}
+
+
+def description_of(config: str, field: str) -> str:
+    """Describe what a field of a config holds, in a line of Markdown."""
+    return FIELDS[field].description.format(condition=CONDITION_NAMES[CONFIGS[config].condition])

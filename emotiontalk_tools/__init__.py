@@ -1,1 +1,0 @@
-"""Tools on top of the EmotionTalk loading script: one module a command, listed by `emotiontalk --help`."""

@@ -1,0 +1,85 @@
+"""An archive that changes between two loads, or while it is read: no row of one is taken for the other's."""
+
+import os
+import shutil
+
+import pytest
+from conftest import PROJECT, archives, rows, undecoded
+
+import emotiontalk
+from emotiontalk.cli.dummy import relative
+
+UID = "G00003_13_06_003"
+
+
+def texts(dataset):
+    return {row["id"]: row["text"] for row in rows(dataset)}
+
+
+def touch(path):
+    """Another file of the same size: another entity tag."""
+    s = path.stat()
+    os.utime(path, ns=(s.st_atime_ns, s.st_mtime_ns + 10**9))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_file_that_changes_while_it_is_read_is_an_error(call, serve, rebuilt, tmp_path, streaming):
+    (tmp_path / "mirror").mkdir()
+    shutil.copy(rebuilt() / "Audio.tar", tmp_path / "mirror")
+    server = serve(tmp_path / "mirror")
+    server.cut_after = 300_000
+    if not streaming:
+        server.after = lambda: touch(tmp_path / "mirror" / "Audio.tar")
+        with pytest.raises(emotiontalk.EmotionTalkError, match="Audio.tar: this is another file than before"):
+            call("audio", server.url + "/files")
+        return
+    stream = iter(undecoded(call("zh-en", server.url + "/files", split="test", streaming=True)))
+    next(stream)
+    touch(tmp_path / "mirror" / "Audio.tar")
+    with pytest.raises(emotiontalk.EmotionTalkError, match="Audio.tar: this is another file than before"):
+        for _ in stream:
+            pass
+
+
+def test_a_mirror_that_changed_is_prepared_again(call, serve, release):
+    def other(members):
+        name = "Text/json/" + relative(UID, "json")
+        members["Text"][name] = members["Text"][name].replace("别太晚".encode(), "别太早".encode())
+
+    out, changed = release(), release(other, folder="changed")
+    server = serve(out)
+    before = texts(call("text", server.url + "/files", split="test"))
+    server.forget()
+    assert texts(call("text", server.url + "/files", split="test")) == before
+    assert server.requests["Text.tar"] == 1  # asked once what is there, and nothing read again
+    shutil.copy(changed / "Text.tar", out)
+    after = texts(call("text", server.url + "/files", split="test"))
+    assert before[UID] != after[UID] and {**before, UID: 0} == {**after, UID: 0}
+
+
+def test_what_was_prepared_from_a_url_loads_when_it_is_gone(call, serve, said):
+    server = serve(PROJECT / "dummy_data")
+    before = texts(call("text", server.url + "/files", split="test"))
+    server.close()
+    assert texts(call("text", server.url + "/files", split="test")) == before
+    assert "is used" in said.text
+    with pytest.raises(emotiontalk.EmotionTalkError, match="gave up"):
+        call("video", server.url + "/files", split="test")
+
+
+def test_two_annotations_exchanged_in_a_folder_are_noticed(call, tmp_path, said):
+    """By `mv`: the same sizes and times in sum; and the path inside says otherwise."""
+    out = tmp_path / "unpacked"
+    for name, data in archives()["Text"].items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(data)
+        os.utime(out / name, (1, 1))
+    before = texts(call("text", out, split="test"))
+    a, b = (out / "Text" / "json" / relative(uid, "json") for uid in (UID, "G00003_13_07_002"))
+    assert "another utterance's" not in said.text
+    a.rename(out / "x"), b.rename(a), (out / "x").rename(b)
+    after = texts(call("text", out, split="test"))
+    assert after[UID] == before["G00003_13_07_002"] and after["G00003_13_07_002"] == before[UID]
+    warning = next(r.getMessage() for r in said.records if "another utterance's" in r.getMessage())
+    assert "G00003, 2 of 4 utterances" in warning and "G00003_13_06_003.json" in warning and "verify" in warning
