@@ -44,7 +44,7 @@ format: .venv-lint/done
 benchmark: $(VENV)/done
 	$(VENV)/bin/python benchmarks/local.py
 
-# What is generated and kept in the repository.
+# What is generated, and stored in the repository.
 dummy: $(VENV)/done
 	$(VENV)/bin/python -m emotiontalk dummy dummy_data
 infos: $(VENV)/done

@@ -36,7 +36,7 @@ print(json.dumps({{"wall": seconds, "cpu": sum(now[:4]) - sum(cpu[:4]), "MB": pe
 
 
 def run(body: str, release: Path) -> dict:
-    """One measurement in a fresh process and a fresh cache beside the release (the same disk)."""
+    """One measurement in a fresh process and a fresh cache next to the release (the same disk)."""
     with tempfile.TemporaryDirectory(dir=release.parent) as cache:
         code = LOAD.format(project=str(PROJECT), body=body.format(cache=cache, release=str(release)))
         environment = {**os.environ, "HF_HOME": cache, "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
@@ -117,8 +117,8 @@ def main():
     parser.add_argument("--release", type=Path, help="a folder with a whole Audio.tar; without it one is rebuilt")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--no-scaling", action="store_true", help="leave out 1/8, 1/4, 1/2")
-    parser.add_argument("--exports", action="store_true", help="only the exports, beside preparing")
-    parser.add_argument("--verify", action="store_true", help="only `emotiontalk verify`, beside cat")
+    parser.add_argument("--exports", action="store_true", help="only the exports, against preparing")
+    parser.add_argument("--verify", action="store_true", help="only `emotiontalk verify`, against cat")
     options = parser.parse_args()
     import datasets
     import pyarrow

@@ -1,8 +1,8 @@
-"""Reading over a network: round trips, bytes and rate, beside `hf_hub_download` and `HfFileSystem`.
+"""Reading over a network: round trips, bytes and rate, against `hf_hub_download` and `HfFileSystem`.
 
     python benchmarks/network.py RELEASE [--latency 50] [--rate 25] [--in-flight 1,4,8,12,16]
 
-RELEASE is a folder with a rebuilt Audio.tar. A server in a process of its own redirects each file to a signed address
+RELEASE is a folder with a rebuilt Audio.tar. A server in a process of its own redirects each file to a signed URL
 on another port, as the Hub does, waits before every answer, and limits the rate of each connection. Each row is a
 process of its own.
 """
@@ -97,14 +97,14 @@ def main():
             flush=True,
         )
 
-    address, folder = f"{url}/files", str(options.release)
+    remote, folder = f"{url}/files", str(options.release)
     with tempfile.TemporaryDirectory() as cache:
-        for label, source in (("local folder", folder), ("first process", address), ("second process", address)):
+        for label, source in (("local folder", folder), ("first process", remote), ("second process", remote)):
             values = {"config": "audio", "source": source, "examples": 1, "cache": cache, "in_flight": 8}
             row(f"first example of `test`, {label}", STREAM, **values)
     for in_flight in options.in_flight:
         with tempfile.TemporaryDirectory() as cache:
-            values = {"config": "zh-en", "source": address, "examples": 10**9, "cache": cache, "in_flight": in_flight}
+            values = {"config": "zh-en", "source": remote, "examples": 10**9, "cache": cache, "in_flight": in_flight}
             row(f"`zh-en` whole, {in_flight} blocks in flight", STREAM, **values)
     row("to the first annotation of G00003 with `HfFileSystem` and tarfile", FILES)
     with tempfile.TemporaryDirectory() as cache:

@@ -145,7 +145,7 @@ class Release:
 class Downloads:
     """Archives that are downloaded whole.
 
-    folder: where they are kept; force: download them again; check: compare the SHA-256 of the pinned ones.
+    folder: where they are stored; force: download them again; check: compare the SHA-256 of the pinned ones.
     """
 
     folder: str
@@ -153,7 +153,7 @@ class Downloads:
     check: bool = False
 
     def path(self, url: str, fingerprint: list[Any] | None) -> str:
-        """Return where a file is kept. fingerprint: of a URL that can change, None for others."""
+        """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
         return os.path.join(self.folder, hashlib.sha256(json.dumps([http_url(url), fingerprint]).encode()).hexdigest())
 
     def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:

@@ -198,7 +198,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         return len(set().union(*(archive.annotation_files(group) for archive in archives.values())))
 
     def _is_complete(self, archives: Archives) -> bool:
-        """Whether this is meant to be the whole release. A selection lacks whole groups or most of their utterances."""
+        """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
         found = {
             name: sum(len(archive.annotation_files(g)) for g in archive.groups) if archive.indexed else TOTAL
             for name, archive in archives.items()
@@ -303,12 +303,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> Iterator[tuple[Utterance, Example]]:
         """Yield (`Utterance`, dict of these fields) for each utterance of some shards, sorted by id.
 
-        What an archive lacks is an `EmotionTalkError`, or with `strict=False` a warning that names it.
+        What is missing in an archive is an `EmotionTalkError`, or with `strict=False` a warning that names it.
 
         Args:
             shards, release: the `gen_kwargs` of a split, or some of its shards.
             fields: names in `FIELDS`.
-            skip_media: ids whose audio or video nobody will read; from a URL it is not fetched. Reading it is an error.
+            skip_media: ids whose audio or video is not read; from a URL it is not fetched. Reading it is an error.
         """
         archives = self.open_archives(release)
         for run in runs_of(shards):

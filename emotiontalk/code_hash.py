@@ -17,14 +17,14 @@ LOADER = (
 
 def statements_of(source: str) -> str:
     """Return the text of a module's statements, without its imports, its docstring and the comments between them."""
-    lines, kept = source.splitlines(), []
+    lines, statements = source.splitlines(), []
     for number, node in enumerate(ast.parse(source).body):
         is_docstring = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if not is_docstring and not isinstance(node, (ast.Import, ast.ImportFrom)):
             decorators = getattr(node, "decorator_list", [])
             first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-            kept += lines[first - 1 : node.end_lineno]
-    return "\n".join(kept)
+            statements += lines[first - 1 : node.end_lineno]
+    return "\n".join(statements)
 
 
 @functools.cache

@@ -111,7 +111,7 @@ class LocalArchive:
     ) -> Members:
         """Yield (id, audio ("wav") or video ("mp4")) of a group, from the id `first` on, before the id `after`.
 
-        skip_media: ids whose media nobody will read; on disk that makes no difference.
+        skip_media: ids whose media are not read; on disk that makes no difference.
         """
         for uid, member in self.groups.get(group, {}).get(suffix, {}).items():
             if first <= uid < after:

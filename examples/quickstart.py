@@ -1,7 +1,7 @@
 """The first look at EmotionTalk, on any version of `datasets`.
 
 python examples/quickstart.py               # streams the test split from the Hub: 1.5 GB, keeps nothing
-python examples/quickstart.py dummy_data    # the miniature release; or the folder that holds your archives
+python examples/quickstart.py dummy_data    # the sample data; or the folder that holds your archives
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ for row in stream:
 print("test:", ", ".join(f"{name} {counts[name]:,}" for name in names))
 
 # 2. One clip, as speech encoders want it: 16 kHz, one channel
-sound = emotiontalk.decode_audio(first["audio"], sampling_rate=16_000, mono=True)
-seconds = len(sound["array"]) / sound["sampling_rate"]
-print(f"{first['id']}: {seconds:.2f} s at {sound['sampling_rate']:,} Hz, {names[first['emotion']]}: {first['text']}")
+clip = emotiontalk.decode_audio(first["audio"], sampling_rate=16_000, mono=True)
+seconds = len(clip["array"]) / clip["sampling_rate"]
+print(f"{first['id']}: {seconds:.2f} s at {clip['sampling_rate']:,} Hz, {names[first['emotion']]}: {first['text']}")
 print("    votes:", ", ".join(f"{name} {share:.1f}" for name, share in zip(names, first["soft_label"] or []) if share))
 
-# 3. A dialogue, in turn order, with the labels of the passes that heard and that read it
+# 3. A dialogue, in turn order, with its audio-only and text-only labels
 dialogue = next(iter(emotiontalk.load_dataset("dialogues", split="test", streaming=True, data_dir=data_dir)))
 print(f"{dialogue['id']}:")
 for turn in dialogue["turns"]:

@@ -2,8 +2,8 @@
 
     python examples/ray_statistics.py EXPORT [CONFIG]
 
-EXPORT is a folder of `emotiontalk parquet`, or such a folder at any address that Ray reads (s3://…, hf://…). CONFIG is
-one with sound: audio (default), multimodal. Prints utterances by split and emotion, and the length of their clips.
+EXPORT is a folder of `emotiontalk parquet`, or such a folder at any URL that Ray reads (s3://…, hf://…). CONFIG is
+one with audio: audio (default), multimodal. Prints utterances by split and emotion, and the length of their clips.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import emotiontalk
 
 
 def measure(rows: pa.Table) -> pa.Table:
-    """`split`, `emotion` (0…6) and `seconds` of some rows. Runs where the shard is read: sound goes no further."""
+    """`split`, `emotion` (0…6) and `seconds` of some rows. Runs where the shard is read: audio goes no further."""
     splits = [path.rsplit("/", 1)[-1].split("-", 1)[0] for path in rows["path"].to_pylist()]
-    sounds = rows["audio"].combine_chunks().field("bytes")
-    infos = [soundfile.info(io.BytesIO(sound.as_buffer())) for sound in sounds]  # headers alone: nothing is decoded
+    files = rows["audio"].combine_chunks().field("bytes")
+    infos = [soundfile.info(io.BytesIO(file.as_buffer())) for file in files]  # headers alone: nothing is decoded
     return pa.table(
         {"split": splits, "emotion": rows["emotion"], "seconds": [info.frames / info.samplerate for info in infos]}
     )

@@ -62,8 +62,8 @@ def test_noise_sits_at_the_majority_class_floor_and_the_command_says_so(rebuilt,
     arguments = logmel_of(out, tmp_path / "cache", "--out", tmp_path)
     run = command(*arguments)
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
-    assert sum(result["war"]) / 5 == pytest.approx(result["floor"]["war"], abs=0.02)
-    assert "majority-class floor" in run.stdout and result["at_floor"] is True
+    assert sum(result["war"]) / 5 == pytest.approx(result["baseline"]["war"], abs=0.02)
+    assert "majority-class baseline" in run.stdout and result["at_baseline"] is True
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npz")}
     again = command(*arguments)
     assert len(kept) == 3 and all(path.stat().st_mtime_ns == at for path, at in kept.items())
@@ -185,7 +185,7 @@ def test_padding_is_not_averaged(tmp_path):
     samples = numpy.random.default_rng(0).normal(0, 0.1, 2 * 16_000).astype("float32")
     sound = io.BytesIO()
     soundfile.write(sound, samples, 16_000, format="WAV", subtype="FLOAT")
-    [vector] = upstream.of_sounds([("a", sound.getvalue())])
+    [vector] = upstream.of_audio([("a", sound.getvalue())])
     with torch.inference_mode():
         states = upstream.model(
             upstream.reader(samples, sampling_rate=16_000, return_tensors="pt").input_features
@@ -206,7 +206,7 @@ def test_an_encoder_that_hides_its_padding_is_refused(tmp_path):
     upstream = features.open_upstream(str(encoder(tmp_path / "encoder", "audio")))
     upstream.reader = Padding()
     with pytest.raises(CommandError, match="the padding would be averaged"):
-        next(upstream.of_sounds([("a", next(d for n, d in archives()["Audio"].items() if n.endswith(".wav")))]))
+        next(upstream.of_audio([("a", next(d for n, d in archives()["Audio"].items() if n.endswith(".wav")))]))
 
 
 @pytest.mark.slow
@@ -258,7 +258,7 @@ def test_the_layer_learns_what_is_there_and_chooses_on_validation():
     y = {split: random.integers(0, 3, size) for split, size in (("train", 600), ("validation", 200), ("test", 200))}
     x = {split: numpy.eye(3)[labels] * 2 + random.normal(size=(len(labels), 3)) for split, labels in y.items()}
     result = probe.evaluate(x, y, ["neutral", "happy", "sad"], {"seeds": [0, 1]}, range(2))
-    assert min(result.war) > 0.75 and not result.at_floor
+    assert min(result.war) > 0.75 and not result.at_baseline
     best = min(result.validation, key=result.validation.get)
     assert result.alpha == float(best)
     model = probe._fit(x["train"], y["train"], False, result.alpha, 1)
@@ -266,7 +266,7 @@ def test_the_layer_learns_what_is_there_and_chooses_on_validation():
 
 
 def test_what_does_not_go_together_is_told_in_a_line(tmp_path):
-    assert "needs sound" in command("probe", "--upstream", "logmel", "--config", "text", *DUMMY, status=1).stderr
+    assert "needs audio" in command("probe", "--upstream", "logmel", "--config", "text", *DUMMY, status=1).stderr
     assert "audio" in command("probe", "--config", "video", *DUMMY, status=2).stderr
     missing = command("probe", "--upstream", tmp_path / "none", *DUMMY, status=1).stderr
     assert "text-tfidf" in missing or "cannot load it" in missing

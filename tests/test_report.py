@@ -56,7 +56,7 @@ def test_the_numbers_are_the_published_ones(page, labels, rebuilt):
         for split in ("train", "validation", "test"):
             assert [*found["classes"][name][split], found["splits"][split]] == table[name, split]
     for pair, (first, second) in zip(found["agreement"], itertools.combinations(PASSES, 2)):
-        assert pair["passes"] == [first, second]
+        assert pair["conditions"] == [first, second]
         counts = collections.Counter((row[f"emotion_{first}"], row[f"emotion_{second}"]) for row in labels)
         assert pair["matrix"] == [[counts[a, b] for b in EMOTIONS] for a in EMOTIONS]
         same = sum(counts[a, a] for a in EMOTIONS) / len(labels)
@@ -218,7 +218,7 @@ def test_a_page_without_clips_says_nothing_of_sound(tmp_path):
     out = tmp_path / "report.html"
     said = command("report", "--out", out, "--clips", "0", "--data-dir", PROJECT / "dummy_data").stdout
     page = out.read_text(encoding="utf-8")
-    assert "gated" not in said and "sound below" not in page and "Listen" not in page and "<script>" not in page
+    assert "gated" not in said and "audio below" not in page and "Listen" not in page and "<script>" not in page
     assert numbers_of(out)["utterances"] == 24
 
 

@@ -126,7 +126,7 @@ class Export:
         self.folder.finish(self._unnamed(config, split, n, self._content["shards"][config][split]))
 
     def unfinished(self) -> list[str]:
-        """Return what was begun, as "config, split", and lacks shards."""
+        """Return what was begun, as "config, split", and is not finished."""
         return [
             f"{config}, {split}"
             for config in self.configs()

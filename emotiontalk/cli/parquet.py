@@ -153,7 +153,7 @@ def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None,
 
 
 def finished_files(out: Path) -> list[Path]:
-    """Return card and shards of a finished export. Raises `CommandError` for one that was stopped, or lacks shards."""
+    """Return card and shards of a finished export. Raises `CommandError` for one that is incomplete."""
     if not (out / "export.json").is_file():
         raise CommandError(f"{out} holds no export: run `emotiontalk parquet {out}`, or name its folder.")
     export = Export(out)

@@ -277,7 +277,7 @@ def summary(result: Result) -> str:
         f"(alpha {result.alpha:g}, chosen on validation)",
         f"  baseline  {100 * result.baseline['war']:.2f} %           {100 * result.baseline['uar']:.2f} %    "
         f"(always {result.baseline['emotion']})",
-        "  recall    " + ", ".join(f"{name} {100 * recall:.1f}" for name, recall in result.recalls.items()),
+        "  recall " + ", ".join(f"{name} {100 * recall:.1f}" for name, recall in result.recalls.items()),
     ]
     if result.at_baseline:
         lines.append(

@@ -53,9 +53,9 @@ import datasets
 ds = datasets.load_dataset("{repo}", "audio", split="test", trust_remote_code=True)
 ```
 
-It holds no audio or video. It reads them from the original dataset, [{source}]({homepage}), which is gated: accept the
-terms there, and log in with `hf auth login`. From `datasets` 4 on, which runs no scripts, install the package
-`emotiontalk` and call `emotiontalk.load_dataset("audio", split="test")`.
+It holds no audio or video. It reads them from the original dataset, [{source}]({homepage}),
+which is gated: accept the terms there, and log in with `hf auth login`. From `datasets` 4 on, which runs no scripts,
+install the package `emotiontalk` and call `emotiontalk.load_dataset("audio", split="test")`.
 
 `dummy_data/` is synthetic sample data. EmotionTalk is licensed under {license}.
 """

@@ -108,7 +108,7 @@ def read(
 
 
 def _spread_out(candidates: Mapping[tuple[str, int], dict[Voice, Clip]], clips: int) -> list[Clip]:
-    """Choose clips of each split and emotion: the groups and speakers heard least so far come first."""
+    """Choose clips of each split and emotion: the groups and speakers that were chosen least come first."""
     used: collections.Counter[str] = collections.Counter()
     chosen = []
     for _, by_voice in sorted(candidates.items()):

@@ -6,6 +6,8 @@ the rows of each split, and `start(job)`, which says how to start the toolkit wi
 it is `write(job, clips)` instead, which returns the number of utterances of each split.
 """
 
+from __future__ import annotations
+
 SHORT = {"train": "train", "validation": "valid", "test": "test"}  # names of the splits in some toolkits
 TOOLKITS = {
     "kaldi": "kaldi",
