@@ -62,7 +62,7 @@ from typing import Any, IO, NamedTuple, Protocol, Union, cast
 # === emotiontalk/corpus.py ============================================================================================
 # The facts about EmotionTalk: its release, groups, splits, speakers and labels. Nothing here is guessed.
 #
-# Sources: the dataset card and the paper (Sun et al., *EmotionTalk*, arXiv 2505.23018).
+# Sources: the dataset card and the paper (Sun et al., *EmotionTalk*, Findings of ACL 2026; arXiv 2505.23018).
 
 __version__ = "1.4.0"
 
@@ -72,6 +72,16 @@ DEFAULT_SOURCE = f"hf://datasets/{REPO_ID}@{REVISION}"
 HOMEPAGE = "https://huggingface.co/datasets/" + REPO_ID
 LICENSE = "CC BY-NC-SA 4.0"
 CITATION = """\
+@inproceedings{sun2026emotiontalk,
+  title     = {EmotionTalk: An Interactive Chinese Multimodal Emotion Dataset With Rich Annotations},
+  author    = {Sun, Haoqin and Zhao, Jinghua and Wang, Xuechen and Zhao, Shiwan and Zhou, Jiaming and
+               Wang, Hui and Yang, Xi and Wang, Yequan and Lin, Yonghua},
+  booktitle = {Findings of the Association for Computational Linguistics: ACL 2026},
+  pages     = {9054--9071},
+  year      = {2026},
+  url       = {https://aclanthology.org/2026.findings-acl.440}
+}
+
 @article{sun2025emotiontalk,
   title   = {EmotionTalk: An Interactive Chinese Multimodal Emotion Dataset With Rich Annotations},
   author  = {Sun, Haoqin and Wang, Xuechen and Zhao, Jinghua and Zhao, Shiwan and Zhou, Jiaming and
@@ -106,6 +116,10 @@ SPEAKER_SETS = (
     ("G00014",),
     ("G00015",),
 )
+# WAV files of each format, (rate in Hz, channels), all 16 bit: counted in the real archive by a public project, not by
+# the authors, whose card says 44.1 kHz. Which files these are is not published.
+AUDIO_FORMATS = {(44_100, 2): 18_612, (44_100, 1): 518, (16_000, 1): 120}
+
 # Shards of each split: many, with many divisors, because `datasets` makes every node read everything where the number
 # of nodes does not divide that of the shards.
 SHARDS = {"train": 240, "validation": 48, "test": 48}
@@ -141,6 +155,11 @@ def match_member(name: str) -> re.Match[str] | None:
 def split_of(group: str) -> str:
     """Return the official split of a group id: "train", "validation" or "test"."""
     return HELD_OUT.get(group, "train")
+
+
+def speaker_set_of(group: str) -> int:
+    """Return the number 1…5 of the set in `SPEAKER_SETS` that a group is in."""
+    return next(number for number, groups in enumerate(SPEAKER_SETS, 1) if group in groups)
 
 
 def shards_of(counts: dict[str, int], number: int) -> list[Shard]:
@@ -757,17 +776,24 @@ def find_archive(name: str, data_dir: str) -> tuple[str, ...]:
 # === emotiontalk/audio.py =============================================================================================
 # Audio files: what a WAV header says, and decoding on every version of `datasets`.
 
-class WavFormat(NamedTuple):
-    """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, frames.
+LOWEST_RATE = 8_000  # Hz: below it, nothing of speech is left to recognize
+FULL_SCALE = 32_768  # of 16-bit samples
 
-    `frames` are there, `header_frames` are those that the header says; a file that was cut has fewer.
+
+class WavFormat(NamedTuple):
+    """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, codec (1: PCM), frames, first sample.
+
+    `frames` are there, `header_frames` are those that the header says: more in a file that is truncated. `offset` is
+    the byte of the first sample.
     """
 
     rate: int
     channels: int
     bits: int
+    codec: int
     frames: int
     header_frames: int
+    offset: int
 
 
 def wav_format(member: Member) -> WavFormat:
@@ -785,10 +811,10 @@ def wav_format(member: Member) -> WavFormat:
         if kind == b"fmt ":
             if at + 24 > size:
                 break
-            _, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
+            codec, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
             if not (channels and rate and frame):
                 raise ValueError("its header says no channels, or no rate")
-            form = rate, channels, bits
+            form = rate, channels, bits, codec
         elif kind == b"data":
             if form is None:
                 raise ValueError("its samples come before their format")
@@ -796,9 +822,85 @@ def wav_format(member: Member) -> WavFormat:
             said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
-            return WavFormat(*form, min(said, there) // frame, said // frame)
+            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8)
         at += 8 + length + length % 2
     raise ValueError("no samples: it has no data chunk")
+
+
+def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
+    """Resample float32 samples, of shape (frames,) or (frames, channels), with soxr in high quality."""
+    import soxr
+
+    return np.asarray(soxr.resample(samples, rate, sampling_rate, quality="HQ"))
+
+
+def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) -> tuple[np.ndarray, int]:
+    """Decode a WAV file to 16-bit samples, resampled and averaged as `decode_audio` does, up to rounding.
+
+    Args:
+        audio: the file.
+        sampling_rate: resample to this rate, in Hz; None keeps that of the file.
+        mono: average the channels.
+
+    Returns:
+        (samples, int16, of shape (frames, channels); rate in Hz).
+
+    Raises:
+        AudioDecodeError: the file cannot be decoded, or has samples that are no numbers.
+        ImportError: soundfile or soxr is not installed.
+    """
+    samples, rate = _frames(audio)
+    wanted = sampling_rate or rate
+    averages, resamples = mono and samples.shape[1] > 1, wanted != rate
+    if not averages and not resamples and samples.dtype == np.int16:
+        return samples, rate
+    scaled = samples.astype(np.float32) if samples.dtype == np.int16 else samples * np.float32(FULL_SCALE)
+    if averages:
+        scaled = sum(scaled.T) / np.float32(scaled.shape[1])  # measured: an eighth of the time of numpy's mean
+    if resamples:
+        scaled = resampled(scaled, rate, wanted)
+    rounded = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+    return rounded.reshape(len(rounded), -1), wanted
+
+
+def _frames(audio: bytes) -> tuple[np.ndarray, int]:
+    """Return (samples of shape (frames, channels), int16 where the file has these, else float32; rate in Hz)."""
+    try:
+        wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
+    except ValueError:
+        wav = None  # soundfile says what it is
+    if wav and (wav.codec, wav.bits) == (1, 16) and wav.offset + wav.frames * wav.channels * 2 <= len(audio):
+        count = wav.frames * wav.channels
+        return np.frombuffer(audio, "<i2", count, wav.offset).reshape(-1, wav.channels), wav.rate
+    samples, rate, _ = _samples({"bytes": audio, "path": None})
+    if not np.isfinite(samples).all():
+        raise AudioDecodeError("some of its samples are no finite numbers")
+    return samples.T, rate
+
+
+def wav_file(samples: np.ndarray, rate: int) -> bytes:
+    """Return a WAV file of 16-bit samples of shape (frames, channels)."""
+    data, channels = np.ascontiguousarray(samples, "<i2").tobytes(), samples.shape[1]
+    head = struct.pack(
+        "<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVEfmt ", 16, 1, channels, rate, 2 * channels * rate,
+        2 * channels, 16, b"data", len(data),
+    )  # fmt: skip
+    return head + data
+
+
+def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False) -> bytes:
+    """Rewrite a WAV file as `pcm16` decodes it; one that has this rate, these channels and 16 bits is returned as is.
+
+    The bytes depend on the file, the options and the versions of numpy and soxr only. Raises as `pcm16`.
+    """
+    try:
+        wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
+    except ValueError:
+        wav = None
+    as_is = wav and (wav.codec, wav.bits) == (1, 16) and wav.frames == wav.header_frames
+    if wav and as_is and wav.rate == (sampling_rate or wav.rate) and (not mono or wav.channels == 1):
+        return audio
+    return wav_file(*pcm16(audio, sampling_rate, mono))
 
 
 def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:
@@ -840,9 +942,7 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
         if mono and samples.shape[0] > 1:
             samples = (sum(samples) / len(samples))[None]  # measured: an eighth of the time of numpy's mean
         if sampling_rate and sampling_rate != rate and samples.shape[1]:
-            import soxr
-
-            samples, rate = soxr.resample(samples.T, rate, sampling_rate, quality="HQ").T, sampling_rate
+            samples, rate = resampled(samples.T, rate, sampling_rate).T, sampling_rate
     except ImportError as error:
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
     return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}
@@ -955,7 +1055,7 @@ class Utterance:
 
     Attributes:
         raw: the JSON object of each condition, as people typed it.
-        seconds: length of the audio by its header, or None.
+        wav: what the header of the audio says, or None.
         notes: (what is odd, in which member) of what decides no row.
 
     Raises:
@@ -968,7 +1068,7 @@ class Utterance:
         self.dialogue = f"{self.group}_{dialogue}"
         self.turn = int(turn)
         self.raw = {name: parse_annotation(member) for name, member in members.items()}
-        self.seconds: float | None = None
+        self.wav: WavFormat | None = None
         self._votes: dict[str, list[dict[str, Any]]] = {}
         self.notes: list[tuple[str, str]] = []
         for name, member in members.items():
@@ -994,9 +1094,14 @@ class Utterance:
             wav = wav_format(media)
         except ValueError as error:
             raise BadUtteranceError(f"{media} cannot be decoded ({error}). {COMPARE}") from None
-        self.seconds = wav.frames / wav.rate
+        self.wav = wav
         if wav.frames < wav.header_frames:
             self._note("the audio is truncated: its header says more samples than are there", str(media))
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the audio by its header, or None."""
+        return self.wav.frames / self.wav.rate if self.wav else None
 
     def path_id(self, condition: str) -> str | None:
         """Return the id in the path inside an annotation, or None where that has none."""
@@ -1079,10 +1184,18 @@ class Utterance:
             "sentiment": None if rating is None or rating % 1 else int(rating),
         }
 
-    def soft_label(self) -> list[float] | None:
-        """Return the share of the five annotators that chose each of the seven emotions; None if a vote is missing."""
-        given = [vote["emotion"] for vote in self.votes(self.condition)]
-        return None if None in given else [given.count(label) / len(given) for label in range(len(EMOTIONS))]
+    def soft_label(self, condition: str | None = None, classes: int = len(EMOTIONS)) -> list[float] | None:
+        """Return the share of the annotators that chose each emotion; None if a vote is missing, or none is for these.
+
+        Args:
+            condition: whose annotators; None: those of the own condition.
+            classes: 7, or 4 for the paper's four, which are the first ones: shares of the votes for these.
+        """
+        given = [vote["emotion"] for vote in self.votes(condition or self.condition)]
+        if None in given:
+            return None
+        given = [label for label in given if label < classes]
+        return [given.count(label) / len(given) for label in range(classes)] if given else None
 
 
 # === emotiontalk/schema.py ============================================================================================
@@ -1131,10 +1244,11 @@ MEDIA_FEATURE = {"bytes": datasets.Value("binary"), "path": STRING}  # audio or 
 VIDEO = datasets.Video() if hasattr(datasets, "Video") else MEDIA_FEATURE
 VOTE = {"annotator": STRING, "emotion": EMOTION, "confidence": FLOAT, "sentiment": datasets.Value("int8")}
 MEDIA = frozenset({"audio", "video"})
-KEY_FIELDS = ("id", "group", "dialogue", "speaker_id", "turn")
+KEY_FIELDS = ("id", "group", "dialogue", "speaker_id", "speaker_set", "turn")
 TURN_FIELDS = (
     "id", "speaker_id", "turn", "transcription", "text", "emotion_text", "emotion_audio", "emotion_video",
-    "emotion_multimodal", "sentiment_score", "sentiment", "start", "end",
+    "emotion_multimodal", "soft_label_text", "soft_label_audio", "soft_label_video", "soft_label_multimodal",
+    "sentiment_score", "sentiment", "start", "end",
 )  # fmt: skip
 
 
@@ -1144,6 +1258,15 @@ def _condition_label(condition: str, how: str) -> FieldSpec:
         feature=EMOTION,
         value=functools.partial(Utterance.emotion, condition=condition),
         description=f"{CONDITION_NAMES[condition]} label, 0…6 (annotators {how})",
+    )
+
+
+def _soft_label(condition: str) -> FieldSpec:
+    """Make the field with the soft label of one condition."""
+    return FieldSpec(
+        feature=[FLOAT],
+        value=functools.partial(Utterance.soft_label, condition=condition),
+        description=f"as `soft_label`, of the {CONDITION_NAMES[condition]} annotations",
     )
 
 
@@ -1177,6 +1300,11 @@ UTTERANCE_FIELDS = {
         value=lambda u: u.speaker_id,
         description="speaker, two digits; 19 in the corpus",
     ),
+    "speaker_set": FieldSpec(
+        feature=datasets.Value("int8"),
+        value=lambda u: speaker_set_of(u.group),
+        description="set of groups, 1…5: no speaker is in two of these sets",
+    ),
     "turn": FieldSpec(
         feature=INT32,
         value=lambda u: u.turn,
@@ -1185,7 +1313,22 @@ UTTERANCE_FIELDS = {
     "audio": FieldSpec(
         feature=datasets.Audio(sampling_rate=44_100),
         value=lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
-        description="the audio clip as released: WAV, 44.1 kHz, 16 bit, two channels",
+        description="the audio clip, as released 16-bit WAV: most 44.1 kHz stereo, some 44.1 kHz mono or 16 kHz mono",
+    ),
+    "duration": FieldSpec(
+        feature=FLOAT,
+        value=lambda u: u.seconds,
+        description="length of the released clip, seconds: its frames, by the WAV header, over its rate",
+    ),
+    "sampling_rate": FieldSpec(
+        feature=INT32,
+        value=lambda u: u.wav.rate if u.wav else None,
+        description="rate of the released clip, Hz: 44,100 or 16,000",
+    ),
+    "channels": FieldSpec(
+        feature=datasets.Value("int8"),
+        value=lambda u: u.wav.channels if u.wav else None,
+        description="channels of the released clip: 2 or 1",
     ),
     "video": FieldSpec(
         feature=VIDEO,
@@ -1217,6 +1360,10 @@ UTTERANCE_FIELDS = {
     "emotion_audio": _condition_label("audio", "heard the audio"),
     "emotion_video": _condition_label("video", "saw the silent video"),
     "emotion_multimodal": _condition_label("multimodal", "saw and heard the video"),
+    "soft_label_text": _soft_label("text"),
+    "soft_label_audio": _soft_label("audio"),
+    "soft_label_video": _soft_label("video"),
+    "soft_label_multimodal": _soft_label("multimodal"),
     "sentiment_score": FieldSpec(
         feature=FLOAT,
         value=lambda u: u.score(),
@@ -1279,8 +1426,9 @@ CONFIGS = {
         conditions=("multimodal", "text", "audio", "video"),
         media=("Audio", "wav"),
         fields=(
-            *KEY_FIELDS, "audio", "transcription", "text", "emotion", "soft_label", "sentiment_score", "sentiment",
-            "emotion_text", "emotion_audio", "emotion_video", "start", "end", "captions", "annotations",
+            *KEY_FIELDS, "audio", "duration", "sampling_rate", "channels", "transcription", "text", "emotion",
+            "soft_label", "sentiment_score", "sentiment", "emotion_text", "emotion_audio", "emotion_video",
+            "start", "end", "captions", "annotations",
         ),
     ),
     "audio": ConfigSpec(
@@ -1289,8 +1437,8 @@ CONFIGS = {
         conditions=("audio",),
         media=("Audio", "wav"),
         fields=(
-            *KEY_FIELDS, "audio", "transcription", "text", "emotion", "soft_label", "start", "end", "captions",
-            "annotations",
+            *KEY_FIELDS, "audio", "duration", "sampling_rate", "channels", "transcription", "text", "emotion",
+            "soft_label", "start", "end", "captions", "annotations",
         ),
     ),
     "text": ConfigSpec(
@@ -1314,7 +1462,7 @@ CONFIGS = {
         "conditions; no media.",
         condition="text",
         conditions=("text", "audio", "video", "multimodal"),
-        fields=("id", "group", "dialogue", "turns"),
+        fields=("id", "group", "dialogue", "speaker_set", "turns"),
     ),
     "zh-en": ConfigSpec(
         description="The zh→en part of the Hearing to Translate benchmark: the records of its manifest, and the audio.",
@@ -1336,9 +1484,26 @@ def archives_of(config: str) -> list[str]:
     return [name for name in ARCHIVES if name in names]
 
 
-def features_of(config: str) -> datasets.Features:
-    """Return the `datasets.Features` of a config."""
-    return datasets.Features({name: FIELDS[name].feature for name in CONFIGS[config].fields})
+@functools.cache
+def fields_of(config: str, label_set: str = "all") -> dict[str, FieldSpec]:
+    """Return the fields of a config by name; with the label set "four", `emotion` and `soft_label` have four values."""
+    fields = {name: FIELDS[name] for name in CONFIGS[config].fields}
+    if label_set == "four":
+        four = {
+            "emotion": {"feature": datasets.ClassLabel(names=list(FOUR))},
+            "soft_label": {"value": functools.partial(Utterance.soft_label, classes=len(FOUR))},
+        }
+        for name in fields.keys() & four.keys():
+            fields[name] = dataclasses.replace(fields[name], **four[name])
+    return fields
+
+
+def features_of(config: str, label_set: str = "all", sampling_rate: int | None = None) -> datasets.Features:
+    """Return the `datasets.Features` of a config; sampling_rate: to which its audio is converted, in Hz."""
+    features = {name: field.feature for name, field in fields_of(config, label_set).items()}
+    if sampling_rate and "audio" in features:
+        features["audio"] = dataclasses.replace(features["audio"], sampling_rate=sampling_rate)
+    return datasets.Features(features)
 
 
 def split_sizes(config: str) -> dict[str, int]:
@@ -1365,6 +1530,13 @@ SEND_TOKEN = (
 def is_remote(path: object) -> bool:
     """Whether this is a URL: HTTP, of the Hub, or of any scheme of fsspec."""
     return isinstance(path, str) and bool(re.match(r"[a-z][a-z0-9+.-]+://", path))
+
+
+def without_file_scheme(source: str) -> str:
+    """Return the local path of a file:// URL; anything else unchanged."""
+    if not source.startswith("file://"):
+        return source
+    return urllib.request.url2pathname(urllib.parse.urlsplit(source).path)
 
 
 def is_pinned(url: str) -> bool:
@@ -1395,7 +1567,10 @@ def http_url(url: str) -> str:
         return url
     repo, revision, path = split_hf_url(url)
     endpoint = datasets.config.HF_ENDPOINT
-    return huggingface_hub.hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
+    try:
+        return huggingface_hub.hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
+    except ValueError as error:  # no name of a repository
+        raise EmotionTalkError(f"{redacted(url)}: {brief(error)}") from None
 
 
 def archive_url(name: str, source: str) -> str:
@@ -1862,13 +2037,23 @@ class FsspecFile(RemoteFile):
 # Where members are in a plain, sorted tar, told from the few headers that were read. docs/internals.md explains it.
 #
 # All annotations come before all media; each part is sorted by group and id. So every header that is read bounds the
-# offsets of all other members, and the lengths of the clips, known from their annotations, predict offsets exactly.
+# offsets of all other members, and the lengths of the clips, known from their annotations, predict offsets: exactly as
+# long as the clips in between have the usual format, and nearly where a few of them have another.
 
 LONGEST_MEMBER = 32 << 20  # no clip is longer: 30 s of audio are 5 MB
 PREDICTION_ERROR = 8 << 10  # an offset predicted from the times of annotations may be off by so much
-AUDIO_WINDOW = 3 << 17  # bytes read where nothing precise is known: longer than most clips, so one header is in them
+PATIENCE = 640 << 10  # bytes read from a rough prediction on: most clips end within them
+ELSEWHERE = 5 << 20  # so far away is the next place to look at: beyond the end of a long clip
 GROUP_DIALOGUES = 50  # about so many dialogues has a group
 BISECT_AFTER = 5  # predictions that may fail before the search bisects
+NEAR = 12  # clips: from a known header this near, most predictions are exact
+AIM_BEHIND = 5  # clips: farther away, so many behind the wanted one are aimed at, to come within its group
+BYTES_OF_SAMPLE = 2
+USUAL = max(AUDIO_FORMATS, key=lambda form: AUDIO_FORMATS[form])  # rate, channels
+# Bytes of all clips as a share of what they would have in the usual format: others are smaller.
+MEAN_SHARE = sum(n * rate * channels for (rate, channels), n in AUDIO_FORMATS.items()) / (
+    sum(AUDIO_FORMATS.values()) * USUAL[0] * USUAL[1]
+)
 MOST_ATTEMPTS = 64  # a bisection of the largest archive takes fewer
 
 
@@ -1917,16 +2102,34 @@ class FoundHeader(NamedTuple):
     key: Key
 
 
-class WavLayout(NamedTuple):
-    """What tells the bytes of a WAV file from its length: rate in Hz, bytes of a frame, bytes that are no frames."""
+class WavSizes:
+    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are no frames.
 
-    rate: int
-    frame: int
-    other: int
+    The usual format is the most frequent one of those seen. It begins as that of the real archive, so that a first clip
+    of another format does not change it.
+    """
 
-    def size(self, seconds: float) -> int:
-        """Return the bytes of a clip of this length."""
-        return round(seconds * self.rate) * self.frame + self.other
+    def __init__(self, formats: list[list[int]] | None = None, other: int = 44) -> None:
+        seen = formats if formats is not None else [[USUAL[0], USUAL[1] * BYTES_OF_SAMPLE, 2]]
+        self.formats = collections.Counter({(rate, frame): count for rate, frame, count in seen})
+        self.other = other
+
+    def to_json(self) -> list[Any]:
+        """Return the arguments that make this again."""
+        return [[[rate, frame, count] for (rate, frame), count in self.formats.items()], self.other]
+
+    def see(self, size: int, beginning: bytes) -> None:
+        """Learn from the beginning of a WAV file of `size` bytes."""
+        with contextlib.suppress(ValueError):  # no WAV file
+            wav = wav_format(Member(InMemory("", "", beginning), "", 0, len(beginning)))
+            frame = wav.channels * wav.bits // 8
+            self.formats[wav.rate, frame] += 1
+            self.other = size - wav.header_frames * frame
+
+    def usual_size(self, seconds: float) -> int:
+        """Return the bytes of a clip of this length in the usual format."""
+        (rate, frame), _ = max(self.formats.items(), key=lambda item: item[1])
+        return round(seconds * rate) * frame + self.other
 
 
 class GroupAnnotations(NamedTuple):
@@ -1941,10 +2144,10 @@ class GroupAnnotations(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """Where to look for a header: at which offsets, and how many bytes to read at each."""
+    """Where to look for a header: at which offsets, and how many bytes to read at most from each on."""
 
     offsets: list[int]
-    window: int
+    most: int
 
 
 class Offsets:
@@ -1958,7 +2161,7 @@ class Offsets:
     def __init__(self, size: int, head: bytes) -> None:
         self.size = size
         self.found: list[FoundHeader] = []
-        self.layout: WavLayout | None = None
+        self.sizes: WavSizes | None = None  # None: no audio was seen, as in an archive of video
         first = list(self.scan(head, 0))
         self.annotations_first = not (first and first[0].key.kind == Kind.MEDIA)
         # mean, with the header
@@ -1966,13 +2169,14 @@ class Offsets:
 
     def to_json(self) -> str:
         """Return what the next process needs to know."""
-        return json.dumps([self.layout, sorted(self.found, key=lambda header: header.start)])
+        sizes = self.sizes.to_json() if self.sizes else None
+        return json.dumps([sizes, sorted(self.found, key=lambda header: header.start)])
 
     def load_json(self, text: str) -> None:
         """Take over what another process has found. Raises `ValueError`, `TypeError` or `KeyError` for other text."""
-        layout, found = json.loads(text)
+        sizes, found = json.loads(text)
         headers = [FoundHeader(searched, start, end, Key(Kind(k[0]), *k[1:])) for searched, start, end, k in found]
-        self.layout, self.found = WavLayout(*layout) if layout else None, headers
+        self.sizes, self.found = WavSizes(*sizes) if sizes else None, headers
 
     def forget(self) -> None:
         """Forget every header that was read."""
@@ -1986,17 +2190,12 @@ class Offsets:
             key, at = key_of(header), at + BLOCK
             end = at + (padded(header.size) if header else 0)
             if key and header:
-                if key.kind == Kind.MEDIA and not self.layout:
-                    self._learn_layout(header.size, data[at : at + BLOCK])
+                if key.kind == Kind.MEDIA and header.name.lower().endswith(".wav"):
+                    self.sizes = self.sizes or WavSizes()
+                    self.sizes.see(header.size, data[at : at + BLOCK])
                 yield FoundHeader(searched_from, start + at - BLOCK, start + end, key)
                 searched_from = start + end
             at = end
-
-    def _learn_layout(self, size: int, beginning: bytes) -> None:
-        with contextlib.suppress(ValueError):  # no WAV file
-            wav = wav_format(Member(InMemory("", "", beginning), "", 0, len(beginning)))
-            frame = wav.channels * wav.bits // 8
-            self.layout = WavLayout(wav.rate, frame, size - wav.header_frames * frame)
 
     def add(self, header: FoundHeader) -> None:
         """Remember a header. Raises `NotSortedError` where it contradicts another."""
@@ -2033,24 +2232,27 @@ class Offsets:
         Raises:
             NotSortedError: the member is nowhere.
         """
-        by_length = itertools.count()  # attempts since a header of the group's media is known
+        by_lengths = itertools.count()  # attempts since a header of the group's media is known
         for attempt in range(MOST_ATTEMPTS):
             if self.start(key, slack) is not None:
                 return
             low, high = self.bounds(key)
             anchors = [h for h in self.found if key.kind == Kind.MEDIA and h.key.in_group(Kind.MEDIA, key.group)]
-            if attempt > BISECT_AFTER:
-                offset, spread = self._bisection(attempt, low, high), 0
-            elif anchors and annotations:
-                offset, spread = self._by_lengths(key, anchors, annotations), PREDICTION_ERROR << next(by_length)
+            spread, most = 0, LONGEST_MEMBER
+            if anchors and annotations and attempt <= BISECT_AFTER + 4:
+                offset = self._by_lengths(key, anchors, annotations)
+                spread = min(PREDICTION_ERROR << next(by_lengths) // 3, (high - low) // 2)
+            elif attempt > BISECT_AFTER:
+                offset = self._bisection(attempt, low, high)
             else:
-                offset, spread = self._by_rank(key), 0
+                offset = self._by_rank(key)
                 if slack:
                     spread = min(slack // 3 + (offset - low) // 64 << attempt, (high - low) // 6)
+                else:  # in a long clip, another place costs less than its end
+                    offset, most = offset + attempt * ELSEWHERE, PATIENCE
             # a group's first annotation is looked for on both sides, a clip from a little before it
             offsets = {offset - spread, offset + spread} if slack else {offset - spread}
-            window = 2 * PREDICTION_ERROR if slack or anchors else AUDIO_WINDOW
-            yield Attempt(sorted({min(max(o, low), max(low, high - BLOCK)) for o in offsets}), window)
+            yield Attempt(sorted({min(max(o, low), max(low, high - BLOCK)) for o in offsets}), most)
         raise NotSortedError(f"{key} is not where it should be")
 
     @staticmethod
@@ -2071,24 +2273,54 @@ class Offsets:
         return low[1] + int((high[1] - low[1]) * (wanted - low[0]) / (high[0] - low[0]))
 
     def _by_lengths(self, key: Key, anchors: list[FoundHeader], annotations: GroupAnnotations) -> int:
-        """Predict a clip's offset: from the nearest known header of its group, by the lengths of the clips between."""
+        """Predict a clip's offset from the nearest known headers of its group, by the lengths of the clips between.
+
+        From a near one as if all had the usual format. Between two, in proportion. From one far away, which a few
+        clips of other formats have brought nearer than it would be, a little behind the wanted clip: the header found
+        there is near.
+        """
         numbers = {uid: n for n, uid in enumerate(annotations.ids)}
-        wanted, lengths, gaps = numbers[key.id], self.media_lengths(annotations), annotations.gaps
-        pairs = [(abs(numbers[h.key.id] - wanted), h.start, numbers[h.key.id]) for h in anchors if h.key.id in numbers]
-        if not pairs:
+        wanted, ends = numbers[key.id], [0, *itertools.accumulate(self.media_lengths(annotations))]
+        known = {numbers[h.key.id]: h for h in anchors if h.key.id in numbers}
+        if not known:
             raise NotSortedError(f"{anchors[0].key} has no annotation")
-        _, start, nearest = min(pairs)
-        return start + sum(lengths[nearest:wanted]) - sum(lengths[wanted:nearest]) + gaps[wanted] - gaps[nearest]
+
+        def place(n: int) -> int:
+            """Return where the header of the n-th clip would be if all had the usual format and no header was known."""
+            return ends[n] + annotations.gaps[n]
+
+        nearest = min(known, key=lambda n: (abs(n - wanted), n))
+        if abs(nearest - wanted) > NEAR:
+            return self._between(wanted, known, place)
+        if nearest < wanted:  # its own size is known
+            return known[nearest].end + place(wanted) - ends[nearest + 1]
+        return known[nearest].start - (place(nearest) - place(wanted))
+
+    @staticmethod
+    def _between(wanted: int, known: dict[int, FoundHeader], place: Callable[[int], int]) -> int:
+        """Predict from known headers that are far away."""
+        before = max((n for n in known if n < wanted), default=None)
+        after = min((n for n in known if n > wanted), default=None)
+        if before is not None and after is not None:
+            share = (known[after].start - known[before].start) / max(1, place(after) - place(before))
+            return known[before].start + int(share * (place(wanted) - place(before)))
+        if after is not None:
+            return known[after].start - int(MEAN_SHARE * (place(after) - place(min(wanted + AIM_BEHIND, after))))
+        nearest = max(known)
+        return known[nearest].start + int(MEAN_SHARE * (place(wanted) - place(nearest)))
 
     def media_lengths(self, annotations: GroupAnnotations) -> list[int]:
-        """Return, of each utterance, the bytes that its clip takes in the archive, with what stands before it."""
+        """Return, of each utterance, the bytes that its clip takes in the archive, with what stands before it.
+
+        Of audio as in its usual format.
+        """
         mean = max(BLOCK, int(self.size / TOTAL - self.annotation_bytes))
         lengths = []
         for gap, seconds in zip(annotations.gaps, annotations.seconds):
-            if self.layout is None or seconds is None:
+            if self.sizes is None or seconds is None:
                 lengths.append(mean)
             else:
-                lengths.append(gap + BLOCK + padded(self.layout.size(seconds)))
+                lengths.append(gap + BLOCK + padded(self.sizes.usual_size(seconds)))
         return lengths
 
 
@@ -2111,6 +2343,8 @@ def _rank(key: Key) -> float:
 # media. Where that fails, and for a compressed archive or a server without ranges, the whole archive is read.
 
 SMALL_ARCHIVE = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
+FIRST_BYTES = 16 << 10  # read at a predicted offset
+MORE_BYTES = 1 << 20  # of one request for more; it ends where a header was found
 GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes too early: cheaper than another request
 
 
@@ -2267,21 +2501,35 @@ class RemoteArchive:
 
     def _find(self, key: Key, slack: int = 0) -> int:
         """Return `Offsets.start`; look for what is not known. Raises `NotSortedError`."""
-        for offsets, window in self._offsets.attempts(key, slack, self._groups.get(key.group)):
-            first_header = functools.partial(self._first_header, window=window)
+        for offsets, most in self._offsets.attempts(key, slack, self._groups.get(key.group)):
+            first_header = functools.partial(self._first_header, most=most)
             for header in list(fetching_threads().map(first_header, offsets)):
-                self._offsets.add(header)
+                if header:
+                    self._offsets.add(header)
         return cast(int, self._offsets.start(key, slack))
 
-    def _first_header(self, offset: int, window: int) -> FoundHeader:
-        """Read the header of the first member of the release at an offset or after it, `window` bytes at first."""
+    def _first_header(self, offset: int, most: int) -> FoundHeader | None:
+        """Read the header of the first member of the release at an offset or after it; None if it takes too many bytes.
+
+        A few bytes at first, where a good prediction has it; then as many as come before it.
+        """
         size = self._offsets.size
         begin = position = offset // BLOCK * BLOCK
-        while position < min(size, begin + LONGEST_MEMBER):
-            data = self.file.read(position, min(position + window, size))
-            for header in self._offsets.scan(data, position):
-                return header._replace(searched_from=begin)
-            position, window = position + len(data), min(max(2 * window, 1 << 16), 1 << 20)
+        length = FIRST_BYTES
+        while position < min(size, begin + most):
+            end, data = min(position + length, begin + padded(most), size), bytearray()
+            with contextlib.closing(self.file.chunks(position, end)) as chunks:
+                for chunk in chunks:
+                    data += chunk
+                    whole = len(data) // BLOCK * BLOCK
+                    for header in self._offsets.scan(bytes(data[:whole]), position):
+                        return header._replace(searched_from=begin)
+                    position, data = position + whole, data[whole:]
+            if position < end:  # the last block of the file is not whole
+                break
+            length = MORE_BYTES
+        if position < size and begin + most < size and most < LONGEST_MEMBER:
+            return None
         return FoundHeader(begin, max(begin, position), size, END)  # within the zip of videos, or at the end
 
     def _annotations(self, group: str) -> GroupAnnotations:
@@ -2364,7 +2612,7 @@ class RemoteArchive:
             before.reader.stream.close()
         start = self._find(key)
         lengths = self._offsets.media_lengths(annotations)[index : index + count]
-        if self._offsets.layout and known:  # the next header, too: it must be the expected one
+        if self._offsets.sizes and known:  # the next header, too: it must be the expected one
             end, block, in_flight = start + sum(lengths) + 4 * BLOCK, lengths[0] + 2 * BLOCK, 1
         else:
             end, block, in_flight = start + int(0.9 * sum(lengths)), 1 << 18, 1
@@ -2537,6 +2785,8 @@ class Downloads:
         return Location.local(name, paths) if all(map(os.path.exists, paths)) else None
 
     def _paths(self, urls: tuple[str, ...], known: UrlFingerprint | None) -> tuple[str, ...]:
+        if known and len(known) != len(urls):
+            raise EmotionTalkError(f"{redacted(urls[0])}: the archive has {len(urls)} parts now, {len(known)} before.")
         return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known or itertools.repeat(None)))
 
     def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
@@ -2614,9 +2864,11 @@ def url_fingerprints(
 
     Cached in `folder` for when the server cannot be reached.
     """
-    if source is None or not is_remote(source) or is_pinned(source):
+    if source is not None and not is_remote(source):
         return {}
     forget_urls()
+    if source is None or is_pinned(source):
+        return {}
     found: dict[str, UrlFingerprint] = {}
     for name in names:
         path = learned_path(folder, http_url(archive_url(name, source)), ".json")
@@ -2631,8 +2883,11 @@ def url_fingerprints(
                 raise error from None
             logger.warning(f"{error} What was prepared from it before is used, where there is some.")
             continue
-        with writing(path) as out:
-            out.write(json.dumps(found[name]).encode())
+        try:
+            with writing(path) as out:
+                out.write(json.dumps(found[name]).encode())
+        except OSError as error:
+            raise unwritable(folder, error) from None
     return found
 
 
@@ -2711,7 +2966,10 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     """The options of the loader: the config's name, and these.
 
     label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad or
-        angry, the paper's "Four" setting. Class numbers stay the same.
+        angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and `soft_label`
+        four shares.
+    sampling_rate: convert audio to this rate while it is read, in Hz, from 8,000 on; None: as released.
+    mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
     prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where `split="test"`
         makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
     strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the reverse,
@@ -2723,11 +2981,14 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     label_set: str = "all"
     prepare_splits: list[str] | tuple[str, ...] | str | None = None
     strict: bool = True
+    sampling_rate: int | None = None
+    mono: bool = False
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
         self.check()
-        kwargs = {**config_kwargs, "features": json.dumps(features_of(self.name).to_dict(), sort_keys=True)}
+        features = features_of(self.name, self.label_set, self.sampling_rate)
+        kwargs = {**config_kwargs, "features": json.dumps(features.to_dict(), sort_keys=True)}
         if self.data_dir is not None and not is_remote(self.data_dir):
             found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
             kwargs["archives"] = tuple(map(fingerprint_of, found))
@@ -2746,6 +3007,26 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         if not isinstance(self.strict, bool):
             raise ValueError(f"strict={self.strict!r}: choose True or False.")
         self._check_prepare_splits()
+        self._check_conversion()
+
+    def _check_conversion(self) -> None:
+        rate = self.sampling_rate
+        if not isinstance(self.mono, bool):
+            raise ValueError(f"mono={self.mono!r}: choose True or False.")
+        if rate is None and not self.mono:
+            return
+        if "audio" not in CONFIGS[self.name].fields:
+            with_audio = ", ".join(name for name, spec in CONFIGS.items() if "audio" in spec.fields)
+            raise ValueError(
+                f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: leave them "
+                f"away, or choose from {with_audio}."
+            )
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int) or rate < LOWEST_RATE):
+            raise ValueError(f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} on.")
+        try:
+            importlib.import_module("soxr")
+        except ImportError:
+            raise ValueError("sampling_rate= and mono= need soundfile and soxr: pip install soundfile soxr.") from None
 
     def _check_prepare_splits(self) -> None:
         if isinstance(self.prepare_splits, str):
@@ -2839,8 +3120,8 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         **kwargs: Any,
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
-        if str(kwargs.get("data_dir")).startswith("file://"):
-            kwargs["data_dir"] = urllib.request.url2pathname(urllib.parse.urlsplit(kwargs["data_dir"]).path)
+        if isinstance(kwargs.get("data_dir"), str):
+            kwargs["data_dir"] = without_file_scheme(kwargs["data_dir"])
         self._whole, self._fingerprints = whole, fingerprints
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
         try:
@@ -2857,18 +3138,32 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _info(self) -> datasets.DatasetInfo:
         fields = "\n".join(f"- {name}: {description_of(self.config.name, name)}" for name in self.spec.fields)
         info = datasets.DatasetInfo(citation=CITATION, homepage=HOMEPAGE, license=LICENSE)
-        info.description, info.features = f"{self.spec.description}\n\n{fields}\n", features_of(self.config.name)
+        info.description, info.features = f"{self.spec.description}\n\n{fields}\n", self._features()
         return info
+
+    def _features(self) -> datasets.Features:
+        return features_of(self.config.name, self.config.label_set, self.config.sampling_rate)
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; what a URL that can change holds now decides where in the cache its rows are."""
-        fingerprints = self._url_fingerprints()
-        if fingerprints:
-            digest = hashlib.sha256(json.dumps(fingerprints, sort_keys=True).encode()).hexdigest()[:16]
-            if not self.config_id.endswith(digest):
-                self.config_id += f"-{digest}"
-                self._cache_dir = self._build_cache_dir()
+        self._locate_cache()
         return super().download_and_prepare(*args, **kwargs)
+
+    def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`, also in a new builder of what another one has prepared from a URL."""
+        if not os.path.exists(self.cache_dir):  # nothing is there of what the options alone name
+            self._locate_cache()
+            if os.path.exists(self._cache_dir):
+                self._output_dir, self.info = self._cache_dir, datasets.DatasetInfo.from_directory(self._cache_dir)
+        return super().as_dataset(*args, **kwargs)
+
+    def _locate_cache(self) -> None:
+        """Let what a URL that can change holds now be a part of the cache's path."""
+        fingerprints = self._url_fingerprints()
+        digest = hashlib.sha256(json.dumps(fingerprints, sort_keys=True).encode()).hexdigest()[:16]
+        if fingerprints and not self.config_id.endswith(digest):
+            self.config_id += f"-{digest}"
+            self._cache_dir = self._build_cache_dir()
 
     def _url_fingerprints(self) -> dict[str, UrlFingerprint]:
         if self._fingerprints is None:
@@ -3010,7 +3305,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
     ) -> Iterator[tuple[str, pa.Table]]:
         """Yield (key, `pyarrow.Table`) for some shards, about `batch_bytes` of media each; a clip is copied once."""
-        return tables_of(self.examples(shards, release), features_of(self.config.name).arrow_schema, batch_bytes)
+        return tables_of(self.examples(shards, release), self._features().arrow_schema, batch_bytes)
 
     def examples(
         self, shards: list[Shard], release: Release, skip_media: Container[str] = ()
@@ -3026,7 +3321,9 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         pairs = self.utterances(shards, release, TURN_FIELDS)
         for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
             turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
-            yield name, {"id": name, "group": name.split("_")[0], "dialogue": name, "turns": turns}
+            group = name.split("_")[0]
+            keys = {"id": name, "group": group, "dialogue": name, "speaker_set": speaker_set_of(group)}
+            yield name, {**keys, "turns": turns}
 
     def utterances(
         self, shards: list[Shard], release: Release, fields: Iterable[str] = (), skip_media: Container[str] = ()
@@ -3066,7 +3363,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
                 utterance = self._utterance(uid, files, medium)
                 if self.config.label_set == "four" and EMOTIONS[utterance.emotion(self.spec.condition)] not in FOUR:
                     continue
-                example = {name: FIELDS[name].value(utterance) for name in fields}  # type: ignore[misc]
+                example = self._example(utterance, fields)
             except BadUtteranceError as error:
                 if self.config.strict:
                     raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
@@ -3082,6 +3379,24 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
                 self._warned.add((group, what))
                 of = f"{group}, {len(members)} of {seen} utterances"
                 logger.warning(f"{of}: {what}. The first: {members[0]}. `emotiontalk verify` names each.")
+
+    def _example(self, utterance: Utterance, fields: Iterable[str]) -> Example:
+        """Make the values of some fields. Raises `BadUtteranceError`."""
+        of_config = fields_of(self.config.name, self.config.label_set)
+        example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
+        if "audio" in example and (self.config.sampling_rate or self.config.mono):
+            example["audio"]["bytes"] = self._converted(example["audio"]["bytes"])
+        return example
+
+    def _converted(self, clip: Member) -> Member:
+        """Convert a clip to the config's rate and channels. Raises `BadUtteranceError` if it cannot be decoded."""
+        if isinstance(clip.source, NotFetched):
+            return clip
+        try:
+            data = converted(clip.read(), self.config.sampling_rate, self.config.mono)
+        except AudioDecodeError as error:
+            raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
+        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
 
     def _check_count(self, group: str, count: int, archives: Archives) -> None:
         """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""
@@ -3250,7 +3565,7 @@ def load_dataset(
     name: str = "multimodal", data_dir: Path | None = None, *, split: Any = None, cache_dir: Path | None = None,
     streaming: bool = False, num_proc: int | None = None, token: str | bool | None = None, download_mode: Any = None,
     verification_mode: Any = None, keep_in_memory: bool | None = None, label_set: str = "all", strict: bool = True,
-    **others: Any,
+    sampling_rate: int | None = None, mono: bool = False, **others: Any,
 ) -> Any:  # fmt: skip
     """Load EmotionTalk as `datasets.load_dataset` would, on every version of `datasets` from 2.14 on.
 
@@ -3263,7 +3578,7 @@ def load_dataset(
             of these; None: all splits.
         streaming: give examples as they are read; nothing is prepared or cached.
         cache_dir, num_proc, token, download_mode, verification_mode, keep_in_memory: as in `datasets`.
-        label_set, strict: see `EmotionTalkConfig`.
+        label_set, strict, sampling_rate, mono: see `EmotionTalkConfig`; for example 16000 and True.
 
     Returns:
         A `DatasetDict` of all splits, or for `split` a `Dataset` (for a list a list, for a dict a `DatasetDict`); with
@@ -3281,8 +3596,11 @@ def load_dataset(
         raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
-    source = os.fspath(data_dir) if data_dir is not None else None
-    EmotionTalkConfig(name=name, label_set=label_set, strict=strict).check()  # before any work
+    source = without_file_scheme(os.fspath(data_dir)) if data_dir is not None else None
+    how_rows_are: dict[str, Any] = {
+        "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono,
+    }  # fmt: skip
+    EmotionTalkConfig(name=name, **how_rows_are).check()  # before any work
     splits = CONFIGS[name].splits
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
     sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
@@ -3292,7 +3610,7 @@ def load_dataset(
     options |= {"data_dir": source} if source is not None else {}
     cached_in = os.path.expanduser(folder or datasets.config.HF_DATASETS_CACHE)
     fingerprints = url_fingerprints(archives_of(name), source, token, cached_in)
-    builder = functools.partial(EmotionTalk, **options, fingerprints=fingerprints, label_set=label_set, strict=strict)
+    builder = functools.partial(EmotionTalk, **options, **how_rows_are, fingerprints=fingerprints)
     if streaming:
         source_builder = builder(prepare_splits=names if split else None)
         found = source_builder.as_streaming_dataset()

@@ -1,7 +1,7 @@
 """EmotionTalk, the Chinese multimodal emotion corpus, for Hugging Face `datasets`.
 
 23.6 hours of acted Mandarin dialogue, 19,250 utterances with audio, video and text, annotated in four conditions, with
-a sentiment score and captions (Sun et al., *EmotionTalk*, arXiv 2505.23018; Hub dataset `BAAI/Emotiontalk`, gated,
+a sentiment score and captions (Sun et al., *EmotionTalk*, Findings of ACL 2026; Hub dataset `BAAI/Emotiontalk`, gated,
 CC BY-NC-SA 4.0).
 
     import emotiontalk
@@ -17,6 +17,7 @@ from emotiontalk.builder import EmotionTalk
 from emotiontalk.corpus import (
     ANNOTATORS,
     ARCHIVES,
+    AUDIO_FORMATS,
     CITATION,
     CONDITION_NAMES,
     CONDITIONS,
@@ -35,6 +36,7 @@ from emotiontalk.corpus import (
     SPLITS,
     TOTAL,
     __version__,
+    speaker_set_of,
     split_of,
 )
 from emotiontalk.errors import (
@@ -47,11 +49,12 @@ from emotiontalk.errors import (
 )
 from emotiontalk.loading import load_dataset
 from emotiontalk.options import EmotionTalkConfig
-from emotiontalk.schema import CONFIGS, FIELDS, archives_of, description_of, features_of, split_sizes
+from emotiontalk.schema import CONFIGS, FIELDS, archives_of, description_of, features_of, fields_of, split_sizes
 
 __all__ = [
     "ANNOTATORS",
     "ARCHIVES",
+    "AUDIO_FORMATS",
     "CITATION",
     "CONDITIONS",
     "CONDITION_NAMES",
@@ -88,8 +91,10 @@ __all__ = [
     "description_of",
     "emotion_id",
     "features_of",
+    "fields_of",
     "load_dataset",
     "sentiment_id",
+    "speaker_set_of",
     "split_of",
     "split_sizes",
     "spoken_text",

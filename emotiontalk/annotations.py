@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from .audio import wav_format
+from .audio import WavFormat, wav_format
 from .corpus import ANNOTATORS, EMOTIONS, NOUNS
 from .errors import BadUtteranceError, brief
 from .tar import Member, NotFetched
@@ -116,7 +116,7 @@ class Utterance:
 
     Attributes:
         raw: the JSON object of each condition, as people typed it.
-        seconds: length of the audio by its header, or None.
+        wav: what the header of the audio says, or None.
         notes: (what is odd, in which member) of what decides no row.
 
     Raises:
@@ -129,7 +129,7 @@ class Utterance:
         self.dialogue = f"{self.group}_{dialogue}"
         self.turn = int(turn)
         self.raw = {name: parse_annotation(member) for name, member in members.items()}
-        self.seconds: float | None = None
+        self.wav: WavFormat | None = None
         self._votes: dict[str, list[dict[str, Any]]] = {}
         self.notes: list[tuple[str, str]] = []
         for name, member in members.items():
@@ -155,9 +155,14 @@ class Utterance:
             wav = wav_format(media)
         except ValueError as error:
             raise BadUtteranceError(f"{media} cannot be decoded ({error}). {COMPARE}") from None
-        self.seconds = wav.frames / wav.rate
+        self.wav = wav
         if wav.frames < wav.header_frames:
             self._note("the audio is truncated: its header says more samples than are there", str(media))
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the audio by its header, or None."""
+        return self.wav.frames / self.wav.rate if self.wav else None
 
     def path_id(self, condition: str) -> str | None:
         """Return the id in the path inside an annotation, or None where that has none."""
@@ -240,7 +245,15 @@ class Utterance:
             "sentiment": None if rating is None or rating % 1 else int(rating),
         }
 
-    def soft_label(self) -> list[float] | None:
-        """Return the share of the five annotators that chose each of the seven emotions; None if a vote is missing."""
-        given = [vote["emotion"] for vote in self.votes(self.condition)]
-        return None if None in given else [given.count(label) / len(given) for label in range(len(EMOTIONS))]
+    def soft_label(self, condition: str | None = None, classes: int = len(EMOTIONS)) -> list[float] | None:
+        """Return the share of the annotators that chose each emotion; None if a vote is missing, or none is for these.
+
+        Args:
+            condition: whose annotators; None: those of the own condition.
+            classes: 7, or 4 for the paper's four, which are the first ones: shares of the votes for these.
+        """
+        given = [vote["emotion"] for vote in self.votes(condition or self.condition)]
+        if None in given:
+            return None
+        given = [label for label in given if label < classes]
+        return [given.count(label) / len(given) for label in range(classes)] if given else None

@@ -170,6 +170,8 @@ class Downloads:
         return Location.local(name, paths) if all(map(os.path.exists, paths)) else None
 
     def _paths(self, urls: tuple[str, ...], known: UrlFingerprint | None) -> tuple[str, ...]:
+        if known and len(known) != len(urls):
+            raise EmotionTalkError(f"{redacted(urls[0])}: the archive has {len(urls)} parts now, {len(known)} before.")
         return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known or itertools.repeat(None)))
 
     def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
@@ -247,9 +249,11 @@ def url_fingerprints(
 
     Cached in `folder` for when the server cannot be reached.
     """
-    if source is None or not is_remote(source) or is_pinned(source):
+    if source is not None and not is_remote(source):
         return {}
     forget_urls()
+    if source is None or is_pinned(source):
+        return {}
     found: dict[str, UrlFingerprint] = {}
     for name in names:
         path = learned_path(folder, http_url(archive_url(name, source)), ".json")
@@ -264,6 +268,9 @@ def url_fingerprints(
                 raise error from None
             logger.warning(f"{error} What was prepared from it before is used, where there is some.")
             continue
-        with writing(path) as out:
-            out.write(json.dumps(found[name]).encode())
+        try:
+            with writing(path) as out:
+                out.write(json.dumps(found[name]).encode())
+        except OSError as error:
+            raise unwritable(folder, error) from None
     return found

@@ -9,20 +9,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import AudioDecodeError
-from .tar import Member
+from .tar import InMemory, Member
+
+LOWEST_RATE = 8_000  # Hz: below it, nothing of speech is left to recognize
+FULL_SCALE = 32_768  # of 16-bit samples
 
 
 class WavFormat(NamedTuple):
-    """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, frames.
+    """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, codec (1: PCM), frames, first sample.
 
-    `frames` are there, `header_frames` are those that the header says; a file that was cut has fewer.
+    `frames` are there, `header_frames` are those that the header says: more in a file that is truncated. `offset` is
+    the byte of the first sample.
     """
 
     rate: int
     channels: int
     bits: int
+    codec: int
     frames: int
     header_frames: int
+    offset: int
 
 
 def wav_format(member: Member) -> WavFormat:
@@ -40,10 +46,10 @@ def wav_format(member: Member) -> WavFormat:
         if kind == b"fmt ":
             if at + 24 > size:
                 break
-            _, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
+            codec, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
             if not (channels and rate and frame):
                 raise ValueError("its header says no channels, or no rate")
-            form = rate, channels, bits
+            form = rate, channels, bits, codec
         elif kind == b"data":
             if form is None:
                 raise ValueError("its samples come before their format")
@@ -51,9 +57,85 @@ def wav_format(member: Member) -> WavFormat:
             said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
-            return WavFormat(*form, min(said, there) // frame, said // frame)
+            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8)
         at += 8 + length + length % 2
     raise ValueError("no samples: it has no data chunk")
+
+
+def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
+    """Resample float32 samples, of shape (frames,) or (frames, channels), with soxr in high quality."""
+    import soxr
+
+    return np.asarray(soxr.resample(samples, rate, sampling_rate, quality="HQ"))
+
+
+def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) -> tuple[np.ndarray, int]:
+    """Decode a WAV file to 16-bit samples, resampled and averaged as `decode_audio` does, up to rounding.
+
+    Args:
+        audio: the file.
+        sampling_rate: resample to this rate, in Hz; None keeps that of the file.
+        mono: average the channels.
+
+    Returns:
+        (samples, int16, of shape (frames, channels); rate in Hz).
+
+    Raises:
+        AudioDecodeError: the file cannot be decoded, or has samples that are no numbers.
+        ImportError: soundfile or soxr is not installed.
+    """
+    samples, rate = _frames(audio)
+    wanted = sampling_rate or rate
+    averages, resamples = mono and samples.shape[1] > 1, wanted != rate
+    if not averages and not resamples and samples.dtype == np.int16:
+        return samples, rate
+    scaled = samples.astype(np.float32) if samples.dtype == np.int16 else samples * np.float32(FULL_SCALE)
+    if averages:
+        scaled = sum(scaled.T) / np.float32(scaled.shape[1])  # measured: an eighth of the time of numpy's mean
+    if resamples:
+        scaled = resampled(scaled, rate, wanted)
+    rounded = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+    return rounded.reshape(len(rounded), -1), wanted
+
+
+def _frames(audio: bytes) -> tuple[np.ndarray, int]:
+    """Return (samples of shape (frames, channels), int16 where the file has these, else float32; rate in Hz)."""
+    try:
+        wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
+    except ValueError:
+        wav = None  # soundfile says what it is
+    if wav and (wav.codec, wav.bits) == (1, 16) and wav.offset + wav.frames * wav.channels * 2 <= len(audio):
+        count = wav.frames * wav.channels
+        return np.frombuffer(audio, "<i2", count, wav.offset).reshape(-1, wav.channels), wav.rate
+    samples, rate, _ = _samples({"bytes": audio, "path": None})
+    if not np.isfinite(samples).all():
+        raise AudioDecodeError("some of its samples are no finite numbers")
+    return samples.T, rate
+
+
+def wav_file(samples: np.ndarray, rate: int) -> bytes:
+    """Return a WAV file of 16-bit samples of shape (frames, channels)."""
+    data, channels = np.ascontiguousarray(samples, "<i2").tobytes(), samples.shape[1]
+    head = struct.pack(
+        "<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVEfmt ", 16, 1, channels, rate, 2 * channels * rate,
+        2 * channels, 16, b"data", len(data),
+    )  # fmt: skip
+    return head + data
+
+
+def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False) -> bytes:
+    """Rewrite a WAV file as `pcm16` decodes it; one that has this rate, these channels and 16 bits is returned as is.
+
+    The bytes depend on the file, the options and the versions of numpy and soxr only. Raises as `pcm16`.
+    """
+    try:
+        wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
+    except ValueError:
+        wav = None
+    as_is = wav and (wav.codec, wav.bits) == (1, 16) and wav.frames == wav.header_frames
+    if wav and as_is and wav.rate == (sampling_rate or wav.rate) and (not mono or wav.channels == 1):
+        return audio
+    return wav_file(*pcm16(audio, sampling_rate, mono))
 
 
 def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:
@@ -95,9 +177,7 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
         if mono and samples.shape[0] > 1:
             samples = (sum(samples) / len(samples))[None]  # measured: an eighth of the time of numpy's mean
         if sampling_rate and sampling_rate != rate and samples.shape[1]:
-            import soxr
-
-            samples, rate = soxr.resample(samples.T, rate, sampling_rate, quality="HQ").T, sampling_rate
+            samples, rate = resampled(samples.T, rate, sampling_rate).T, sampling_rate
     except ImportError as error:
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
     return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}

@@ -9,8 +9,6 @@ import inspect
 import itertools
 import json
 import os
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
@@ -18,8 +16,9 @@ import datasets
 import datasets.builder
 import pyarrow as pa
 
-from .annotations import Utterance
+from .annotations import COMPARE, Utterance
 from .archives import Downloads, Location, Release, UrlFingerprint, locate_remote, url_fingerprints
+from .audio import converted
 from .code_hash import code_hash
 from .corpus import (
     ARCHIVES,
@@ -39,9 +38,11 @@ from .corpus import (
     __version__,
     runs_of,
     shards_of,
+    speaker_set_of,
     split_of,
 )
 from .errors import (
+    AudioDecodeError,
     BadUtteranceError,
     EmotionTalkError,
     NoUtteranceError,
@@ -63,11 +64,12 @@ from .schema import (
     archives_of,
     description_of,
     features_of,
+    fields_of,
     split_sizes,
 )
 from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
-from .tar import Member
-from .urls import checked_token, is_remote
+from .tar import InMemory, Member, NotFetched
+from .urls import checked_token, is_remote, without_file_scheme
 
 Archives = dict[str, "LocalArchive | RemoteArchive"]
 Example = dict[str, Any]
@@ -109,8 +111,8 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         **kwargs: Any,
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
-        if str(kwargs.get("data_dir")).startswith("file://"):
-            kwargs["data_dir"] = urllib.request.url2pathname(urllib.parse.urlsplit(kwargs["data_dir"]).path)
+        if isinstance(kwargs.get("data_dir"), str):
+            kwargs["data_dir"] = without_file_scheme(kwargs["data_dir"])
         self._whole, self._fingerprints = whole, fingerprints
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
         try:
@@ -127,18 +129,32 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _info(self) -> datasets.DatasetInfo:
         fields = "\n".join(f"- {name}: {description_of(self.config.name, name)}" for name in self.spec.fields)
         info = datasets.DatasetInfo(citation=CITATION, homepage=HOMEPAGE, license=LICENSE)
-        info.description, info.features = f"{self.spec.description}\n\n{fields}\n", features_of(self.config.name)
+        info.description, info.features = f"{self.spec.description}\n\n{fields}\n", self._features()
         return info
+
+    def _features(self) -> datasets.Features:
+        return features_of(self.config.name, self.config.label_set, self.config.sampling_rate)
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; what a URL that can change holds now decides where in the cache its rows are."""
-        fingerprints = self._url_fingerprints()
-        if fingerprints:
-            digest = hashlib.sha256(json.dumps(fingerprints, sort_keys=True).encode()).hexdigest()[:16]
-            if not self.config_id.endswith(digest):
-                self.config_id += f"-{digest}"
-                self._cache_dir = self._build_cache_dir()
+        self._locate_cache()
         return super().download_and_prepare(*args, **kwargs)
+
+    def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`, also in a new builder of what another one has prepared from a URL."""
+        if not os.path.exists(self.cache_dir):  # nothing is there of what the options alone name
+            self._locate_cache()
+            if os.path.exists(self._cache_dir):
+                self._output_dir, self.info = self._cache_dir, datasets.DatasetInfo.from_directory(self._cache_dir)
+        return super().as_dataset(*args, **kwargs)
+
+    def _locate_cache(self) -> None:
+        """Let what a URL that can change holds now be a part of the cache's path."""
+        fingerprints = self._url_fingerprints()
+        digest = hashlib.sha256(json.dumps(fingerprints, sort_keys=True).encode()).hexdigest()[:16]
+        if fingerprints and not self.config_id.endswith(digest):
+            self.config_id += f"-{digest}"
+            self._cache_dir = self._build_cache_dir()
 
     def _url_fingerprints(self) -> dict[str, UrlFingerprint]:
         if self._fingerprints is None:
@@ -280,7 +296,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
     ) -> Iterator[tuple[str, pa.Table]]:
         """Yield (key, `pyarrow.Table`) for some shards, about `batch_bytes` of media each; a clip is copied once."""
-        return tables_of(self.examples(shards, release), features_of(self.config.name).arrow_schema, batch_bytes)
+        return tables_of(self.examples(shards, release), self._features().arrow_schema, batch_bytes)
 
     def examples(
         self, shards: list[Shard], release: Release, skip_media: Container[str] = ()
@@ -296,7 +312,9 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         pairs = self.utterances(shards, release, TURN_FIELDS)
         for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
             turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
-            yield name, {"id": name, "group": name.split("_")[0], "dialogue": name, "turns": turns}
+            group = name.split("_")[0]
+            keys = {"id": name, "group": group, "dialogue": name, "speaker_set": speaker_set_of(group)}
+            yield name, {**keys, "turns": turns}
 
     def utterances(
         self, shards: list[Shard], release: Release, fields: Iterable[str] = (), skip_media: Container[str] = ()
@@ -336,7 +354,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
                 utterance = self._utterance(uid, files, medium)
                 if self.config.label_set == "four" and EMOTIONS[utterance.emotion(self.spec.condition)] not in FOUR:
                     continue
-                example = {name: FIELDS[name].value(utterance) for name in fields}  # type: ignore[misc]
+                example = self._example(utterance, fields)
             except BadUtteranceError as error:
                 if self.config.strict:
                     raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
@@ -352,6 +370,24 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
                 self._warned.add((group, what))
                 of = f"{group}, {len(members)} of {seen} utterances"
                 logger.warning(f"{of}: {what}. The first: {members[0]}. `emotiontalk verify` names each.")
+
+    def _example(self, utterance: Utterance, fields: Iterable[str]) -> Example:
+        """Make the values of some fields. Raises `BadUtteranceError`."""
+        of_config = fields_of(self.config.name, self.config.label_set)
+        example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
+        if "audio" in example and (self.config.sampling_rate or self.config.mono):
+            example["audio"]["bytes"] = self._converted(example["audio"]["bytes"])
+        return example
+
+    def _converted(self, clip: Member) -> Member:
+        """Convert a clip to the config's rate and channels. Raises `BadUtteranceError` if it cannot be decoded."""
+        if isinstance(clip.source, NotFetched):
+            return clip
+        try:
+            data = converted(clip.read(), self.config.sampling_rate, self.config.mono)
+        except AudioDecodeError as error:
+            raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
+        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
 
     def _check_count(self, group: str, count: int, archives: Archives) -> None:
         """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""

@@ -18,7 +18,7 @@ from .builder import EmotionTalk
 from .errors import NoUtteranceError, Path, logger
 from .options import INSTEAD, EmotionTalkConfig
 from .schema import CONFIGS, MEDIA, MEDIA_FEATURE, archives_of
-from .urls import checked_token
+from .urls import checked_token, without_file_scheme
 
 MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
 UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
@@ -134,7 +134,7 @@ def load_dataset(
     name: str = "multimodal", data_dir: Path | None = None, *, split: Any = None, cache_dir: Path | None = None,
     streaming: bool = False, num_proc: int | None = None, token: str | bool | None = None, download_mode: Any = None,
     verification_mode: Any = None, keep_in_memory: bool | None = None, label_set: str = "all", strict: bool = True,
-    **others: Any,
+    sampling_rate: int | None = None, mono: bool = False, **others: Any,
 ) -> Any:  # fmt: skip
     """Load EmotionTalk as `datasets.load_dataset` would, on every version of `datasets` from 2.14 on.
 
@@ -147,7 +147,7 @@ def load_dataset(
             of these; None: all splits.
         streaming: give examples as they are read; nothing is prepared or cached.
         cache_dir, num_proc, token, download_mode, verification_mode, keep_in_memory: as in `datasets`.
-        label_set, strict: see `EmotionTalkConfig`.
+        label_set, strict, sampling_rate, mono: see `EmotionTalkConfig`; for example 16000 and True.
 
     Returns:
         A `DatasetDict` of all splits, or for `split` a `Dataset` (for a list a list, for a dict a `DatasetDict`); with
@@ -165,8 +165,11 @@ def load_dataset(
         raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
-    source = os.fspath(data_dir) if data_dir is not None else None
-    EmotionTalkConfig(name=name, label_set=label_set, strict=strict).check()  # before any work
+    source = without_file_scheme(os.fspath(data_dir)) if data_dir is not None else None
+    how_rows_are: dict[str, Any] = {
+        "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono,
+    }  # fmt: skip
+    EmotionTalkConfig(name=name, **how_rows_are).check()  # before any work
     splits = CONFIGS[name].splits
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
     sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
@@ -176,7 +179,7 @@ def load_dataset(
     options |= {"data_dir": source} if source is not None else {}
     cached_in = os.path.expanduser(folder or datasets.config.HF_DATASETS_CACHE)
     fingerprints = url_fingerprints(archives_of(name), source, token, cached_in)
-    builder = functools.partial(EmotionTalk, **options, fingerprints=fingerprints, label_set=label_set, strict=strict)
+    builder = functools.partial(EmotionTalk, **options, **how_rows_are, fingerprints=fingerprints)
     if streaming:
         source_builder = builder(prepare_splits=names if split else None)
         found = source_builder.as_streaming_dataset()

@@ -1,28 +1,39 @@
 """Where members are in a plain, sorted tar, told from the few headers that were read. docs/internals.md explains it.
 
 All annotations come before all media; each part is sorted by group and id. So every header that is read bounds the
-offsets of all other members, and the lengths of the clips, known from their annotations, predict offsets exactly.
+offsets of all other members, and the lengths of the clips, known from their annotations, predict offsets: exactly as
+long as the clips in between have the usual format, and nearly where a few of them have another.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import enum
 import itertools
 import json
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from .audio import wav_format
-from .corpus import GROUPS, TOTAL, match_member
+from .corpus import AUDIO_FORMATS, GROUPS, TOTAL, match_member
 from .errors import NotSortedError
 from .tar import BLOCK, Header, InMemory, Member, padded, parse_header
 
 LONGEST_MEMBER = 32 << 20  # no clip is longer: 30 s of audio are 5 MB
 PREDICTION_ERROR = 8 << 10  # an offset predicted from the times of annotations may be off by so much
-AUDIO_WINDOW = 3 << 17  # bytes read where nothing precise is known: longer than most clips, so one header is in them
+PATIENCE = 640 << 10  # bytes read from a rough prediction on: most clips end within them
+ELSEWHERE = 5 << 20  # so far away is the next place to look at: beyond the end of a long clip
 GROUP_DIALOGUES = 50  # about so many dialogues has a group
 BISECT_AFTER = 5  # predictions that may fail before the search bisects
+NEAR = 12  # clips: from a known header this near, most predictions are exact
+AIM_BEHIND = 5  # clips: farther away, so many behind the wanted one are aimed at, to come within its group
+BYTES_OF_SAMPLE = 2
+USUAL = max(AUDIO_FORMATS, key=lambda form: AUDIO_FORMATS[form])  # rate, channels
+# Bytes of all clips as a share of what they would have in the usual format: others are smaller.
+MEAN_SHARE = sum(n * rate * channels for (rate, channels), n in AUDIO_FORMATS.items()) / (
+    sum(AUDIO_FORMATS.values()) * USUAL[0] * USUAL[1]
+)
 MOST_ATTEMPTS = 64  # a bisection of the largest archive takes fewer
 
 
@@ -71,16 +82,34 @@ class FoundHeader(NamedTuple):
     key: Key
 
 
-class WavLayout(NamedTuple):
-    """What tells the bytes of a WAV file from its length: rate in Hz, bytes of a frame, bytes that are no frames."""
+class WavSizes:
+    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are no frames.
 
-    rate: int
-    frame: int
-    other: int
+    The usual format is the most frequent one of those seen. It begins as that of the real archive, so that a first clip
+    of another format does not change it.
+    """
 
-    def size(self, seconds: float) -> int:
-        """Return the bytes of a clip of this length."""
-        return round(seconds * self.rate) * self.frame + self.other
+    def __init__(self, formats: list[list[int]] | None = None, other: int = 44) -> None:
+        seen = formats if formats is not None else [[USUAL[0], USUAL[1] * BYTES_OF_SAMPLE, 2]]
+        self.formats = collections.Counter({(rate, frame): count for rate, frame, count in seen})
+        self.other = other
+
+    def to_json(self) -> list[Any]:
+        """Return the arguments that make this again."""
+        return [[[rate, frame, count] for (rate, frame), count in self.formats.items()], self.other]
+
+    def see(self, size: int, beginning: bytes) -> None:
+        """Learn from the beginning of a WAV file of `size` bytes."""
+        with contextlib.suppress(ValueError):  # no WAV file
+            wav = wav_format(Member(InMemory("", "", beginning), "", 0, len(beginning)))
+            frame = wav.channels * wav.bits // 8
+            self.formats[wav.rate, frame] += 1
+            self.other = size - wav.header_frames * frame
+
+    def usual_size(self, seconds: float) -> int:
+        """Return the bytes of a clip of this length in the usual format."""
+        (rate, frame), _ = max(self.formats.items(), key=lambda item: item[1])
+        return round(seconds * rate) * frame + self.other
 
 
 class GroupAnnotations(NamedTuple):
@@ -95,10 +124,10 @@ class GroupAnnotations(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """Where to look for a header: at which offsets, and how many bytes to read at each."""
+    """Where to look for a header: at which offsets, and how many bytes to read at most from each on."""
 
     offsets: list[int]
-    window: int
+    most: int
 
 
 class Offsets:
@@ -112,7 +141,7 @@ class Offsets:
     def __init__(self, size: int, head: bytes) -> None:
         self.size = size
         self.found: list[FoundHeader] = []
-        self.layout: WavLayout | None = None
+        self.sizes: WavSizes | None = None  # None: no audio was seen, as in an archive of video
         first = list(self.scan(head, 0))
         self.annotations_first = not (first and first[0].key.kind == Kind.MEDIA)
         # mean, with the header
@@ -120,13 +149,14 @@ class Offsets:
 
     def to_json(self) -> str:
         """Return what the next process needs to know."""
-        return json.dumps([self.layout, sorted(self.found, key=lambda header: header.start)])
+        sizes = self.sizes.to_json() if self.sizes else None
+        return json.dumps([sizes, sorted(self.found, key=lambda header: header.start)])
 
     def load_json(self, text: str) -> None:
         """Take over what another process has found. Raises `ValueError`, `TypeError` or `KeyError` for other text."""
-        layout, found = json.loads(text)
+        sizes, found = json.loads(text)
         headers = [FoundHeader(searched, start, end, Key(Kind(k[0]), *k[1:])) for searched, start, end, k in found]
-        self.layout, self.found = WavLayout(*layout) if layout else None, headers
+        self.sizes, self.found = WavSizes(*sizes) if sizes else None, headers
 
     def forget(self) -> None:
         """Forget every header that was read."""
@@ -140,17 +170,12 @@ class Offsets:
             key, at = key_of(header), at + BLOCK
             end = at + (padded(header.size) if header else 0)
             if key and header:
-                if key.kind == Kind.MEDIA and not self.layout:
-                    self._learn_layout(header.size, data[at : at + BLOCK])
+                if key.kind == Kind.MEDIA and header.name.lower().endswith(".wav"):
+                    self.sizes = self.sizes or WavSizes()
+                    self.sizes.see(header.size, data[at : at + BLOCK])
                 yield FoundHeader(searched_from, start + at - BLOCK, start + end, key)
                 searched_from = start + end
             at = end
-
-    def _learn_layout(self, size: int, beginning: bytes) -> None:
-        with contextlib.suppress(ValueError):  # no WAV file
-            wav = wav_format(Member(InMemory("", "", beginning), "", 0, len(beginning)))
-            frame = wav.channels * wav.bits // 8
-            self.layout = WavLayout(wav.rate, frame, size - wav.header_frames * frame)
 
     def add(self, header: FoundHeader) -> None:
         """Remember a header. Raises `NotSortedError` where it contradicts another."""
@@ -187,24 +212,27 @@ class Offsets:
         Raises:
             NotSortedError: the member is nowhere.
         """
-        by_length = itertools.count()  # attempts since a header of the group's media is known
+        by_lengths = itertools.count()  # attempts since a header of the group's media is known
         for attempt in range(MOST_ATTEMPTS):
             if self.start(key, slack) is not None:
                 return
             low, high = self.bounds(key)
             anchors = [h for h in self.found if key.kind == Kind.MEDIA and h.key.in_group(Kind.MEDIA, key.group)]
-            if attempt > BISECT_AFTER:
-                offset, spread = self._bisection(attempt, low, high), 0
-            elif anchors and annotations:
-                offset, spread = self._by_lengths(key, anchors, annotations), PREDICTION_ERROR << next(by_length)
+            spread, most = 0, LONGEST_MEMBER
+            if anchors and annotations and attempt <= BISECT_AFTER + 4:
+                offset = self._by_lengths(key, anchors, annotations)
+                spread = min(PREDICTION_ERROR << next(by_lengths) // 3, (high - low) // 2)
+            elif attempt > BISECT_AFTER:
+                offset = self._bisection(attempt, low, high)
             else:
-                offset, spread = self._by_rank(key), 0
+                offset = self._by_rank(key)
                 if slack:
                     spread = min(slack // 3 + (offset - low) // 64 << attempt, (high - low) // 6)
+                else:  # in a long clip, another place costs less than its end
+                    offset, most = offset + attempt * ELSEWHERE, PATIENCE
             # a group's first annotation is looked for on both sides, a clip from a little before it
             offsets = {offset - spread, offset + spread} if slack else {offset - spread}
-            window = 2 * PREDICTION_ERROR if slack or anchors else AUDIO_WINDOW
-            yield Attempt(sorted({min(max(o, low), max(low, high - BLOCK)) for o in offsets}), window)
+            yield Attempt(sorted({min(max(o, low), max(low, high - BLOCK)) for o in offsets}), most)
         raise NotSortedError(f"{key} is not where it should be")
 
     @staticmethod
@@ -225,24 +253,54 @@ class Offsets:
         return low[1] + int((high[1] - low[1]) * (wanted - low[0]) / (high[0] - low[0]))
 
     def _by_lengths(self, key: Key, anchors: list[FoundHeader], annotations: GroupAnnotations) -> int:
-        """Predict a clip's offset: from the nearest known header of its group, by the lengths of the clips between."""
+        """Predict a clip's offset from the nearest known headers of its group, by the lengths of the clips between.
+
+        From a near one as if all had the usual format. Between two, in proportion. From one far away, which a few
+        clips of other formats have brought nearer than it would be, a little behind the wanted clip: the header found
+        there is near.
+        """
         numbers = {uid: n for n, uid in enumerate(annotations.ids)}
-        wanted, lengths, gaps = numbers[key.id], self.media_lengths(annotations), annotations.gaps
-        pairs = [(abs(numbers[h.key.id] - wanted), h.start, numbers[h.key.id]) for h in anchors if h.key.id in numbers]
-        if not pairs:
+        wanted, ends = numbers[key.id], [0, *itertools.accumulate(self.media_lengths(annotations))]
+        known = {numbers[h.key.id]: h for h in anchors if h.key.id in numbers}
+        if not known:
             raise NotSortedError(f"{anchors[0].key} has no annotation")
-        _, start, nearest = min(pairs)
-        return start + sum(lengths[nearest:wanted]) - sum(lengths[wanted:nearest]) + gaps[wanted] - gaps[nearest]
+
+        def place(n: int) -> int:
+            """Return where the header of the n-th clip would be if all had the usual format and no header was known."""
+            return ends[n] + annotations.gaps[n]
+
+        nearest = min(known, key=lambda n: (abs(n - wanted), n))
+        if abs(nearest - wanted) > NEAR:
+            return self._between(wanted, known, place)
+        if nearest < wanted:  # its own size is known
+            return known[nearest].end + place(wanted) - ends[nearest + 1]
+        return known[nearest].start - (place(nearest) - place(wanted))
+
+    @staticmethod
+    def _between(wanted: int, known: dict[int, FoundHeader], place: Callable[[int], int]) -> int:
+        """Predict from known headers that are far away."""
+        before = max((n for n in known if n < wanted), default=None)
+        after = min((n for n in known if n > wanted), default=None)
+        if before is not None and after is not None:
+            share = (known[after].start - known[before].start) / max(1, place(after) - place(before))
+            return known[before].start + int(share * (place(wanted) - place(before)))
+        if after is not None:
+            return known[after].start - int(MEAN_SHARE * (place(after) - place(min(wanted + AIM_BEHIND, after))))
+        nearest = max(known)
+        return known[nearest].start + int(MEAN_SHARE * (place(wanted) - place(nearest)))
 
     def media_lengths(self, annotations: GroupAnnotations) -> list[int]:
-        """Return, of each utterance, the bytes that its clip takes in the archive, with what stands before it."""
+        """Return, of each utterance, the bytes that its clip takes in the archive, with what stands before it.
+
+        Of audio as in its usual format.
+        """
         mean = max(BLOCK, int(self.size / TOTAL - self.annotation_bytes))
         lengths = []
         for gap, seconds in zip(annotations.gaps, annotations.seconds):
-            if self.layout is None or seconds is None:
+            if self.sizes is None or seconds is None:
                 lengths.append(mean)
             else:
-                lengths.append(gap + BLOCK + padded(self.layout.size(seconds)))
+                lengths.append(gap + BLOCK + padded(self.sizes.usual_size(seconds)))
         return lengths
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from typing import Any
 
 import datasets
 
+from .audio import LOWEST_RATE
 from .corpus import REPO_ID
 from .local_archive import find_archive, fingerprint_of
 from .schema import CONFIGS, archives_of, features_of
@@ -34,7 +36,10 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     """The options of the loader: the config's name, and these.
 
     label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad or
-        angry, the paper's "Four" setting. Class numbers stay the same.
+        angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and `soft_label`
+        four shares.
+    sampling_rate: convert audio to this rate while it is read, in Hz, from 8,000 on; None: as released.
+    mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
     prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where `split="test"`
         makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
     strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the reverse,
@@ -46,11 +51,14 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     label_set: str = "all"
     prepare_splits: list[str] | tuple[str, ...] | str | None = None
     strict: bool = True
+    sampling_rate: int | None = None
+    mono: bool = False
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
         self.check()
-        kwargs = {**config_kwargs, "features": json.dumps(features_of(self.name).to_dict(), sort_keys=True)}
+        features = features_of(self.name, self.label_set, self.sampling_rate)
+        kwargs = {**config_kwargs, "features": json.dumps(features.to_dict(), sort_keys=True)}
         if self.data_dir is not None and not is_remote(self.data_dir):
             found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
             kwargs["archives"] = tuple(map(fingerprint_of, found))
@@ -69,6 +77,26 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         if not isinstance(self.strict, bool):
             raise ValueError(f"strict={self.strict!r}: choose True or False.")
         self._check_prepare_splits()
+        self._check_conversion()
+
+    def _check_conversion(self) -> None:
+        rate = self.sampling_rate
+        if not isinstance(self.mono, bool):
+            raise ValueError(f"mono={self.mono!r}: choose True or False.")
+        if rate is None and not self.mono:
+            return
+        if "audio" not in CONFIGS[self.name].fields:
+            with_audio = ", ".join(name for name, spec in CONFIGS.items() if "audio" in spec.fields)
+            raise ValueError(
+                f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: leave them "
+                f"away, or choose from {with_audio}."
+            )
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int) or rate < LOWEST_RATE):
+            raise ValueError(f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} on.")
+        try:
+            importlib.import_module("soxr")
+        except ImportError:
+            raise ValueError("sampling_rate= and mono= need soundfile and soxr: pip install soundfile soxr.") from None
 
     def _check_prepare_splits(self) -> None:
         if isinstance(self.prepare_splits, str):

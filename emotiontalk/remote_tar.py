@@ -38,6 +38,8 @@ from .remote_file import RemoteFile
 from .tar import BLOCK, InMemory, Member, NotFetched, Source, Tar, padded, parse_header
 
 SMALL_ARCHIVE = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
+FIRST_BYTES = 16 << 10  # read at a predicted offset
+MORE_BYTES = 1 << 20  # of one request for more; it ends where a header was found
 GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes too early: cheaper than another request
 
 
@@ -194,21 +196,35 @@ class RemoteArchive:
 
     def _find(self, key: Key, slack: int = 0) -> int:
         """Return `Offsets.start`; look for what is not known. Raises `NotSortedError`."""
-        for offsets, window in self._offsets.attempts(key, slack, self._groups.get(key.group)):
-            first_header = functools.partial(self._first_header, window=window)
+        for offsets, most in self._offsets.attempts(key, slack, self._groups.get(key.group)):
+            first_header = functools.partial(self._first_header, most=most)
             for header in list(fetching_threads().map(first_header, offsets)):
-                self._offsets.add(header)
+                if header:
+                    self._offsets.add(header)
         return cast(int, self._offsets.start(key, slack))
 
-    def _first_header(self, offset: int, window: int) -> FoundHeader:
-        """Read the header of the first member of the release at an offset or after it, `window` bytes at first."""
+    def _first_header(self, offset: int, most: int) -> FoundHeader | None:
+        """Read the header of the first member of the release at an offset or after it; None if it takes too many bytes.
+
+        A few bytes at first, where a good prediction has it; then as many as come before it.
+        """
         size = self._offsets.size
         begin = position = offset // BLOCK * BLOCK
-        while position < min(size, begin + LONGEST_MEMBER):
-            data = self.file.read(position, min(position + window, size))
-            for header in self._offsets.scan(data, position):
-                return header._replace(searched_from=begin)
-            position, window = position + len(data), min(max(2 * window, 1 << 16), 1 << 20)
+        length = FIRST_BYTES
+        while position < min(size, begin + most):
+            end, data = min(position + length, begin + padded(most), size), bytearray()
+            with contextlib.closing(self.file.chunks(position, end)) as chunks:
+                for chunk in chunks:
+                    data += chunk
+                    whole = len(data) // BLOCK * BLOCK
+                    for header in self._offsets.scan(bytes(data[:whole]), position):
+                        return header._replace(searched_from=begin)
+                    position, data = position + whole, data[whole:]
+            if position < end:  # the last block of the file is not whole
+                break
+            length = MORE_BYTES
+        if position < size and begin + most < size and most < LONGEST_MEMBER:
+            return None
         return FoundHeader(begin, max(begin, position), size, END)  # within the zip of videos, or at the end
 
     def _annotations(self, group: str) -> GroupAnnotations:
@@ -291,7 +307,7 @@ class RemoteArchive:
             before.reader.stream.close()
         start = self._find(key)
         lengths = self._offsets.media_lengths(annotations)[index : index + count]
-        if self._offsets.layout and known:  # the next header, too: it must be the expected one
+        if self._offsets.sizes and known:  # the next header, too: it must be the expected one
             end, block, in_flight = start + sum(lengths) + 4 * BLOCK, lengths[0] + 2 * BLOCK, 1
         else:
             end, block, in_flight = start + int(0.9 * sum(lengths)), 1 << 18, 1

@@ -16,9 +16,11 @@ from .corpus import (
     CONDITIONS,
     DIALOGUES,
     EMOTIONS,
+    FOUR,
     GROUPS,
     SENTIMENTS,
     SPLITS,
+    speaker_set_of,
     split_of,
 )
 
@@ -66,10 +68,11 @@ MEDIA_FEATURE = {"bytes": datasets.Value("binary"), "path": STRING}  # audio or 
 VIDEO = datasets.Video() if hasattr(datasets, "Video") else MEDIA_FEATURE
 VOTE = {"annotator": STRING, "emotion": EMOTION, "confidence": FLOAT, "sentiment": datasets.Value("int8")}
 MEDIA = frozenset({"audio", "video"})
-KEY_FIELDS = ("id", "group", "dialogue", "speaker_id", "turn")
+KEY_FIELDS = ("id", "group", "dialogue", "speaker_id", "speaker_set", "turn")
 TURN_FIELDS = (
     "id", "speaker_id", "turn", "transcription", "text", "emotion_text", "emotion_audio", "emotion_video",
-    "emotion_multimodal", "sentiment_score", "sentiment", "start", "end",
+    "emotion_multimodal", "soft_label_text", "soft_label_audio", "soft_label_video", "soft_label_multimodal",
+    "sentiment_score", "sentiment", "start", "end",
 )  # fmt: skip
 
 
@@ -79,6 +82,15 @@ def _condition_label(condition: str, how: str) -> FieldSpec:
         feature=EMOTION,
         value=functools.partial(Utterance.emotion, condition=condition),
         description=f"{CONDITION_NAMES[condition]} label, 0…6 (annotators {how})",
+    )
+
+
+def _soft_label(condition: str) -> FieldSpec:
+    """Make the field with the soft label of one condition."""
+    return FieldSpec(
+        feature=[FLOAT],
+        value=functools.partial(Utterance.soft_label, condition=condition),
+        description=f"as `soft_label`, of the {CONDITION_NAMES[condition]} annotations",
     )
 
 
@@ -112,6 +124,11 @@ UTTERANCE_FIELDS = {
         value=lambda u: u.speaker_id,
         description="speaker, two digits; 19 in the corpus",
     ),
+    "speaker_set": FieldSpec(
+        feature=datasets.Value("int8"),
+        value=lambda u: speaker_set_of(u.group),
+        description="set of groups, 1…5: no speaker is in two of these sets",
+    ),
     "turn": FieldSpec(
         feature=INT32,
         value=lambda u: u.turn,
@@ -120,7 +137,22 @@ UTTERANCE_FIELDS = {
     "audio": FieldSpec(
         feature=datasets.Audio(sampling_rate=44_100),
         value=lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
-        description="the audio clip as released: WAV, 44.1 kHz, 16 bit, two channels",
+        description="the audio clip, as released 16-bit WAV: most 44.1 kHz stereo, some 44.1 kHz mono or 16 kHz mono",
+    ),
+    "duration": FieldSpec(
+        feature=FLOAT,
+        value=lambda u: u.seconds,
+        description="length of the released clip, seconds: its frames, by the WAV header, over its rate",
+    ),
+    "sampling_rate": FieldSpec(
+        feature=INT32,
+        value=lambda u: u.wav.rate if u.wav else None,
+        description="rate of the released clip, Hz: 44,100 or 16,000",
+    ),
+    "channels": FieldSpec(
+        feature=datasets.Value("int8"),
+        value=lambda u: u.wav.channels if u.wav else None,
+        description="channels of the released clip: 2 or 1",
     ),
     "video": FieldSpec(
         feature=VIDEO,
@@ -152,6 +184,10 @@ UTTERANCE_FIELDS = {
     "emotion_audio": _condition_label("audio", "heard the audio"),
     "emotion_video": _condition_label("video", "saw the silent video"),
     "emotion_multimodal": _condition_label("multimodal", "saw and heard the video"),
+    "soft_label_text": _soft_label("text"),
+    "soft_label_audio": _soft_label("audio"),
+    "soft_label_video": _soft_label("video"),
+    "soft_label_multimodal": _soft_label("multimodal"),
     "sentiment_score": FieldSpec(
         feature=FLOAT,
         value=lambda u: u.score(),
@@ -214,8 +250,9 @@ CONFIGS = {
         conditions=("multimodal", "text", "audio", "video"),
         media=("Audio", "wav"),
         fields=(
-            *KEY_FIELDS, "audio", "transcription", "text", "emotion", "soft_label", "sentiment_score", "sentiment",
-            "emotion_text", "emotion_audio", "emotion_video", "start", "end", "captions", "annotations",
+            *KEY_FIELDS, "audio", "duration", "sampling_rate", "channels", "transcription", "text", "emotion",
+            "soft_label", "sentiment_score", "sentiment", "emotion_text", "emotion_audio", "emotion_video",
+            "start", "end", "captions", "annotations",
         ),
     ),
     "audio": ConfigSpec(
@@ -224,8 +261,8 @@ CONFIGS = {
         conditions=("audio",),
         media=("Audio", "wav"),
         fields=(
-            *KEY_FIELDS, "audio", "transcription", "text", "emotion", "soft_label", "start", "end", "captions",
-            "annotations",
+            *KEY_FIELDS, "audio", "duration", "sampling_rate", "channels", "transcription", "text", "emotion",
+            "soft_label", "start", "end", "captions", "annotations",
         ),
     ),
     "text": ConfigSpec(
@@ -249,7 +286,7 @@ CONFIGS = {
         "conditions; no media.",
         condition="text",
         conditions=("text", "audio", "video", "multimodal"),
-        fields=("id", "group", "dialogue", "turns"),
+        fields=("id", "group", "dialogue", "speaker_set", "turns"),
     ),
     "zh-en": ConfigSpec(
         description="The zh→en part of the Hearing to Translate benchmark: the records of its manifest, and the audio.",
@@ -271,9 +308,26 @@ def archives_of(config: str) -> list[str]:
     return [name for name in ARCHIVES if name in names]
 
 
-def features_of(config: str) -> datasets.Features:
-    """Return the `datasets.Features` of a config."""
-    return datasets.Features({name: FIELDS[name].feature for name in CONFIGS[config].fields})
+@functools.cache
+def fields_of(config: str, label_set: str = "all") -> dict[str, FieldSpec]:
+    """Return the fields of a config by name; with the label set "four", `emotion` and `soft_label` have four values."""
+    fields = {name: FIELDS[name] for name in CONFIGS[config].fields}
+    if label_set == "four":
+        four = {
+            "emotion": {"feature": datasets.ClassLabel(names=list(FOUR))},
+            "soft_label": {"value": functools.partial(Utterance.soft_label, classes=len(FOUR))},
+        }
+        for name in fields.keys() & four.keys():
+            fields[name] = dataclasses.replace(fields[name], **four[name])
+    return fields
+
+
+def features_of(config: str, label_set: str = "all", sampling_rate: int | None = None) -> datasets.Features:
+    """Return the `datasets.Features` of a config; sampling_rate: to which its audio is converted, in Hz."""
+    features = {name: field.feature for name, field in fields_of(config, label_set).items()}
+    if sampling_rate and "audio" in features:
+        features["audio"] = dataclasses.replace(features["audio"], sampling_rate=sampling_rate)
+    return datasets.Features(features)
 
 
 def split_sizes(config: str) -> dict[str, int]:

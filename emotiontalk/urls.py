@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+import urllib.request
 
 import datasets
 import huggingface_hub
 
 from .corpus import HOMEPAGE
-from .errors import EmotionTalkError, redacted
+from .errors import EmotionTalkError, brief, redacted
 
 SEND_TOKEN = (
     f"Accept the terms at {HOMEPAGE}, and send your token: `hf auth login` (older: `huggingface-cli login`), "
@@ -20,6 +21,13 @@ SEND_TOKEN = (
 def is_remote(path: object) -> bool:
     """Whether this is a URL: HTTP, of the Hub, or of any scheme of fsspec."""
     return isinstance(path, str) and bool(re.match(r"[a-z][a-z0-9+.-]+://", path))
+
+
+def without_file_scheme(source: str) -> str:
+    """Return the local path of a file:// URL; anything else unchanged."""
+    if not source.startswith("file://"):
+        return source
+    return urllib.request.url2pathname(urllib.parse.urlsplit(source).path)
 
 
 def is_pinned(url: str) -> bool:
@@ -50,7 +58,10 @@ def http_url(url: str) -> str:
         return url
     repo, revision, path = split_hf_url(url)
     endpoint = datasets.config.HF_ENDPOINT
-    return huggingface_hub.hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
+    try:
+        return huggingface_hub.hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
+    except ValueError as error:  # no name of a repository
+        raise EmotionTalkError(f"{redacted(url)}: {brief(error)}") from None
 
 
 def archive_url(name: str, source: str) -> str:

@@ -3,11 +3,14 @@
 import os
 import shutil
 
+import datasets
+import fsspec
 import pytest
-from conftest import PROJECT, archives, rows, undecoded
+from conftest import PROJECT, archives, as_script, rows, trust, undecoded
 
 import emotiontalk
-from emotiontalk.cli.dummy import relative
+from emotiontalk.archives import forget_urls
+from emotiontalk.cli.dummy import pack, relative
 
 UID = "G00003_13_06_003"
 
@@ -83,3 +86,28 @@ def test_two_annotations_exchanged_in_a_folder_are_noticed(call, tmp_path, said)
     assert after[UID] == before["G00003_13_07_002"] and after["G00003_13_07_002"] == before[UID]
     warning = next(r.getMessage() for r in said.records if "another utterance's" in r.getMessage())
     assert "G00003, 2 of 4 utterances" in warning and "G00003_13_06_003.json" in warning and "verify" in warning
+
+
+@as_script
+def test_a_new_builder_finds_what_was_prepared_from_a_url(script, serve, tmp_path):
+    url = serve(PROJECT / "dummy_data").url + "/files"
+    expected = texts(script("text", url, split="test"))
+    options = {"data_dir": url, "cache_dir": str(tmp_path / "cache"), **trust()}
+    builder = datasets.load_dataset_builder(str(PROJECT / "emotiontalk.py"), "text", **options)
+    assert texts(builder.as_dataset(split="test")) == expected
+
+
+def test_a_release_in_more_parts_than_before_is_no_half_of_it(call, tmp_path):
+    """What was learned of one part does not hide the others."""
+    files = fsspec.filesystem("memory")
+    members = list(archives()["Text"].items())
+    for name, part in (("a", members[: len(members) // 2]), ("b", members[len(members) // 2 :])):
+        files.pipe_file(f"/parts/text/{name}.tar", pack(dict(part)))
+    one = {"Text": [[files.info("/parts/text/a.tar")["size"], None]]}
+    builder = emotiontalk.EmotionTalk(
+        config_name="text", data_dir="memory://parts", cache_dir=str(tmp_path), fingerprints=one
+    )
+    with pytest.raises(emotiontalk.EmotionTalkError, match="2 parts now, 1 before"):
+        builder.download_and_prepare()
+    files.rm("/parts", recursive=True)
+    forget_urls()

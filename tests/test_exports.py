@@ -305,3 +305,24 @@ def test_sound_for_speech_encoders(tmp_path):
         longer, louder, rate = compared(row["audio"]["bytes"], made["Audio/wav/" + relative(row["id"], "wav")])
         assert rate == 16_000 and longer <= 1 and louder < 0.1
     assert "16,000 Hz" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_stopped_export_without_its_list_says_so_before_it_writes(tmp_path, release):
+    """Copied with `cp OUT/*`, which leaves out what begins with a dot."""
+    uid = next(uid for uid, _ in utterances() if uid.startswith("G00015"))
+    bad = release(lambda members: members["Text"].update({"Text/json/" + relative(uid, "json"): b"{"}))
+    command("parquet", tmp_path / "one", "--config", "text", "--data-dir", bad, status=1)
+    shutil.copytree(tmp_path / "one", tmp_path / "two", ignore=shutil.ignore_patterns(".*"))
+    before = sorted((tmp_path / "two").rglob("*"))
+    said = command("parquet", tmp_path / "two", "--config", "text", "--data-dir", bad, status=1).stderr
+    assert ".part is there, and is not what" in said and sorted((tmp_path / "two").rglob("*")) == before
+
+
+def test_a_list_whose_last_line_was_cut_goes_on(tmp_path):
+    from emotiontalk.cli.written import Folder
+
+    Folder(tmp_path).write("one", b"1")
+    with open(tmp_path / Folder.LIST, "a") as file:
+        file.write('["tw')
+    Folder(tmp_path).write("two", b"2")
+    assert Folder(tmp_path).is_own("one") and Folder(tmp_path).is_own("two")

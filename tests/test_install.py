@@ -64,7 +64,7 @@ def test_bare_datasets_is_enough(environment, tmp_path, packages):
     server = HubServer(PROJECT / "dummy_data")
     sources = [PROJECT / "dummy_data", server.url + "/files"]
     said = run([python, "-c", STREAMED, *sources], tmp_path, PYTHONPATH=str(PROJECT)).stdout
-    assert said == "G00003_13_06_001 5336 8\n" * 2 and server.bytes
+    assert said == "G00003_13_06_001 211724 8\n" * 2 and server.bytes
     server.close()
 
 
@@ -115,13 +115,14 @@ def test_a_wheel_is_a_whole_product(environment, wheel, tmp_path):
         }
 
     before = installed()
-    assert run([python, "-c", STREAMED, PROJECT / "dummy_data"], tmp_path).stdout.startswith("G00003_13_06_001 5336 8")
+    streamed = run([python, "-c", STREAMED, PROJECT / "dummy_data"], tmp_path).stdout
+    assert streamed.startswith("G00003_13_06_001 211724 8")
     heard = (
         "import emotiontalk; "
         f"row = emotiontalk.load_dataset('audio', {str(PROJECT / 'dummy_data')!r}, split='test')[0];"
         "print(emotiontalk.decode_audio(row['audio'], 16000, mono=True)['array'].shape)"
     )
-    assert run([python, "-c", heard], tmp_path).stdout == "(480,)\n"
+    assert run([python, "-c", heard], tmp_path).stdout == "(19200,)\n"
     for arguments, _, _ in COMMANDS[2::4]:  # the base alone: one line that names the extra
         said = run([script, *arguments], tmp_path, status=1).stderr
         assert said.count("\n") == 1 and "emotiontalk[tools]" in said

@@ -38,8 +38,7 @@ def requests(server):
 
 @pytest.mark.slow
 def test_the_first_example_takes_few_round_trips_and_the_next_process_fewer(serve, rebuilt, tmp_path):
-    # of one format: where clips differ, the first example still takes some more requests
-    server = serve(rebuilt("--one-format"), signed=True)
+    server = serve(rebuilt(), signed=True)
     for most in (25, 8):
         assert run(FIRST, server.url + "/files", tmp_path).stdout == "G00003_11_02_002\n"
         assert requests(server) <= most and sum(server.requests.values()) == 1  # one redirect serves for all

@@ -1,7 +1,9 @@
 """URLs, tokens and folders as they are mistyped: one line that says how to fix it, and no secret in it."""
 
+import os
 import subprocess
 import sys
+import tarfile
 
 import pytest
 from conftest import PROJECT, command
@@ -90,3 +92,54 @@ def test_a_full_disk_and_a_cache_that_cannot_be_written(call, tmp_path):
         run.stderr
     )
     assert "bytes are needed" in run.stderr.splitlines()[-1]
+
+
+def test_a_file_url_of_an_unpacked_release_is_its_folder(call, tmp_path):
+    with tarfile.open(PROJECT / "dummy_data" / "Text.tar") as tar:
+        tar.extractall(tmp_path / "unpacked" / "Text")
+    assert len(call("text", f"file://{tmp_path}/unpacked", split="test")) == 8
+
+
+@pytest.mark.parametrize("name", ["BAAI/Emotion--talk", "BAAI/Emotiontalk.git"])
+def test_a_repository_that_none_can_be(call, name):
+    with pytest.raises(emotiontalk.EmotionTalkError, match=f"hf://datasets/{name}/Text.tar: "):
+        call("text", f"hf://datasets/{name}", split="test")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_folder_for_what_is_learned_of_a_url_that_cannot_be_written(call, serve, tmp_path, streaming):
+    url = serve(PROJECT / "dummy_data").url + "/files"
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "emotiontalk-urls").write_text("a file")
+    with pytest.raises(emotiontalk.EmotionTalkError, match="cannot be written.*cache_dir="):
+        call("text", url, split="test", cache_dir=tmp_path / "cache", streaming=streaming)
+
+
+AGAIN = """
+import emotiontalk
+for _ in range(2):
+    try:
+        print(len(emotiontalk.load_dataset("text", split="test")))
+    except emotiontalk.EmotionTalkError as error:
+        print("error")
+"""
+
+
+def test_a_login_page_is_forgotten_by_the_next_call(serve, tmp_path):
+    """A 200 that is no archive, once: the same call in the same process asks the server again."""
+    server = serve(PROJECT / "dummy_data")
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "Text.tar").write_text("<html>log in</html>" * 400)
+    good, server.folder = server.folder, tmp_path / "page"
+    original = server.send_file
+
+    def once(request, file, body):
+        original(request, file, body)
+        server.folder, server.send_file = good, original
+
+    server.send_file = once
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home")}
+    run = subprocess.run(
+        [sys.executable, "-c", AGAIN], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "error\n8\n", run.stderr

@@ -49,6 +49,8 @@ def clean():
 def test_a_rebuilt_release_is_whole(rebuilt):
     run = command("verify", "--data-dir", rebuilt())
     assert "Nothing is wrong." in run.stdout and "wrong " not in run.stdout
+    (line,) = [line for line in run.stdout.splitlines() if "format" in line.lower() and "kHz" in line]
+    assert "18,612 44.1 kHz stereo, 518 44.1 kHz mono, 120 16 kHz mono (reported" in line
     assert run.stdout.count("a rebuilt or an unpacked copy may be whole all the same") == 4
     assert "Audio.tar: 100%" in run.stderr
 
@@ -174,10 +176,10 @@ def text_for_a_sound(members):
     members["Audio"]["Audio/wav/" + relative(IDS[0], "wav")] = b"<html>404</html>"
 
 
-def mono(members):
+def another_rate(members):
     name = "Audio/wav/" + relative(IDS[0], "wav")
     sound = bytearray(members["Audio"][name])
-    sound[22], sound[32] = 1, 2
+    sound[24:28] = struct.pack("<I", 22_050)
     members["Audio"][name] = bytes(sound)
 
 
@@ -234,7 +236,7 @@ FAULTS = [
     (truncated_sound, {("wav", "wrong", IDS[0], "truncated: its header says")}),
     (no_samples, {("wav", "wrong", IDS[0], "empty: no samples")}),
     (text_for_a_sound, {("wav", "wrong", IDS[0], "no WAV file")}),
-    (mono, {("format", "warning", IDS[0], "channels: 1")}),
+    (another_rate, {("format", "warning", IDS[0], "an unknown format: 22,050 Hz")}),
     (no_clip, {("mp4", "wrong", IDS[0], "no MP4 file")}),
     (empty_clip, {("mp4", "wrong", IDS[0], "empty")}),
     (slip, {("marks", "warning", IDS[0], "好[over/")}),
@@ -356,12 +358,12 @@ def test_the_papers_rule():
 
 def test_wav_headers_with_other_chunks():
     sound = next(data for name, data in archives()["Audio"].items() if name.endswith(".wav"))
-    expected = (44_100, 2, 16, (len(sound) - 44) // 4, (len(sound) - 44) // 4)
-    assert wav_format(in_memory(sound)) == expected
+    expected = (44_100, 2, 16, 1, (len(sound) - 44) // 4, (len(sound) - 44) // 4)
+    assert wav_format(in_memory(sound)) == (*expected, 44)
     for size in (3, 6_000):
         chunk = b"LIST" + size.to_bytes(4, "little") + bytes(size + size % 2)
         for at in (12, 36):
-            assert wav_format(in_memory(sound[:at] + chunk + sound[at:])) == expected
+            assert wav_format(in_memory(sound[:at] + chunk + sound[at:])) == (*expected, 44 + len(chunk))
 
 
 def test_unknown_commands_end_as_usage_errors():

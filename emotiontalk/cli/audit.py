@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from emotiontalk.corpus import AUDIO_FORMATS
+
 # What is checked, in the order of the table. A check of the content looks at what people typed, not at the download.
 CHECKS = {
     "archives": "The archives are there, and whole",
@@ -24,7 +26,7 @@ CHECKS = {
     "scores": "The score is the mean of the ratings",
     "names": "Paths inside agree with the file's name",
     "wav": "Audio: WAV headers, not empty",
-    "format": "Audio: 44.1 kHz, two channels, 16 bit",
+    "format": "Audio: counts of its formats, as reported",
     "length": "Audio is as long as its times say",
     "mp4": "Video: MP4, not empty",
     "raw": "Texts, times and captions can be read",
@@ -58,6 +60,7 @@ class Audit:
         archives: of each archive its paths, bytes and SHA-256.
         annotated: of each condition and dialogue, what is annotated.
         times, seconds: of each id, length in seconds by the annotation, by the audio's header.
+        formats: clips of each format (rate in Hz, channels, bits).
         overruled: labels that do not follow from the annotators', by the authors' decision.
     """
 
@@ -68,6 +71,7 @@ class Audit:
         self.annotated: dict[tuple[str, str], list[Annotated]] = collections.defaultdict(list)
         self.times: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
+        self.formats: collections.Counter[tuple[int, int, int]] = collections.Counter()
         self.overruled = 0
 
     def add(self, check: str, archive: str, where: str, what: str, state: str = "wrong") -> None:
@@ -110,9 +114,17 @@ class Audit:
             "ok": self.ok,
             "looked": self.looked,
             "overruled": self.overruled,
+            "formats": {format_name(*form): count for form, count in self.formats.most_common()},
             "archives": self.archives,
             "checks": checks,
         }
+
+
+def format_name(rate: int, channels: int, bits: int) -> str:
+    """Name an audio format."""
+    names = {1: "mono", 2: "stereo"}
+    kilohertz = f"{rate / 1000:g} kHz {names.get(channels, f'{channels} channels')}"
+    return kilohertz if bits == 16 else f"{kilohertz} {bits} bit"
 
 
 def print_table(audit: Audit, names: int = 5) -> None:
@@ -137,6 +149,10 @@ def print_table(audit: Audit, names: int = 5) -> None:
         if len(findings) > names:
             more = f"{len(findings) - names:,} more ({title.lower()}): --names {len(findings)}, or --json"
             console.print(f"    and {more}", markup=False)
+    if audit.formats:
+        counts = (f"{n:,} {format_name(*form)}" for form, n in audit.formats.most_common())
+        reported = (f"{n:,}" for n in AUDIO_FORMATS.values())
+        console.print(f"Audio formats: {', '.join(counts)} (reported of the release: {', '.join(reported)}).")
     if audit.overruled:
         console.print(
             f"{audit.overruled:,} labels do not follow from the annotators': the authors' decision, as published."

@@ -7,7 +7,7 @@ from typing import Any
 
 from emotiontalk.annotations import MARKS, Utterance, emotion_id, number
 from emotiontalk.audio import wav_format
-from emotiontalk.corpus import CONDITIONS, EMOTIONS, match_member
+from emotiontalk.corpus import AUDIO_FORMATS, CONDITIONS, EMOTIONS, match_member
 from emotiontalk.errors import BadUtteranceError, brief
 from emotiontalk.tar import Member
 
@@ -185,8 +185,9 @@ def _audit_wav(audit: Audit, add: Add, uid: str, member: Member) -> None:
         add("wav", f"truncated: its header says {wav.header_frames:,} samples, and {wav.frames:,} are there")
     audit.seconds[uid] = wav.frames / wav.rate
     audit.examined["format"] += 1
-    if (wav.rate, wav.channels, wav.bits) != (44_100, 2, 16):
-        add("format", f"{wav.rate:,} Hz, channels: {wav.channels}, {wav.bits} bit", "warning")
+    audit.formats[wav.rate, wav.channels, wav.bits] += 1
+    if wav.bits != 16 or (wav.rate, wav.channels) not in AUDIO_FORMATS:
+        add("format", f"an unknown format: {wav.rate:,} Hz, channels: {wav.channels}, {wav.bits} bit", "warning")
 
 
 def _audit_mp4(audit: Audit, add: Add, member: Member) -> None:

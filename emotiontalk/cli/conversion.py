@@ -9,34 +9,23 @@ from collections.abc import Iterator
 import numpy
 import soundfile
 
-from emotiontalk import AudioDecodeError, decode_audio
+from emotiontalk.audio import converted, decode_audio, pcm16, wav_file
+from emotiontalk.errors import AudioDecodeError
 
 from .errors import CommandError
 
 RELEASED_RATE, RELEASED_CHANNELS = 44_100, 2
 
 
-def decoded(audio: bytes, sampling_rate: int | None = None, channels: int | None = None) -> tuple[numpy.ndarray, int]:
-    """Decode an audio file.
+def decoded(audio: bytes, sampling_rate: int) -> numpy.ndarray:
+    """Decode an audio file to mono samples at a rate in Hz: float32, −1…1, of shape (frames,).
 
-    Args:
-        audio: its bytes.
-        sampling_rate: resample to this rate, in Hz.
-        channels: 1 averages all, 2 doubles a single one; None keeps them.
-
-    Returns:
-        (samples of shape (frames, channels), float32, −1…1; their rate in Hz).
-
-    Raises:
-        AudioDecodeError: it cannot be decoded, or has samples that are no numbers.
+    Raises `AudioDecodeError` if it cannot be decoded, or has samples that are no numbers.
     """
-    found = decode_audio({"bytes": audio, "path": None}, sampling_rate, mono=channels == 1)
-    samples = numpy.atleast_2d(found["array"]).T
+    samples = numpy.asarray(decode_audio({"bytes": audio, "path": None}, sampling_rate, mono=True)["array"])
     if not numpy.isfinite(samples).all():
         raise AudioDecodeError("some of its samples are no finite numbers")
-    if channels == 2 and samples.shape[1] == 1:
-        samples = numpy.repeat(samples, 2, axis=1)
-    return samples, found["sampling_rate"]
+    return samples
 
 
 @contextlib.contextmanager
@@ -97,14 +86,21 @@ class Conversion:
         how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
         return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.suffix.upper()}"
 
-    def __call__(self, audio: bytes) -> bytes:
-        """Rewrite an audio file. Raises `AudioDecodeError`."""
-        samples, rate = decoded(audio, self.sampling_rate, self.channels)
+    def __call__(self, audio: bytes | memoryview) -> bytes:
+        """Rewrite an audio file, as the loader does at load. Raises `AudioDecodeError`."""
+        audio = bytes(audio)
+        if self.suffix == "wav" and self.channels != 2:
+            return converted(audio, self.sampling_rate, mono=self.channels == 1)
+        samples, rate = pcm16(audio, self.sampling_rate, mono=self.channels == 1)
+        if self.channels == 2 and samples.shape[1] == 1:
+            samples = numpy.repeat(samples, 2, axis=1)
+        if self.suffix == "wav":
+            return wav_file(samples, rate)
         out = io.BytesIO()
-        soundfile.write(out, samples, rate, format=self.suffix.upper(), subtype="PCM_16")
+        soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
         return out.getvalue()
 
-    def named(self, name: str, audio: bytes) -> bytes:
+    def named(self, name: str, audio: bytes | memoryview) -> bytes:
         """Rewrite an audio file; one that cannot be decoded is a `CommandError` with this name."""
         with naming(name):
             return self(audio)

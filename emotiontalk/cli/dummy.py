@@ -5,6 +5,7 @@ Sentences, labels, audio and pictures are synthetic. Two groups for each split, 
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import json
@@ -16,12 +17,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
+
+from emotiontalk.audio import wav_file, wav_format
 from emotiontalk.corpus import ANNOTATORS, ARCHIVES, CONDITIONS, EMOTIONS, NOUNS
+from emotiontalk.tar import InMemory, Member
 
 from .written import refuse_foreign_file, write_file
 
 GROUPS = ("G00001", "G00002", "G00003", "G00004", "G00012", "G00015")
 RATE = 44_100
+# One clip of each format of the release that is long enough to hear something; test has all three. Rate, channels.
+MELODIES = {8: (44_100, 2), 10: (44_100, 1), 11: (16_000, 1)}
 CLIP = Path(__file__).with_name("assets") / "clip.mp4"
 
 # Four turns of a dialogue between two speakers; the marks and slips are of the kinds that the release has.
@@ -48,15 +55,32 @@ def relative(uid: str, suffix: str) -> str:
 
 
 def wav(index: int) -> bytes:
-    """Make a tone of 30 to 60 ms, 44.1 kHz, 16 bit, two channels, its pitch by index."""
-    frames = int(RATE * (0.03 + 0.01 * (index % 4)))
+    """Make the clip of an utterance, 16-bit WAV: a tone of 30 to 60 ms, or of `MELODIES` four notes, 1.2 s in all."""
+    rate, channels = MELODIES.get(index, (RATE, 2))
     pitch = 220 * 2 ** (index / 12)
-    samples = [round(12_000 * math.sin(2 * math.pi * pitch * n / RATE)) for n in range(frames)]
-    data = b"".join(struct.pack("<hh", sample, sample // 2) for sample in samples)
-    head = struct.pack(
-        "<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVEfmt ", 16, 1, 2, RATE, 4 * RATE, 4, 16, b"data", len(data)
-    )
-    return head + data
+    if index in MELODIES:
+        notes = [_note(pitch * 2 ** (step / 12), int(0.3 * rate), rate) for step in (0, 4, 7, 12)]
+    else:
+        frames = int(RATE * (0.03 + 0.01 * (index % 4)))
+        notes = [[round(12_000 * math.sin(2 * math.pi * pitch * n / RATE)) for n in range(frames)]]
+    mono = numpy.array([sample for note in notes for sample in note], "<i2")
+    return wav_file(numpy.stack([mono, mono // 2][:channels], axis=1), rate)
+
+
+def _note(pitch: float, frames: int, rate: int) -> list[int]:
+    """Make the samples of a note that is struck and dies away: three partials under an envelope."""
+    made = []
+    for n in range(frames):
+        envelope = min(1.0, n / (0.01 * rate)) * math.exp(-6 * n / frames) * min(1.0, (frames - n) / (0.01 * rate))
+        wave = sum(math.sin(2 * math.pi * pitch * k * n / rate) / k for k in (1, 2, 3)) / 1.8
+        made.append(round(12_000 * envelope * wave))
+    return made
+
+
+@functools.cache
+def _seconds(index: int) -> float:
+    form = wav_format(Member(InMemory("Audio", "", wav(index)), "", 0, len(wav(index))))
+    return form.frames / form.rate
 
 
 def mp4(index: int) -> bytes:
@@ -85,7 +109,7 @@ def annotation(uid: str, index: int, condition: str) -> bytes:
             "style_cap": f"第{index}句的风格",
         }
         captions.update({f"caption_{i}": f"第{index}句的描述{i}" for i in range(1, 6)})
-        length = len(wav(index)) // 4 / RATE
+        length = _seconds(index)
         record["paragraphs"] = {"startTime": 1.5 * index, "endTime": round(1.5 * index + length, 3), "duration": length}
         if index % 8 == 2:  # captions flat at the top level
             record.update(captions)

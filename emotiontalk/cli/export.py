@@ -151,8 +151,8 @@ class Export:
             if self.folder.has_written(unnamed):
                 self.folder.rename(self.path / unnamed, name)
         for config in self.configs():
-            for path in (self.path / config).glob("*.parquet"):
-                if f"{config}/{path.name}" not in shards and self.folder.is_own(f"{config}/{path.name}"):
+            for path in [*(self.path / config).glob("*.parquet"), *(self.path / config).glob("*.part")]:
+                if f"{config}/{path.name}" not in shards and self.folder.has_written(f"{config}/{path.name}"):
                     path.unlink()
 
     def rows(self, config: str, split: str) -> int:

@@ -108,7 +108,7 @@ def log_mel(audio: bytes) -> numpy.ndarray:
     """Average the log-mel spectrogram of an audio file over time: 80 numbers in dB."""
     import librosa
 
-    samples = decoded(audio, RATE, channels=1)[0][:, 0]
+    samples = decoded(audio, RATE)
     samples = numpy.pad(samples, (0, max(0, LOGMEL["n_fft"] - len(samples))))
     return librosa.power_to_db(librosa.feature.melspectrogram(y=samples, sr=RATE, **LOGMEL)).mean(axis=1)
 
@@ -195,7 +195,7 @@ class Transformer:
         rate = self.reader.sampling_rate
         for uid, audio in clips:
             with naming(uid):
-                samples = decoded(audio, rate, channels=1)[0][:, 0]
+                samples = decoded(audio, rate)
             samples = numpy.pad(samples, (0, max(0, rate // 10 - len(samples))))  # the strides of an encoder need some
             yield self._mean(samples, sampling_rate=rate, return_attention_mask=True)
 

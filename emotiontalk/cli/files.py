@@ -31,6 +31,7 @@ from .parquet import Pool
 from .toolkits import TOOLKITS
 from .written import Folder, check_space
 
+OF_THE_RELEASED_CLIP = ("audio", "duration", "sampling_rate", "channels")  # a row has those of the file it writes
 AT_ONCE = 64  # clips that are converted together
 Examples = list[tuple[str, dict[str, Any]]]
 
@@ -159,5 +160,5 @@ def _row(example: dict[str, Any], split: str) -> Row:
         transcription=example["transcription"],
         emotion=EMOTIONS[example["emotion"]],
         annotations=example["annotations"],
-        fields={name: value for name, value in example.items() if name != "audio"},
+        fields={name: value for name, value in example.items() if name not in OF_THE_RELEASED_CLIP},
     )

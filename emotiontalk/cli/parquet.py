@@ -11,6 +11,7 @@ shard. Until all that is requested is there, shards are called .part and there i
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import multiprocessing.pool
 import sys
@@ -78,9 +79,14 @@ def write(
             config, number = builder.config.name, _number(builder, split, kwargs)
             export.start(config, split, number, source.fingerprints(kwargs["release"], token))
             parts = source.parts_of(kwargs, number)
-            for n, part in enumerate(tqdm(parts, unit=" shards", desc=f"{config}, {split}")):
-                if not export.has(config, split, n):
-                    _write_shard(export, (config, split, n), builder, part, pool)
+            left = [n for n in range(number) if not export.has(config, split, n)]
+            todo = [(n, export.partial(config, split, n), parts[n]) for n in left]
+            write_shard = functools.partial(_write_shard, builder, conversion)
+            # converting takes processors, each of which writes a shard of its own; without it the disk is what counts
+            finished = pool.imap_unordered(write_shard, todo) if pool else map(write_shard, todo)
+            bar = tqdm(finished, total=number, initial=number - len(todo), unit=" shards", desc=f"{config}, {split}")
+            for n in bar:
+                export.add(config, split, n)
     begun = export.unfinished()
     if begun:
         raise CommandError(
@@ -131,7 +137,8 @@ def _check_own(export: Export, configs: Sequence[str]) -> None:
     """Raise `CommandError` where a file is in the way, or would be loaded along, that no command wrote."""
     export.folder.refuse_foreign("README.md")
     for config in {*configs, *export.configs()}:
-        for path in sorted((export.path / config).glob("*.parquet")):
+        folder = export.path / config
+        for path in sorted([*folder.glob("*.parquet"), *folder.glob("*-of-?????.part")]):
             if not export.folder.has_written(f"{config}/{path.name}"):
                 export.folder.refuse_foreign(f"{config}/{path.name}")
 
@@ -165,48 +172,31 @@ def finished_files(out: Path) -> list[Path]:
     return [out / "README.md", *(out / name for name in export.shards())]
 
 
-def _write_shard(
-    export: Export, shard: tuple[str, str, int], builder: EmotionTalk, kwargs: source.GenKwargs, pool: Pool | None
-) -> None:
-    """Write a shard, still without its name."""
-    schema = export_features(builder.config.name, export.conversion).arrow_schema
+def _write_shard(builder: EmotionTalk, conversion: Conversion, shard: tuple[int, Path, source.GenKwargs]) -> int:
+    """Write a shard, still without its name; return its number."""
+    number, path, kwargs = shard
+    schema = export_features(builder.config.name, conversion).arrow_schema
     small = [field.name for field in schema if field.name not in ("audio", "video")]
-    tables: Iterator[pa.Table] = (table for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES))
-    if pool and "audio" in schema.names:
-        tables = _converted(tables, export.conversion, pool)
     # audio is neither compressible nor worth a dictionary or a minimum and maximum
     compression = "snappy" if len(small) == len(schema) else "none"
     options: dict[str, Any] = {"compression": compression, "use_dictionary": small, "write_statistics": small}
-    path = export.partial(*shard)
     with pq.ParquetWriter(path, schema, **options) as writer:
-        for table in tables:
+        for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES):
+            if conversion and "audio" in schema.names:
+                table = _converted(table, conversion)
             writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
             write_out(path)
-    export.add(*shard)
+    return number
 
 
-def _converted(tables: Iterator[pa.Table], conversion: Conversion, pool: Pool) -> Iterator[pa.Table]:
-    """Yield the tables with their audio rewritten; the next one is read, and the one before written, meanwhile."""
-    pending = None
-    for table in tables:
-        audio = table["audio"].combine_chunks()
-        files, paths = audio.field("bytes").to_pylist(), audio.field("path").to_pylist()
-        converted = pool.starmap_async(conversion.named, zip(paths, files), chunksize=4)
-        if pending:
-            yield _with_audio(*pending, conversion)
-        pending = table, converted
-    if pending:
-        yield _with_audio(*pending, conversion)
-
-
-def _with_audio(table: pa.Table, converted: Any, conversion: Conversion) -> pa.Table:
-    position = table.column_names.index("audio")
-    kind = table.schema.field("audio").type
-    paths = [
-        f"{path.rsplit('.', 1)[0]}.{conversion.suffix}"
-        for path in table["audio"].combine_chunks().field("path").to_pylist()
-    ]
-    children = {"bytes": pa.array(converted.get(), type=pa.binary()), "path": pa.array(paths, type=pa.string())}
-    return table.set_column(
-        position, "audio", pa.StructArray.from_arrays([children[f.name] for f in kind], fields=list(kind))
-    )
+def _converted(table: pa.Table, conversion: Conversion) -> pa.Table:
+    """Return a table with its audio rewritten."""
+    position, kind = table.column_names.index("audio"), table.schema.field("audio").type
+    audio = table["audio"].combine_chunks()
+    files, paths = audio.field("bytes"), audio.field("path").to_pylist()
+    names = [f"{path.rsplit('.', 1)[0]}.{conversion.suffix}" for path in paths]
+    # one after the other, straight from the buffer: no second copy of all
+    rewritten = [conversion.named(path, memoryview(file.as_buffer())) for path, file in zip(paths, files)]
+    children = {"bytes": pa.array(rewritten, type=pa.binary()), "path": pa.array(names, type=pa.string())}
+    arrays = pa.StructArray.from_arrays([children[field.name] for field in kind], fields=list(kind))
+    return table.set_column(position, "audio", arrays)

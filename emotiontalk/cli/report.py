@@ -41,6 +41,7 @@ from emotiontalk.errors import AudioDecodeError, redacted
 from emotiontalk.urls import is_remote
 
 from . import plots, source
+from .audit import format_name
 from .conversion import Conversion
 from .errors import CommandError
 from .written import refuse_foreign_file, write_file
@@ -71,7 +72,8 @@ def read(
 
     clips: how many utterances to listen to for each split and emotion, over groups and speakers.
     The table's columns: id, split, group, dialogue, speaker, seconds (NaN where the audio has no readable header),
-    score (−2…2), sentiment (0…4) and the label 0…6 of each annotation condition. Raises the errors of `load_dataset`.
+    format, score (−2…2), sentiment (0…4) and the label 0…6 of each annotation condition. Raises the errors of
+    `load_dataset`.
     """
     builder, splits = source.open_release("multimodal", data_dir, cache_dir, token)
     rows: list[dict[str, Any]] = []
@@ -90,6 +92,7 @@ def read(
                     "dialogue": utterance.dialogue,
                     "speaker": utterance.speaker_id,
                     "seconds": utterance.seconds,
+                    "format": format_name(*utterance.wav[:3]) if utterance.wav else "",
                     "score": score,
                     "sentiment": sentiment_id(score),
                     **labels,
@@ -151,6 +154,7 @@ def numbers(reading: Reading) -> dict[str, Any]:
     table = reading.table
     splits = [split for split in SPLITS if (table["split"] == split).any()]
     parts = {split: table[table["split"] == split] for split in splits}
+    formats = table["format"].value_counts().index.tolist()  # the most frequent one first
     return {
         "utterances": len(table),
         "hours": float(table["seconds"].sum() / 3600),
@@ -167,6 +171,9 @@ def numbers(reading: Reading) -> dict[str, Any]:
         "sentiment": {
             split: [int((part["sentiment"] == label).sum()) for label in range(len(SENTIMENTS))]
             for split, part in parts.items()
+        },
+        "formats": {
+            split: {form: int((part["format"] == form).sum()) for form in formats} for split, part in parts.items()
         },
         "seconds": {split: _spread(part["seconds"].dropna()) for split, part in parts.items()},
         "agreement": [_agreement(table, first, second) for first, second in itertools.combinations(CONDITIONS, 2)],

@@ -18,13 +18,13 @@ from typing import IO, cast
 import tqdm
 
 from emotiontalk.archives import Location, forget_urls
-from emotiontalk.corpus import ARCHIVES, CONDITIONS, DEFAULT_SOURCE, GROUPS, match_member
+from emotiontalk.corpus import ARCHIVES, AUDIO_FORMATS, CONDITIONS, DEFAULT_SOURCE, GROUPS, TOTAL, match_member
 from emotiontalk.errors import EmotionTalkError, brief
 from emotiontalk.local_archive import UnpackedTar
 from emotiontalk.tar import Tar
 
 from . import published
-from .audit import CONTENT, Audit
+from .audit import CONTENT, Audit, format_name
 from .audit_members import Seen, audit_member
 from .forward import ForwardFile, ForwardTar
 from .source import find_location
@@ -50,6 +50,7 @@ def verify(data_dir: str | None = None, token: str | None = None, pinned: bool =
     _compare_archives(audit, ids)
     _compare_published(audit)
     _compare_lengths(audit)
+    _compare_formats(audit)
     for finding in audit.findings:
         sha256 = audit.archives.get(finding.archive, {}).get("sha256")
         of_the_pinned = sha256 == ARCHIVES[finding.archive][1]
@@ -246,6 +247,17 @@ def _compare_lengths(audit: Audit, most: float = 0.05) -> None:
         annotated, actual = audit.times[uid], audit.seconds[uid]
         if abs(annotated - actual) > most:
             audit.add("length", "Audio", uid, f"the audio is {actual:.3f} s long, by its times {annotated:.3f} s")
+
+
+def _compare_formats(audit: Audit) -> None:
+    """Compare how many clips have each format with what is reported, where all clips are there."""
+    if sum(audit.formats.values()) != TOTAL:
+        return
+    for (rate, channels), reported in AUDIO_FORMATS.items():
+        count = audit.formats[rate, channels, 16]
+        if count != reported:
+            what = f"{count:,} clips are {format_name(rate, channels, 16)}, reported {reported:,}"
+            audit.add("format", "Audio", "Audio.tar", what, "warning")
 
 
 # The beginning of Audio.tar, with all audio-only annotations: publicly reported by readers of the real archive.

@@ -25,8 +25,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._known: dict[str, list[int | str | None]] = {}
+        self._cut = ""  # what ends a last line that a stopped run has left unfinished
         if (self.path / self.LIST).is_file():
-            for line in (self.path / self.LIST).read_text(encoding="utf-8").splitlines():
+            text = (self.path / self.LIST).read_text(encoding="utf-8")
+            self._cut = "" if text.endswith("\n") or not text else "\n"
+            for line in text.splitlines():
                 try:
                     name, *facts = json.loads(line)
                 except ValueError:
@@ -76,7 +79,8 @@ class Folder:
         s = path.stat()
         self._known[name] = [s.st_size, s.st_mtime_ns, origin]
         with open(self.path / self.LIST, "a", encoding="utf-8") as file:
-            file.write(json.dumps([name, *self._known[name]]) + "\n")
+            file.write(self._cut + json.dumps([name, *self._known[name]]) + "\n")
+        self._cut = ""
 
     def write(self, name: str, data: bytes, origin: str | None = None) -> None:
         """Write a file; one that is there with the same bytes stays. Raises as `refuse_foreign`."""
