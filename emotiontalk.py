@@ -2344,7 +2344,7 @@ def _rank(key: Key) -> float:
 
 SMALL_ARCHIVE = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
 FIRST_BYTES = 16 << 10  # read at a predicted offset
-MORE_BYTES = 1 << 20  # of one request for more; it ends where a header was found
+MORE_BYTES = 1 << 20  # of one request for more, at most; it ends where a header was found
 GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes too early: cheaper than another request
 
 
@@ -2527,7 +2527,7 @@ class RemoteArchive:
                     position, data = position + whole, data[whole:]
             if position < end:  # the last block of the file is not whole
                 break
-            length = MORE_BYTES
+            length = min(8 * length, MORE_BYTES)
         if position < size and begin + most < size and most < LONGEST_MEMBER:
             return None
         return FoundHeader(begin, max(begin, position), size, END)  # within the zip of videos, or at the end
@@ -2586,10 +2586,13 @@ class RemoteArchive:
                 data = reader.take()
                 yield uid, Member(InMemory(self.name, self.file.path, data), name, 0, size)
             expected = next(iter(everyone[index + len(ids) :]), None)  # None behind the last clip of the group
-            key = reader.peek()[0].key
+            header = reader.peek()[0]
+            key = header.key
             following = key.id if key.in_group(Kind.MEDIA, group) else None
             if following != expected:
                 raise NotSortedError(f"{key} comes after {ids[-1]}")
+            if expected:
+                self._offsets.add(header)
             if index == 0:
                 self._check_first(Key(Kind.MEDIA, group, ids[0]))
             if expected:

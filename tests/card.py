@@ -27,6 +27,18 @@ def class_counts(document="README.md"):
     return {(c, split): [int(n.replace(",", "")) for n in cells.strip("| ").split("|")] for c, split, cells in lines}
 
 
+FORMATS = {  # as the cards name them: (rate in Hz, channels)
+    "44.1 kHz, stereo": (44_100, 2), "44.1 kHz, mono": (44_100, 1), "16 kHz, mono": (16_000, 1),
+    "44.1 kHz 双声道": (44_100, 2), "44.1 kHz 单声道": (44_100, 1), "16 kHz 单声道": (16_000, 1),
+}  # fmt: skip
+
+
+def audio_formats(document="README.md"):
+    """A card's table of audio formats: (rate in Hz, channels) -> clips."""
+    heading = {"README.md": "format", "README.zh.md": "格式"}[document]
+    return {FORMATS[name]: int(count.replace(",", "")) for name, count in table(document, heading)}
+
+
 def blocks(document):
     """(language, text) of each code block of a document, in order."""
     return re.findall(r"^```(\w+)\n(.*?)^```$", text_of(document), flags=re.M | re.S)

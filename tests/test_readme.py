@@ -3,6 +3,8 @@
 import ast
 import importlib
 import importlib.metadata
+import inspect
+import itertools
 import os
 import re
 import subprocess
@@ -11,15 +13,30 @@ from pathlib import Path
 
 import datasets
 import pytest
-from card import CARDS, DOCUMENTS, PAGES, blocks, card, class_counts, section, table, tables, tables_in, text_of
+import yaml
+from card import (
+    CARDS,
+    DOCUMENTS,
+    PAGES,
+    audio_formats,
+    blocks,
+    card,
+    class_counts,
+    section,
+    table,
+    tables,
+    tables_in,
+    text_of,
+)
 from commit_server import TOKEN, CommitServer
-from conftest import PROJECT, SHARED, VERSION, command, once, rows
+from conftest import PROJECT, SHARED, VERSION, command, once, rows, undecoded
+from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
 
 import emotiontalk
 from emotiontalk.cli.toolkits import TOOLKITS
 from emotiontalk.code_hash import LOADER
-from emotiontalk.offsets import Key, Kind, Offsets
+from emotiontalk.offsets import FoundHeader, GroupAnnotations, Key, Kind, Offsets, WavSizes
 from emotiontalk.tar import BLOCK, Tar, padded
 
 
@@ -92,7 +109,7 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
         "docs/gpus.md": ["python", "sh", "python"],
         "docs/hub.md": ["sh"],
         "docs/internals.md": ["text", "sh", "sh"],
-        "docs/loading.md": ["python"],
+        "docs/loading.md": ["python", "python", "python"],
         "docs/network.md": [],
         "docs/probe.md": ["sh", "sh"],
         "docs/toolkits.md": ["sh"],
@@ -106,7 +123,7 @@ def test_the_blocks_of_the_cards(desk, document):
     loading, sample, _ = only(document)
     last = sample.rstrip().splitlines()[-1]
     said = python(desk, loading + "print(ds)\n" + sample.replace(last, f"print({last})"))
-    assert "num_rows: 8" in said and "(480,) happy\n" in said
+    assert "num_rows: 8" in said and "(19200,) happy\n" in said
 
 
 def is_shown(shown, value):
@@ -177,7 +194,7 @@ def test_every_target_of_make_that_a_page_names_is_there():
 def test_what_you_want_is_what_you_get(desk, document):
     heading = {"README.md": "what you want", "README.zh.md": "需求"}[document]
     calls = [cell.strip("`") for _, cell in table(document, heading)]
-    assert len(calls) == 9
+    assert len(calls) == 10
     if document == "README.zh.md":
         assert calls == [cell.strip("`") for _, cell in table("README.md", "what you want")]
         return
@@ -186,8 +203,8 @@ def test_what_you_want_is_what_you_get(desk, document):
     )
     counts = [int(line) for line in python(desk, code).split()]
     # utterances (of the first split); five of train and all of validation; "Four" leaves some out; dialogues
-    assert counts[:3] == [8, 8, 8] and counts[3] == 13 and counts[4:6] == [8, 8]
-    assert 0 < counts[6] < 8 and counts[7:] == [2, 8]
+    assert counts[:3] == [8, 8, 8] and counts[3] == 13 and counts[4:7] == [8, 8, 8]
+    assert 0 < counts[7] < 8 and counts[8:] == [2, 8]
 
 
 def is_meant(cell, version=VERSION):
@@ -209,8 +226,160 @@ def test_your_version_of_datasets_and_what_you_type(desk):
 
 
 def test_loading(desk):
-    (mapped,) = only("docs/loading.md")
-    assert python(desk, mapped + "print(timed[0]['seconds'])") == "0.03\n"
+    converted, mapped, cast = only("docs/loading.md")
+    encoded = "ds = emotiontalk.load_dataset('audio', 'dummy_data', split='test', sampling_rate=16000, mono=True)\n"
+    shown = "print([(a['sampling_rate'], a['array'].shape) for a in map(emotiontalk.decode_audio, ds[:3]['audio'])])"
+    said = python(desk, converted + "print(ds.features['audio'].sampling_rate)\n" + shown)
+    assert said == "16000\n[(16000, (19200,)), (16000, (19200,)), (16000, (640,))]\n"
+    assert python(desk, "import emotiontalk\n" + encoded + shown) == said.splitlines()[1] + "\n"
+    assert python(desk, mapped + "print(timed[0]['seconds'])") == "1.2\n"
+    assert python(desk, cast + "print(ds.features['audio'].sampling_rate)") == "16000\n"
+
+
+TORCHCODEC = """\
+import io
+import soundfile
+import soxr
+
+class AudioDecoder:
+    def __init__(self, source, *, stream_index=None, sample_rate=None, num_channels=None):
+        self.metadata, self.samples = type("Metadata", (), {})(), None
+        samples, self.rate = soundfile.read(io.BytesIO(source), dtype="float32", always_2d=True)
+        if sample_rate and sample_rate != self.rate:
+            samples, self.rate = soxr.resample(samples, self.rate, sample_rate), sample_rate
+        self.samples = samples.mean(axis=1, keepdims=True) if num_channels == 1 else samples
+
+    @property
+    def data(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self.samples.T
+
+    @property
+    def sample_rate(self):
+        return self.rate
+
+    def get_all_samples(self):
+        return self
+
+    def get_samples_played_in_range(self, start, stop):
+        return self
+
+class VideoDecoder:
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def torchcodec(tmp_path_factory):
+    """What PYTHONPATH needs to have a torchcodec: nothing where it is installed, else one of the same interface.
+
+    It shows what `datasets` asks of its decoder, and what it makes of the answer.
+    """
+    if importlib.util.find_spec("torchcodec"):
+        return str(PROJECT)
+    folder = tmp_path_factory.mktemp("torchcodec")
+    for module in ("__init__", "decoders", "encoders"):
+        (folder / "torchcodec").mkdir(exist_ok=True)
+        text = TORCHCODEC if module == "decoders" else "class AudioEncoder:\n    pass\n"
+        (folder / "torchcodec" / f"{module}.py").write_text(text, encoding="utf-8")
+    return os.pathsep.join([str(folder), str(PROJECT)])
+
+
+CHANNELS = """
+import emotiontalk
+from datasets import Audio
+
+ds = emotiontalk.load_dataset("audio", "dummy_data", split="test")
+def shape(array):
+    return "x".join(map(str, array.shape))
+def shown(ds):
+    for n in (0, 1, 3):  # 44.1 kHz stereo, 44.1 kHz mono, 16 kHz mono
+        audio, array = ds[n]["audio"], ds[n]["audio"]["array"]  # each decoded once: see docs/loading.md
+        every = audio.get_all_samples().data.cpu().numpy() if hasattr(audio, "get_all_samples") else array
+        mean = every.mean(axis=0) if every.ndim > 1 else every
+        averaged = abs(array - mean).max() < 1e-6
+        print(shape(array), shape(every), audio["sampling_rate"], averaged, end="; ")
+    print()
+shown(ds)
+shown(ds.cast_column("audio", Audio(sampling_rate=16000)))
+"""
+
+
+def test_loading_says_what_datasets_does_about_channels_and_rates(desk, torchcodec):
+    """Below 4 librosa averages; from 4 on `array` does, and `get_all_samples` gives all channels."""
+    other = {"mono": False} if VERSION < (4, 0) else {"num_channels": 2} if VERSION >= (4, 4) else {}
+    code = CHANNELS + f"shown(ds.cast_column('audio', Audio(**{other})))\n"
+    said = [line.split("; ")[:3] for line in python(desk, code, PYTHONPATH=torchcodec).splitlines()]
+    released, at_16_khz, both = said
+    stereo, one, stereo_at_16 = ("2x52920", "1x52920", "2x19200") if VERSION >= (4, 0) else ("52920", "52920", "19200")
+    one_at_16 = stereo_at_16.replace("2x", "1x")
+    # the 16 kHz clip comes at 44.1 kHz, as the feature says
+    assert released == [f"52920 {stereo} 44100 True", f"52920 {one} 44100 True", f"52920 {one} 44100 True"]
+    assert at_16_khz == [f"19200 {of} 16000 True" for of in (stereo_at_16, one_at_16, one_at_16)]
+    if VERSION < (4, 0):
+        assert both[:2] == ["2x52920 2x52920 44100 False", "52920 52920 44100 True"]
+    else:
+        assert both[0] == "52920 2x52920 44100 True"  # datasets#8005
+    page = section("docs/loading.md", "Decode audio and video")
+    channels = {row[0]: row for row in table("docs/loading.md", "your `datasets`", "one channel")}
+    (meant,) = [row for version, row in channels.items() if is_meant(version)]
+    assert meant[1] == '`row["audio"]["array"]`' and len(channels) == 2
+    assert ("Audio(mono=False)" if VERSION < (4, 0) else "get_all_samples().data") in meant[2]
+    parameters = inspect.signature(datasets.Audio).parameters
+    assert ("num_channels" in parameters) == (VERSION >= (4, 4)) and "From 4.4 on, `Audio(sampling_rate=1600" in page
+    assert ("mono" in parameters) == (VERSION < (4, 0))
+
+
+def test_one_channel_of_ffmpeg_is_not_the_average():
+    """Where torchcodec is installed."""
+    decoders = pytest.importorskip("torchcodec.decoders")
+    import numpy
+
+    left = (9_000 * numpy.sin(numpy.arange(44_100) / 20)).astype("int16")
+    for right, factor in ((left, 2**0.5), (left // 2, 2**0.5), (None, 1)):
+        samples = left[:, None] if right is None else numpy.stack([left, right], axis=1)
+        decoder = decoders.AudioDecoder(emotiontalk.audio.wav_file(samples, 44_100), num_channels=1)
+        level = abs(decoder.get_all_samples().data.numpy()).max() * 32_768 / abs(samples.mean(axis=1)).max()
+        assert abs(level - factor) < 1e-3
+    assert "FFmpeg multiplies the sum of the two channels by 0.707" in " ".join(text_of("docs/loading.md").split())
+    version = tuple(map(int, re.findall(r"\d+", importlib.metadata.version("torchcodec"))[:2]))
+    for rate, resampled in ((44_100, 16_000), (16_000, 44_100)):
+        decoder = decoders.AudioDecoder(emotiontalk.audio.wav_file(left[:, None], rate), sample_rate=resampled)
+        first, second = (decoder.get_all_samples().data.numpy() for _ in range(2))
+        if version in ((0, 13), (0, 17)):
+            assert (abs(first - second).max() < 1e-6) == (version == (0, 17))
+
+
+@once
+def test_what_loading_says_of_conversion(call):
+    page = " ".join(section("docs/loading.md", "Convert audio while it is read").split())
+    options = {row[0].strip("`"): row for row in table("docs/loading.md", "option", "values")}
+    assert list(options) == ["label_set", "sampling_rate", "mono", "strict"]
+    parameters = inspect.signature(emotiontalk.load_dataset).parameters
+    for name, row in options.items():
+        assert f"`{str(parameters[name].default).replace('all', chr(34) + 'all' + chr(34))}` (default)" in row[1]
+    assert f"from {emotiontalk.audio.LOWEST_RATE:,} on" in options["sampling_rate"][1]
+    refused = [config for config, spec in emotiontalk.CONFIGS.items() if "audio" not in spec.fields]
+    assert "The configs** " + "`{}`, `{}` and `{}` have no".format(*refused) in page
+    for option, config in itertools.product(({"sampling_rate": 16_000}, {"mono": True}), refused):
+        with pytest.raises(ValueError, match="convert audio, which"):
+            call(config, split="test", **option)
+    for name, released, taken in ((name, *re.findall(r"(\d+\.\d+) GB", text)[::-1]) for name, text in (
+        ("loading", page), ("card", section("README.md", "Audio formats")))
+    ):  # fmt: skip
+        assert 0.15 < float(taken) / float(released) < 0.2, name
+    released, mono = (rows(call("audio", split="test", **options)) for options in ({}, {"mono": True}))
+    assert (
+        [row["audio"]["bytes"] == mono[n]["audio"]["bytes"] for n, row in enumerate(released[:4])]
+        == [row["channels"] == 1 for row in released[:4]]
+        == [False, True, False, True]
+    )
+    assert {row["sampling_rate"] for row in mono} == {44_100, 16_000}
 
 
 @once
@@ -225,6 +394,46 @@ def test_several_gpus(desk):
         assert all(int(shards) % int(n) == 0 for n in workers.split(", "))
 
 
+BY_SHARDS = "strategy" in inspect.signature(split_dataset_by_node).parameters
+
+
+def nodes(stream, world, **options):
+    """The ids that each node reads, and the number of its shards."""
+    parts = [split_dataset_by_node(undecoded(stream), rank, world, **options) for rank in range(world)]
+    return [[row["id"] for row in part] for part in parts], [part.n_shards for part in parts]
+
+
+def test_a_number_of_gpus_that_divides_nothing(call):
+    assert (VERSION >= (5, 1)) == BY_SHARDS and "from `datasets` 5.1 on" in text_of("docs/gpus.md")
+    stream = call("text", split="train", streaming=True)
+    everything = [row["id"] for row in stream]
+    if not BY_SHARDS:
+        with pytest.raises(TypeError, match="strategy"):
+            nodes(stream, 3, strategy="shards")
+        return
+    ids, shards = nodes(stream, 3, strategy="shards")
+    assert shards == [3, 3, 2] and [len(part) for part in ids] == shards  # a shard has one utterance here
+    assert sorted(uid for part in ids for uid in part) == everything
+    assert nodes(stream, 3)[1] == [8, 8, 8]  # each reads everything
+    assert nodes(stream, 4)[1] == [2, 2, 2, 2]
+    with pytest.raises(ValueError, match="would not be assigned any shard"):
+        nodes(stream, 9, strategy="shards")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BY_SHARDS, reason="datasets 5.1 and later split by shards")
+def test_what_seven_gpus_read(call, rebuilt):
+    page = " ".join(text_of("docs/gpus.md").split())
+    stream = call("text", rebuilt(), split="train", streaming=True)
+    ids, shards = nodes(stream, 7, strategy="shards")
+    counts = [len(part) for part in ids]
+    assert f"With 7 GPUs, each reads {min(shards)} or {max(shards)} of the {sum(shards)} shards of train" in page
+    assert f"{min(counts):,} to {max(counts):,} utterances" in page and f"all {sum(counts):,} together" in page
+    assert len(set().union(*ids)) == sum(counts) == emotiontalk.split_sizes("text")["train"]
+    counts = [len(part) for part in nodes(stream, 16)[0]]
+    assert f"with 16 GPUs, {min(counts)} to {max(counts)}." in page
+
+
 @once
 def test_the_quickstart(desk):
     quickstart = (PROJECT / "examples" / "quickstart.py").read_text(encoding="utf-8")
@@ -233,7 +442,7 @@ def test_the_quickstart(desk):
         "import sys; sys.argv.append('dummy_data')\n" + quickstart.replace("from __future__", "# "),
     ):
         said = python(desk, code)
-        assert "test: neutral 0, happy 3" in said and "0.03 s at 16,000 Hz, happy: 你好" in said
+        assert "test: neutral 0, happy 3" in said and "1.20 s at 16,000 Hz, happy: 你好" in said
         assert "G00003_13:\n    06  你好" in said and "votes: happy 0.8, surprised 0.2" in said
 
 
@@ -345,10 +554,92 @@ def test_the_cards_name_the_annotation_conditions_as_the_code_does():
         assert splits == ("all" if spec.splits == emotiontalk.SPLITS else ", ".join(spec.splits))
 
 
+def paper_links():
+    """The paper at the ACL anthology, and its arXiv version."""
+    acl = re.search(r"url\s+= \{(.*)\}", emotiontalk.CITATION)[1]
+    return acl, "https://arxiv.org/abs/" + re.search(r"arXiv:([\d.]+)", emotiontalk.CITATION)[1]
+
+
+@once
+def test_the_citation_file_says_what_the_citation_says():
+    file = yaml.safe_load((PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(file)  # what the format requires
+    (reference,) = file["references"]
+    entries = re.findall(r"^@(\w+)\{.*?^\}", emotiontalk.CITATION, flags=re.M | re.S)
+    assert entries == ["inproceedings", "article"] and reference["type"] == "article"
+    for cited, entry, link in zip(
+        (file["preferred-citation"], reference), emotiontalk.CITATION.split("\n\n"), paper_links()
+    ):
+        found = {key: " ".join(value.split()) for key, value in re.findall(r"(\w+)\s+= \{(.*?)\}[,\n]", entry, re.S)}
+        assert cited["title"] == found["title"] and str(cited["year"]) == found["year"] and cited["url"] == link
+        authors = [f"{name['family-names']}, {name['given-names']}" for name in cited["authors"]]
+        assert " and ".join(authors) == found["author"]
+        if cited is reference:
+            assert cited["journal"] == found["journal"]
+        else:
+            assert cited["type"] == "conference-paper" and cited["collection-title"] == found["booktitle"]
+            assert f"{cited['start']}--{cited['end']}" == found["pages"]
+
+
+@once
+def test_the_formats_of_audio_and_where_they_are_named():
+    assert audio_formats() == audio_formats("README.zh.md") == emotiontalk.AUDIO_FORMATS
+    assert sum(audio_formats().values()) == emotiontalk.TOTAL
+    for document, title, not_theirs in (
+        ("README.md", "Audio formats", "They are not the authors' numbers: their card says 44.1 kHz"),
+        ("README.zh.md", "音频格式", "由一个公开项目在发布的 tar 包中统计得到，并非作者给出"),
+        ("docs/verify.md", "Is your download complete?", "counted by a public project, not by the authors"),
+    ):
+        text = " ".join(section(document, title).split())
+        assert not_theirs in text
+        assert [text.count(f"{count:,}") for count in emotiontalk.AUDIO_FORMATS.values()] == [1, 1, 1]
+    checks = " ".join(section("docs/verify.md", "Is your download complete?").split())
+    named = re.findall(r"([\d,]+)(?: clips)? of ([\w. ]+?)(?=,)", checks[checks.index("**Audio formats**") :])
+    format_name = importlib.import_module("emotiontalk.cli.audit").format_name
+    expected = [(f"{n:,}", format_name(*form, 16)) for form, n in emotiontalk.AUDIO_FORMATS.items()]
+    assert named == expected
+
+
+@once
+def test_verify_says_one_line_about_formats(release):
+    """Formats of a part of the release; an unknown one is named."""
+
+    def halve(members):
+        name = next(name for name in members["Audio"] if name.endswith("G00003_13_06_001.wav"))
+        wav = bytearray(members["Audio"][name])
+        wav[24:28] = (22_050).to_bytes(4, "little")
+        members["Audio"][name] = bytes(wav)
+
+    said = command("verify", "--data-dir", release(halve), status=1).stdout
+    (line,) = [line for line in said.splitlines() if line.startswith("Audio formats:")]
+    reported = ", ".join(f"{count:,}" for count in emotiontalk.AUDIO_FORMATS.values())
+    counts = "21 44.1 kHz stereo, 1 22.05 kHz stereo, 1 44.1 kHz mono, 1 16 kHz mono"
+    assert line == f"Audio formats: {counts} (reported of the release: {reported})."
+    (unknown,) = [line for line in said.splitlines() if "unknown format" in line]
+    assert unknown.startswith("warning") and "G00003_13_06_001.wav" in unknown and "22,050 Hz" in unknown
+
+
+def test_label_set_four_is_as_the_card_says(call):
+    found = call("audio", label_set="four")
+    for dataset in found.values():
+        assert dataset.features["emotion"].names == list(emotiontalk.FOUR)
+        shares = [row["soft_label"] for row in undecoded(dataset)]
+        assert all(soft is None or (len(soft) == 4 and abs(sum(soft) - 1) < 1e-9) for soft in shares)
+    text = " ".join(section("README.md", "Splits").split())
+    assert "`emotion` has four classes, with the same numbers" in text and "They sum to 1. `soft_label` is null" in text
+    assert "四个类别" in text_of("README.zh.md") and "和为 1；没有标注者选择这四类时为 null" in text_of("README.zh.md")
+    dataset = call("multimodal", split="test", label_set="four")
+    assert dataset.features["emotion_audio"].names == list(emotiontalk.EMOTIONS)
+
+
 @once
 @pytest.mark.parametrize("document", CARDS)
 def test_the_cards_cite_and_number_as_the_code_does(document):
     assert dict(blocks(document))["bibtex"] == emotiontalk.CITATION
+    acl, arxiv = paper_links()
+    assert (
+        text_of(document).index(acl) < text_of(document).index(arxiv) < 400 + text_of(document).index("# EmotionTalk")
+    )
     text = " ".join(text_of(document).split())
     for names in (emotiontalk.EMOTIONS, emotiontalk.SENTIMENTS):
         at = -1
@@ -450,13 +741,82 @@ def test_the_figure_of_offsets():
 @once
 def test_the_constants_of_offsets():
     modules = [importlib.import_module(f"emotiontalk.{name}") for name in ("offsets", "remote_tar")]
-    for name, value, _ in table("docs/internals.md", "constant"):
+    named = table("docs/internals.md", "constant", "value")
+    for name, value, _ in named:
         found = {getattr(module, name.strip("`"), None) for module in modules} - {None}
-        assert found == {int(value.replace(",", ""))}, name
-    text = text_of("docs/internals.md")
+        number = value.split()[0].replace(",", "")
+        given = {round(one, len(number.partition(".")[2])) for one in found}
+        assert given == {float(number)} and ("." in number) == (found != given), name
+    assert len(named) == 11
+    text = " ".join(text_of("docs/internals.md").split())
+    assert set(re.findall(r"`([A-Z_]{4,})`", section("docs/internals.md", "How offsets are predicted"))) == {
+        *(name.strip("`") for name, _, _ in named), "GROUPS",
+    }  # fmt: skip
     numbers = {6: "After six wrong guesses", 64: "After 64 attempts"}
     assert numbers[emotiontalk.offsets.BISECT_AFTER + 1] in text
     assert numbers[emotiontalk.offsets.MOST_ATTEMPTS] in text
+
+
+MIB = 1 << 20
+
+
+def group_of(clips, known, size=64 * MIB):
+    """A group of G00001 with clips of 1 s, and `Offsets` that knows the headers of some; {number: start}."""
+    ids = tuple(f"G00001_01_01_{n:03}" for n in range(clips))
+    annotations = GroupAnnotations(ids, ids, (0,) * clips, (1.0,) * clips, (0,) * clips, b"")
+    offsets = Offsets(size, b"")
+    offsets.sizes = WavSizes()
+    member = BLOCK + padded(offsets.sizes.usual_size(1.0))
+    for number, start in known.items():
+        offsets.add(FoundHeader(start, start, start + member, Key(Kind.MEDIA, "G00001", ids[number])))
+    return offsets, annotations, member
+
+
+@once
+def test_the_three_cases_of_offsets():
+    """Near: exact. Between two anchors: in proportion. From one far away: a little behind the wanted clip."""
+    of = emotiontalk.offsets
+
+    def aimed(number, known, attempt=0):
+        offsets, annotations, member = group_of(90, known)
+        key = Key(Kind.MEDIA, "G00001", annotations.ids[number])
+        attempts = list(itertools.islice(offsets.attempts(key, 0, annotations), attempt + 1))
+        (offset,), _ = attempts[attempt]
+        return offset, member
+
+    _, member = aimed(0, {50: 32 * MIB})
+    for far in (1, of.NEAR):  # reading begins a little before
+        offset, _ = aimed(50 - far, {50: 32 * MIB})
+        assert offset == 32 * MIB - far * member - of.PREDICTION_ERROR
+        behind = 32 * MIB + max(member, far * member - of.PREDICTION_ERROR)  # no earlier than where the anchor ends
+        assert aimed(50 + far, {50: 32 * MIB})[0] == behind
+    offset, _ = aimed(20, {50: 32 * MIB})
+    assert offset == 32 * MIB - int(of.MEAN_SHARE * (30 - of.AIM_BEHIND) * member) - of.PREDICTION_ERROR
+    offset, _ = aimed(40, {0: 8 * MIB, 80: 16 * MIB})
+    assert abs(offset + of.PREDICTION_ERROR - 12 * MIB) < BLOCK
+    # doubled with every third attempt by lengths; after ten of them, bisection
+    early = [32 * MIB - member - aimed(49, {50: 32 * MIB}, attempt)[0] for attempt in range(10)]
+    assert early == [of.PREDICTION_ERROR << attempt // 3 for attempt in range(10)]
+    offsets, annotations, _ = group_of(90, {50: 32 * MIB})
+    key = Key(Kind.MEDIA, "G00001", annotations.ids[49])
+    assert aimed(49, {50: 32 * MIB}, 10)[0] == sum(offsets.bounds(key)) // 2
+    assert "after ten where it guesses by lengths" in " ".join(text_of("docs/internals.md").split())
+
+
+@once
+def test_the_usual_format():
+    """That of the real archive at first; a clip of another format does not change it."""
+    head = emotiontalk.audio.wav_file
+    import numpy
+
+    sizes = WavSizes()
+    usual = sizes.usual_size(1.0)
+    for rate, channels in emotiontalk.AUDIO_FORMATS:
+        clip = head(numpy.zeros((rate, channels), "<i2"), rate)
+        sizes.see(len(clip), clip[:BLOCK])
+        assert sizes.usual_size(1.0) == usual == 44 + 4 * 44_100
+        assert len(clip) <= usual if (rate, channels) == (44_100, 2) else len(clip) < 0.51 * usual
+    assert len(clip) < usual / 5
 
 
 def codes(cell):
@@ -493,7 +853,11 @@ def test_the_chinese_card_says_what_the_card_says():
 @once
 def test_groups_without_common_speakers():
     """The card's five sets hold all groups and speakers once; with the labels at hand, they are those of the corpus."""
-    rows = [[cell.split(", ") for cell in row] for row in table("README.md", "groups")]
+    numbered = table("README.md", "`speaker_set`", "groups")
+    assert [(int(row[0]), emotiontalk.speaker_set_of(f"G000{row[1][:2]}")) for row in numbered] == [
+        (number, number) for number in range(1, 6)
+    ]
+    rows = [[cell.split(", ") for cell in row[1:]] for row in numbered]
     groups = [f"G000{group}" for row in rows for group in row[0]]
     speakers = [speaker for row in rows for speaker in row[1]]
     assert sorted(groups) == sorted(emotiontalk.GROUPS) and len(set(speakers)) == len(speakers) == 19
@@ -570,6 +934,18 @@ def test_the_chinese_card_is_in_the_words_of_the_field():
         word for word in ("并带有", "票", "怎么写", "表演语音", "虚构", "更新记录") if word in text_of("README.zh.md")
     ]
     assert found == []
-    assert all(
-        word in text_of("README.zh.md") for word in ("音频", "用法", "下载量", "线性探针", "划分切片", "合成示例数据")
-    )
+    words = [
+        "音频",
+        "用法",
+        "下载量",
+        "线性探针",
+        "划分切片",
+        "合成示例数据",
+        "采样率",
+        "单声道",
+        "双声道",
+        "重采样",
+        "时长",
+        "说话人集合",
+    ]
+    assert [word for word in words if word not in text_of("README.zh.md")] == []
