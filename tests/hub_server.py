@@ -6,6 +6,7 @@ It serves a folder as the files of BAAI/Emotiontalk at the pinned revision (`/da
 
 import collections
 import contextlib
+import email.utils
 import hashlib
 import http.server
 import json
@@ -16,6 +17,16 @@ import time
 from pathlib import Path
 
 REPO, REVISION = "BAAI/Emotiontalk", "adbc17fc944e8cf2873643906160c6ca0259ab61"
+
+
+def until(after):
+    """The time that a Retry-After names: seconds from now, or a date; 0 where it names none."""
+    if after and after.isdigit():
+        return time.time() + float(after)
+    try:
+        return email.utils.parsedate_to_datetime(after).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 class HubServer:
@@ -36,6 +47,7 @@ class HubServer:
         self.busy, self.signed, self.storage, self.storage_of = (503, None), False, None, storage_of
         self.signatures, self.connections = collections.Counter(), set()
         self.now = self.most = 0  # answers under way, and how many there have been at once
+        self.busy_until, self.early = 0.0, 0  # while it asked for patience, and requests that came all the same
         self.ranges, self.token, self.cut_after, self.broken, self.latency = True, None, None, 0, 0.0
         self.refused, self.odd, self.after = None, {}, None
         self.sha = REVISION
@@ -163,9 +175,12 @@ class HubServer:
         """Send a file, or the part of it that is asked for, as the settings have it."""
         self.requests[file.name] += 1
         settings = self.storage_of or self
+        if body and time.time() < settings.busy_until:
+            settings.early += 1  # somebody did not wait
         if settings.broken and body:
             settings.broken -= 1
             status, after = settings.busy
+            settings.busy_until = until(after)
             return self.send(request, status, b"", {} if after is None else {"Retry-After": after})
         if self.refused and request.headers.get("Range"):
             return self.send(request, self.refused, b"", {})

@@ -177,7 +177,9 @@ def files(
     sampling_rate: Optional[int] = typer.Option(None, help="Of the audio, in Hz; 16000 by default."),
     channels: Optional[int] = typer.Option(None, help="1 (mono, the default) or 2."),
     format: Optional[str] = typer.Option(None, help="wav (the default) or flac."),
-    original: bool = typer.Option(False, "--original", help="The release's own bytes: 44.1 kHz, two channels, WAV."),
+    original: bool = typer.Option(
+        False, "--original", help="The release's own bytes: WAV, most 44.1 kHz stereo, some mono."
+    ),
     task: Task = typer.Option("emotion", help="messages: what is asked."),
     prompt_language: Language = typer.Option("zh", help="messages: in which language."),
     data_dir: Optional[str] = DATA_DIR,

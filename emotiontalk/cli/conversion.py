@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy
 import soundfile
 
-from emotiontalk.audio import converted, decode_audio, pcm16, wav_file
+from emotiontalk.audio import LOWEST_RATE, converted, decode_audio, pcm16, wav_file
 from emotiontalk.errors import AudioDecodeError
 
 from .errors import CommandError
@@ -56,8 +56,10 @@ class Conversion:
             raise CommandError(f'format={format!r}: choose "wav" or "flac".')
         if channels not in (None, 1, 2):
             raise CommandError(f"channels={channels!r}: choose 1 or 2.")
-        if sampling_rate is not None and sampling_rate < 1000:
-            raise CommandError(f"sampling_rate={sampling_rate!r}: give it in Hz, for example 16000.")
+        if sampling_rate is not None and sampling_rate < LOWEST_RATE:
+            raise CommandError(
+                f"sampling_rate={sampling_rate!r}: give it in Hz, from {LOWEST_RATE:,} on, for example 16000."
+            )
         self.sampling_rate, self.channels, self.format = sampling_rate, channels, format
 
     def __bool__(self) -> bool:
@@ -82,7 +84,7 @@ class Conversion:
     def __str__(self) -> str:
         if not self:
             return "as released: the bytes of the WAV files, unchanged"
-        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else f"{RELEASED_RATE:,} Hz"
+        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "the released rate"
         how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
         return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.suffix.upper()}"
 
