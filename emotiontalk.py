@@ -863,13 +863,19 @@ def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) ->
     return rounded.reshape(len(rounded), -1), wanted
 
 
-def _frames(audio: bytes) -> tuple[np.ndarray, int]:
-    """Return (samples of shape (frames, channels), int16 where the file has these, else float32; rate in Hz)."""
+def _pcm16_format(audio: bytes) -> WavFormat | None:
+    """Return the format of a WAV file of 16-bit PCM; None for any other, of which soundfile says what it is."""
     try:
         wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
     except ValueError:
-        wav = None  # soundfile says what it is
-    if wav and (wav.codec, wav.bits) == (1, 16) and wav.offset + wav.frames * wav.channels * 2 <= len(audio):
+        return None
+    return wav if (wav.codec, wav.bits) == (1, 16) else None
+
+
+def _frames(audio: bytes) -> tuple[np.ndarray, int]:
+    """Return (samples of shape (frames, channels), int16 where the file has these, else float32; rate in Hz)."""
+    wav = _pcm16_format(audio)
+    if wav and wav.offset + wav.frames * wav.channels * 2 <= len(audio):
         count = wav.frames * wav.channels
         return np.frombuffer(audio, "<i2", count, wav.offset).reshape(-1, wav.channels), wav.rate
     samples, rate, _ = _samples({"bytes": audio, "path": None})
@@ -893,12 +899,9 @@ def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False
 
     The bytes depend on the file, the options and the versions of numpy and soxr only. Raises as `pcm16`.
     """
-    try:
-        wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
-    except ValueError:
-        wav = None
-    as_is = wav and (wav.codec, wav.bits) == (1, 16) and wav.frames == wav.header_frames
-    if wav and as_is and wav.rate == (sampling_rate or wav.rate) and (not mono or wav.channels == 1):
+    wav = _pcm16_format(audio)
+    whole = wav is not None and wav.frames == wav.header_frames
+    if wav and whole and wav.rate == (sampling_rate or wav.rate) and (not mono or wav.channels == 1):
         return audio
     return wav_file(*pcm16(audio, sampling_rate, mono))
 
