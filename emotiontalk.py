@@ -14,6 +14,7 @@ and below 4 also:
 
 from __future__ import annotations
 
+import _thread
 import ast
 import bz2
 import collections
@@ -47,13 +48,13 @@ import pyarrow as pa
 import queue
 import re
 import shutil
+import signal
 import struct
 import sys
 import tarfile
 import tempfile
 import threading
 import time
-import types
 import urllib.parse
 import urllib.request
 import zlib
@@ -189,6 +190,187 @@ def runs_of(shards: list[Shard]) -> list[ShardRun]:
         else:
             runs.append((group, part, part + 1, parts))
     return runs
+
+
+# === emotiontalk/threads.py ===========================================================================================
+# Threads that a process does not wait for at its end: what blocks in a network must not keep a stopped run alive.
+
+T = TypeVar("T")
+Task = tuple["concurrent.futures.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class DaemonThreads:
+    """A pool of at most `most` threads, started as they are needed. Those of `concurrent.futures` outlive a Ctrl-C."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._most, self._name, self._started = most, name, 0
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._idle, self._lock = threading.Semaphore(0), threading.Lock()
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> concurrent.futures.Future[T]:
+        """Call a function in a thread; return the future of its result."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._tasks.put((future, function, arguments))
+        with self._lock:
+            if not self._idle.acquire(blocking=False) and self._started < self._most:
+                self._started += 1
+                threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+        return future
+
+    def map(self, function: Callable[..., T], arguments: Iterable[Any]) -> list[T]:
+        """Call a function on each argument, all at once; return the results in order."""
+        return [future.result() for future in [self.submit(function, argument) for argument in arguments]]
+
+    def _work(self) -> None:
+        while True:
+            _run(*self._tasks.get())
+            self._idle.release()
+
+
+def _run(future: concurrent.futures.Future[T], function: Callable[..., T], arguments: tuple[Any, ...]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = function(*arguments)
+    except BaseException as error:  # whoever waits for the result gets it
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def within(seconds: float, function: Callable[[], T], too_late: Callable[[T], object]) -> T:
+    """Call a function that may block.
+
+    Args:
+        seconds: the most that is waited.
+        function: what is called, in a thread of its own.
+        too_late: gets a result that comes after that.
+
+    Raises:
+        TimeoutError: it has not returned in time.
+    """
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    threading.Thread(target=_run, args=(future, function, ()), name="emotiontalk-request", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except concurrent.futures.TimeoutError:
+        if future.done():  # it came at the last moment, or the function has raised that error
+            return future.result()
+        future.add_done_callback(lambda late: late.exception() or too_late(late.result()))
+        raise TimeoutError(f"no answer in {seconds:g} seconds") from None
+
+
+# === emotiontalk/interrupts.py ========================================================================================
+# Ctrl-C while several processes work: it ends the whole run at once, and no process is left behind.
+
+INSIST_AFTER = 1.0  # seconds after which an interrupt that has not ended the run is repeated
+
+
+class Forks:
+    """What happens around a fork of this process."""
+
+    def __init__(self) -> None:
+        self.now = False  # errors of its callbacks are ignored by Python, an interrupt, too
+        self.follow = 0  # how many blocks are entered whose forked processes end with this one
+        if hasattr(os, "register_at_fork"):  # elsewhere nothing is forked
+            os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
+
+    def _before(self) -> None:
+        self.now = True
+
+    def _after(self) -> None:
+        self.now = False
+
+    def _in_child(self) -> None:
+        follow, self.now, self.follow = self.follow, False, 0
+        if follow:
+            follow_parent()
+
+
+forks = Forks()
+
+
+def follow_parent() -> None:
+    """End this process soon after its parent."""
+    parent = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="emotiontalk-follow", daemon=True).start()
+
+
+def be_silent() -> None:
+    """Let this process, a worker of a run that was interrupted, say no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _workers() -> set[Any]:
+    """Return the worker processes of `datasets`, which has a `multiprocessing` of its own."""
+    library = sys.modules.get("multiprocess")
+    return set(library.active_children()) if library else set()
+
+
+class Interrupt:
+    """Ctrl-C in one block of `workers_follow`."""
+
+    def __init__(self) -> None:
+        self.pressed, self._here, self._others = False, os.getpid(), _workers()
+        self._left = threading.Event()
+
+    def handle(self, number: int, frame: Any) -> None:
+        """Raise `KeyboardInterrupt` in the process that entered the block: the handler of the signal."""
+        if os.getpid() != self._here:
+            be_silent()
+            return
+        if not self.pressed:
+            self.pressed = True
+            for worker in _workers() - self._others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGINT)
+            threading.Thread(target=self._insist, name="emotiontalk-interrupt", daemon=True).start()
+        if not forks.now:
+            raise KeyboardInterrupt
+
+    def _insist(self) -> None:
+        while not self._left.wait(INSIST_AFTER):
+            _thread.interrupt_main()
+
+    def leave(self) -> None:
+        """End what is left of the block."""
+        self._left.set()
+        if self.pressed:
+            for worker in _workers() - self._others:
+                worker.kill()
+
+
+@contextlib.contextmanager
+def workers_follow() -> Iterator[None]:
+    """Let processes that are forked in this block ignore Ctrl-C, and end when this one does, in whatever way.
+
+    Where a worker dies of Ctrl-C itself, it can hold the lock that ending the others waits for. In this process a
+    `KeyboardInterrupt` stays one, also where whoever waits for the workers has raised something else meanwhile.
+    """
+    interrupt, by_python = Interrupt(), signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    replaced = by_python and threading.current_thread() is threading.main_thread()
+    forks.follow += 1
+    if replaced:
+        signal.signal(signal.SIGINT, interrupt.handle)
+    try:
+        yield
+        if interrupt.pressed:
+            raise KeyboardInterrupt
+    except Exception:
+        if interrupt.pressed:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        interrupt.leave()
+        forks.follow -= 1
+        if replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # === emotiontalk/errors.py ============================================================================================
@@ -1592,74 +1774,6 @@ def archive_url(name: str, source: str) -> str:
 def is_offline() -> bool:
     """Whether `HF_HUB_OFFLINE` or `HF_DATASETS_OFFLINE` is set."""
     return bool(huggingface_hub.constants.HF_HUB_OFFLINE or datasets.config.HF_DATASETS_OFFLINE)
-
-
-# === emotiontalk/threads.py ===========================================================================================
-# Threads that a process does not wait for at its end: what blocks in a network must not keep a stopped run alive.
-
-T = TypeVar("T")
-Task = tuple["concurrent.futures.Future[Any]", Callable[..., Any], tuple[Any, ...]]
-
-
-class DaemonThreads:
-    """A pool of at most `most` threads, started as they are needed. Those of `concurrent.futures` outlive a Ctrl-C."""
-
-    def __init__(self, most: int, name: str) -> None:
-        self._most, self._name, self._started = most, name, 0
-        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        self._idle, self._lock = threading.Semaphore(0), threading.Lock()
-
-    def submit(self, function: Callable[..., T], *arguments: Any) -> concurrent.futures.Future[T]:
-        """Call a function in a thread; return the future of its result."""
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._tasks.put((future, function, arguments))
-        with self._lock:
-            if not self._idle.acquire(blocking=False) and self._started < self._most:
-                self._started += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
-        return future
-
-    def map(self, function: Callable[..., T], arguments: Iterable[Any]) -> list[T]:
-        """Call a function on each argument, all at once; return the results in order."""
-        return [future.result() for future in [self.submit(function, argument) for argument in arguments]]
-
-    def _work(self) -> None:
-        while True:
-            _run(*self._tasks.get())
-            self._idle.release()
-
-
-def _run(future: concurrent.futures.Future[T], function: Callable[..., T], arguments: tuple[Any, ...]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = function(*arguments)
-    except BaseException as error:  # whoever waits for the result gets it
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-
-
-def within(seconds: float, function: Callable[[], T], too_late: Callable[[T], object]) -> T:
-    """Call a function that may block.
-
-    Args:
-        seconds: the most that is waited.
-        function: what is called, in a thread of its own.
-        too_late: gets a result that comes after that.
-
-    Raises:
-        TimeoutError: it has not returned in time.
-    """
-    future: concurrent.futures.Future[T] = concurrent.futures.Future()
-    threading.Thread(target=_run, args=(future, function, ()), name="emotiontalk-request", daemon=True).start()
-    try:
-        return future.result(seconds)
-    except concurrent.futures.TimeoutError:
-        if future.done():  # it came at the last moment, or the function has raised that error
-            return future.result()
-        future.add_done_callback(lambda late: late.exception() or too_late(late.result()))
-        raise TimeoutError(f"no answer in {seconds:g} seconds") from None
 
 
 # === emotiontalk/read_ahead.py ========================================================================================
@@ -3266,9 +3380,9 @@ class EmotionTalkConfig(datasets.BuilderConfig):
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
-    "corpus", "errors", "files", "tar", "local_archive", "audio", "annotations", "schema", "urls", "threads",
-    "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "options", "code_hash",
-    "builder", "loading",
+    "corpus", "threads", "interrupts", "errors", "files", "tar", "local_archive", "audio", "annotations", "schema",
+    "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "options",
+    "code_hash", "builder", "loading",
 )  # fmt: skip
 
 
@@ -3484,6 +3598,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, pa.Table]]:
         """Yield the rows of `_generate_examples` as tables."""
         return self.tables(shards, release, batch_bytes)
+
+    def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
+        """As in `datasets`; Ctrl-C ends all of `num_proc`."""
+        with workers_follow():
+            super()._prepare_split(*args, **kwargs)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """As in `datasets`, but by tables. What is written does not crowd the archive out of the page cache.
@@ -3853,14 +3972,3 @@ def load_dataset(
         all_of_them = split or {name: name for name in splits if name in found}
         return kind({key: give(one) for key, one in all_of_them.items()})
     return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
-
-
-class PickledByName(types.ModuleType):
-    """This module, pickled by its name and not by its contents: `datasets` finds what `map` has made with it."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return importlib.import_module, (self.__name__,)
-
-
-if __name__.removesuffix(".loading") == "emotiontalk":  # not where `datasets` runs the script
-    sys.modules["emotiontalk"].__class__ = PickledByName
