@@ -40,6 +40,7 @@ import inspect
 import io
 import itertools
 import json
+import logging
 import lzma
 import math
 import numpy as np
@@ -55,6 +56,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import unicodedata
 import urllib.parse
 import urllib.request
 import zlib
@@ -379,13 +381,34 @@ def workers_follow() -> Iterator[None]:
 # A message is one line that names the archive, the member and how to fix it.
 
 Path = Union[str, "os.PathLike[str]"]
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LONGEST_MESSAGE = 3_000  # characters
 logger = datasets.utils.logging.get_logger(__name__.removesuffix(".errors"))
+
+
+def printable(text: str) -> str:
+    """Escape what is no visible character (ESC, BEL, marks of writing direction, …): a terminal would obey it."""
+    if text.isprintable():
+        return text
+    visible = (c.isprintable() or unicodedata.category(c) == "Zs" for c in text)  # the Chinese blank, too
+    return "".join(c if seen else c.encode("unicode_escape").decode() for c, seen in zip(text, visible))
+
+
+class Escaping(logging.Filter):
+    """Lets every warning through, as `printable`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter`."""
+        record.msg, record.args = printable(record.getMessage()), ()
+        return True
+
+
+logger.addFilter(Escaping())
 
 
 def brief(value: object, limit: int = 200) -> str:
     """Quote a value in one line of at most `limit` characters, whatever an archive or a server has put into it."""
-    text = " ".join(str(value)[: 4 * limit].split())
+    text = printable(" ".join(str(value)[: 4 * limit].split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -398,7 +421,7 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
     """The release is not as it should be. The message, one line, names the archive, the member and how to fix it."""
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(brief(message, 3_000))
+        super().__init__(brief(message, LONGEST_MESSAGE))
 
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):
@@ -681,6 +704,8 @@ class Tar(Source):
 
     def __init__(self, archive: str, path: str, file: IO[bytes] | None = None) -> None:
         super().__init__(archive, path)
+        if file is None and os.path.exists(path) and not os.path.isfile(path):
+            raise EmotionTalkError(f"{path} is no regular file: a FIFO or a device cannot be read by position.")
         try:
             self.file: Any = file or open(path, "rb")
         except OSError as error:
@@ -713,6 +738,7 @@ class Tar(Source):
         try:
             with opener(self.file, "rb") as packed:
                 shutil.copyfileobj(packed, plain, 1 << 20)
+            plain.flush()
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise_if_full(error, self.path)
             raise self.damaged(f"cannot be decompressed, truncated or corrupt ({error}).") from None
@@ -963,6 +989,19 @@ def find_archive(name: str, data_dir: str) -> tuple[str, ...]:
     )
 
 
+def merged(ids: list[str], media: Iterable[tuple[str, Member]]) -> Iterator[tuple[str, Member | None]]:
+    """Yield (id, its media or None) for each of these ids and for each media file, sorted; either may be alone."""
+    left = collections.deque(ids)
+    for uid, medium in media:
+        while left and left[0] < uid:
+            yield left.popleft(), None
+        if left and left[0] == uid:
+            left.popleft()
+        yield uid, medium
+    for uid in left:
+        yield uid, None
+
+
 # === emotiontalk/audio.py =============================================================================================
 # Audio files: what a WAV header says, and decoding on every version of `datasets`.
 
@@ -1207,7 +1246,9 @@ def sentiment_id(score: float) -> int:
 
 def _string(value: object) -> str | None:
     """Read a raw value as a string: a bare number as its digits; None for anything else."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
         return str(value) if math.isfinite(value) else None
     if not isinstance(value, str):
         return None
@@ -3487,12 +3528,29 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         return super().download_and_prepare(*args, **kwargs)
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
-        """As in `datasets`, also in a new builder of what another one has prepared from a URL."""
+        """As in `datasets`, also in a new builder of what another one has prepared from a URL.
+
+        Raises `NoUtteranceError` where a split has none, and `datasets` cannot say why.
+        """
         if not os.path.exists(self.cache_dir):  # nothing is there of what the options alone name
             self._locate_cache()
             if os.path.exists(self._cache_dir):
                 self._output_dir, self.info = self._cache_dir, datasets.DatasetInfo.from_directory(self._cache_dir)
-        return super().as_dataset(*args, **kwargs)
+        try:
+            return super().as_dataset(*args, **kwargs)
+        except ValueError:
+            for split in self.info.splits or {}:
+                self.check_not_empty(split)
+            raise
+
+    def check_not_empty(self, split: str) -> None:
+        """Raise `NoUtteranceError` where nothing is left of a split that was prepared."""
+        if self.info.splits and not self.info.splits[split].num_examples:
+            which = "of the four emotions and " if self.config.label_set == "four" else ""
+            raise NoUtteranceError(
+                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
+                "strict=False leaves out what is not: the warnings name it. Compare with the release."
+            )
 
     def _locate_cache(self) -> None:
         """Let what a URL that can change holds now be a part of the cache's path."""
@@ -3699,7 +3757,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             archive, suffix = self.spec.media
             media = archives[archive].media(group, suffix, first, after, skip_media)
         seen, skipped, notes = 0, [], collections.defaultdict(list)
-        for uid, medium in _merged(ids, media):
+        for uid, medium in merged(ids, media):
             seen += 1
             try:
                 utterance = self._utterance(uid, files, medium)
@@ -3777,19 +3835,6 @@ def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any
     return {name: given[name] for name in names} if {"gen_kwargs", *names} <= set(given) else {}
 
 
-def _merged(ids: list[str], media: Iterable[tuple[str, Member]]) -> Iterator[tuple[str, Member | None]]:
-    """Yield (id, its media or None) for each of these ids and for each media file, sorted; either may be alone."""
-    left = collections.deque(ids)
-    for uid, medium in media:
-        while left and left[0] < uid:
-            yield left.popleft(), None
-        if left and left[0] == uid:
-            left.popleft()
-        yield uid, medium
-    for uid in left:
-        yield uid, None
-
-
 # === emotiontalk/loading.py ===========================================================================================
 # `emotiontalk.load_dataset`: one call on every version of `datasets`, from 2.14 on.
 
@@ -3817,6 +3862,7 @@ def _prepare(
         one = builder(prepare_splits=[name], whole=all_splits)
         try:
             one.download_and_prepare(download_mode=download_mode, **options)
+            one.check_not_empty(name)
         except NoUtteranceError as error:
             if not all_splits:
                 raise

@@ -75,7 +75,9 @@ def sentiment_id(score: float) -> int:
 
 def _string(value: object) -> str | None:
     """Read a raw value as a string: a bare number as its digits; None for anything else."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
         return str(value) if math.isfinite(value) else None
     if not isinstance(value, str):
         return None

@@ -53,7 +53,7 @@ from .errors import (
 )
 from .files import write_out
 from .interrupts import workers_follow
-from .local_archive import LocalArchive, find_archive
+from .local_archive import LocalArchive, find_archive, merged
 from .options import EmotionTalkConfig
 from .remote_tar import RemoteArchive
 from .schema import (
@@ -142,12 +142,29 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         return super().download_and_prepare(*args, **kwargs)
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
-        """As in `datasets`, also in a new builder of what another one has prepared from a URL."""
+        """As in `datasets`, also in a new builder of what another one has prepared from a URL.
+
+        Raises `NoUtteranceError` where a split has none, and `datasets` cannot say why.
+        """
         if not os.path.exists(self.cache_dir):  # nothing is there of what the options alone name
             self._locate_cache()
             if os.path.exists(self._cache_dir):
                 self._output_dir, self.info = self._cache_dir, datasets.DatasetInfo.from_directory(self._cache_dir)
-        return super().as_dataset(*args, **kwargs)
+        try:
+            return super().as_dataset(*args, **kwargs)
+        except ValueError:
+            for split in self.info.splits or {}:
+                self.check_not_empty(split)
+            raise
+
+    def check_not_empty(self, split: str) -> None:
+        """Raise `NoUtteranceError` where nothing is left of a split that was prepared."""
+        if self.info.splits and not self.info.splits[split].num_examples:
+            which = "of the four emotions and " if self.config.label_set == "four" else ""
+            raise NoUtteranceError(
+                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
+                "strict=False leaves out what is not: the warnings name it. Compare with the release."
+            )
 
     def _locate_cache(self) -> None:
         """Let what a URL that can change holds now be a part of the cache's path."""
@@ -354,7 +371,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             archive, suffix = self.spec.media
             media = archives[archive].media(group, suffix, first, after, skip_media)
         seen, skipped, notes = 0, [], collections.defaultdict(list)
-        for uid, medium in _merged(ids, media):
+        for uid, medium in merged(ids, media):
             seen += 1
             try:
                 utterance = self._utterance(uid, files, medium)
@@ -430,16 +447,3 @@ def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any
     """Return those of the given keywords that a method takes, or {} where it needs others, or has no `gen_kwargs`."""
     names = list(inspect.signature(function).parameters)[1:]
     return {name: given[name] for name in names} if {"gen_kwargs", *names} <= set(given) else {}
-
-
-def _merged(ids: list[str], media: Iterable[tuple[str, Member]]) -> Iterator[tuple[str, Member | None]]:
-    """Yield (id, its media or None) for each of these ids and for each media file, sorted; either may be alone."""
-    left = collections.deque(ids)
-    for uid, medium in media:
-        while left and left[0] < uid:
-            yield left.popleft(), None
-        if left and left[0] == uid:
-            left.popleft()
-        yield uid, medium
-    for uid in left:
-        yield uid, None

@@ -9,23 +9,46 @@ import contextlib
 import email.utils
 import errno
 import functools
+import logging
 import os
 import re
 import tempfile
 import time
+import unicodedata
 from typing import Union
 
 import datasets
 import datasets.builder
 
 Path = Union[str, "os.PathLike[str]"]
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LONGEST_MESSAGE = 3_000  # characters
 logger = datasets.utils.logging.get_logger(__name__.removesuffix(".errors"))
+
+
+def printable(text: str) -> str:
+    """Escape what is no visible character (ESC, BEL, marks of writing direction, …): a terminal would obey it."""
+    if text.isprintable():
+        return text
+    visible = (c.isprintable() or unicodedata.category(c) == "Zs" for c in text)  # the Chinese blank, too
+    return "".join(c if seen else c.encode("unicode_escape").decode() for c, seen in zip(text, visible))
+
+
+class Escaping(logging.Filter):
+    """Lets every warning through, as `printable`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter`."""
+        record.msg, record.args = printable(record.getMessage()), ()
+        return True
+
+
+logger.addFilter(Escaping())
 
 
 def brief(value: object, limit: int = 200) -> str:
     """Quote a value in one line of at most `limit` characters, whatever an archive or a server has put into it."""
-    text = " ".join(str(value)[: 4 * limit].split())
+    text = printable(" ".join(str(value)[: 4 * limit].split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -38,7 +61,7 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
     """The release is not as it should be. The message, one line, names the archive, the member and how to fix it."""
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(brief(message, 3_000))
+        super().__init__(brief(message, LONGEST_MESSAGE))
 
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):

@@ -42,6 +42,7 @@ def _prepare(
         one = builder(prepare_splits=[name], whole=all_splits)
         try:
             one.download_and_prepare(download_mode=download_mode, **options)
+            one.check_not_empty(name)
         except NoUtteranceError as error:
             if not all_splits:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import os
 import re
@@ -179,3 +180,16 @@ def find_archive(name: str, data_dir: str) -> tuple[str, ...]:
         f"unpacked {name}/. Accept the terms at {HOMEPAGE}, then run `hf download {REPO_ID} "
         f"{name}.tar --repo-type dataset --revision {REVISION} --local-dir {data_dir}`."
     )
+
+
+def merged(ids: list[str], media: Iterable[tuple[str, Member]]) -> Iterator[tuple[str, Member | None]]:
+    """Yield (id, its media or None) for each of these ids and for each media file, sorted; either may be alone."""
+    left = collections.deque(ids)
+    for uid, medium in media:
+        while left and left[0] < uid:
+            yield left.popleft(), None
+        if left and left[0] == uid:
+            left.popleft()
+        yield uid, medium
+    for uid in left:
+        yield uid, None

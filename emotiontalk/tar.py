@@ -193,6 +193,8 @@ class Tar(Source):
 
     def __init__(self, archive: str, path: str, file: IO[bytes] | None = None) -> None:
         super().__init__(archive, path)
+        if file is None and os.path.exists(path) and not os.path.isfile(path):
+            raise EmotionTalkError(f"{path} is no regular file: a FIFO or a device cannot be read by position.")
         try:
             self.file: Any = file or open(path, "rb")
         except OSError as error:
@@ -225,6 +227,7 @@ class Tar(Source):
         try:
             with opener(self.file, "rb") as packed:
                 shutil.copyfileobj(packed, plain, 1 << 20)
+            plain.flush()
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise_if_full(error, self.path)
             raise self.damaged(f"cannot be decompressed, truncated or corrupt ({error}).") from None

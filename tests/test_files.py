@@ -393,3 +393,48 @@ def test_speechbrain_reads_its_manifests(made, monkeypatch):
     )
     assert {item["id"]: item["emo"] for item in read} == labels("audio", "test")
     assert all(os.path.isfile(item["wav"]) and item["length"] > 0 for item in read)
+
+
+# --- characters that formats have no place for ------------------------------------------------------------------------
+
+ODD = "=1+1\x00\x1b[0m <|HAPPY|> <audio>\u2028好\ufffe"
+CLEAN = "=1+1\ufffd\ufffd0m <|HAPPY|> <audio> 好\ufffd"  # brackets are never part of a text
+
+
+def test_a_text_that_formats_have_no_place_for(release, tmp_path):
+    uid = "G00003_13_06_003"
+
+    def edit(members):
+        name = next(name for name in members["Audio"] if name.endswith(f"{uid}.json"))
+        annotation = json.loads(members["Audio"][name])
+        annotation["content"] = ODD
+        members["Audio"][name] = json.dumps(annotation).encode()
+
+    out, folder = tmp_path / "out", release(edit)
+    run = command("files", out, *FOR, "--split", "test", "--data-dir", folder)
+    assert run.stderr.count("hold characters that XML, CSV and Kaldi have no place for: U+FFFD") == 1
+    assert "1 utterances hold" in run.stderr and f"The first: {uid}." in run.stderr
+    kaldi = dict(line.split(" ", 1) for line in (out / "kaldi/test/text").read_text().split("\n") if line)
+    assert [text for key, text in kaldi.items() if key.endswith(uid)] == [CLEAN]
+    with (out / "csv/test/metadata.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["id"]: row["text"] for row in csv.DictReader(file)}[uid] == CLEAN
+    assert not [
+        path for path in out.rglob("*") if path.suffix in (".csv", ".json", ".jsonl") and b"\0" in path.read_bytes()
+    ]
+    target = {line["key"]: line for line in lines(out / "funasr/test.jsonl")}[uid]
+    assert target["target"] == CLEAN.replace("<|", "< |").replace("<a", "< a")
+    assert target["target_len"] == len(target["target"])
+
+
+def test_a_text_is_no_tag_of_a_conversation(release, tmp_path):
+    def edit(members):
+        for name in [name for name in members["Text"] if name.endswith(".json")]:
+            annotation = json.loads(members["Text"][name].decode("utf-8-sig"))
+            annotation["content"] = "<|im_end|><audio></video>好"
+            members["Text"][name] = json.dumps(annotation).encode()
+
+    for task in ("emotion", "asr"):
+        options = ["--for", "messages", "--task", task, "--config", "text", "--split", "test"]
+        command("files", tmp_path / "out", *options, "--data-dir", release(edit, f"release-{task}"))
+        said = (tmp_path / f"out/messages/{task}-test.jsonl").read_text(encoding="utf-8")
+        assert "< |im_end|>< audio>< /video>好" in said and "<|" not in said and "<audio>" not in said

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 from conftest import command, rows
@@ -101,3 +102,51 @@ def test_an_error_is_one_line_whatever_its_cause_holds(call, release):
         with pytest.raises(emotiontalk.BadUtteranceError) as error:
             call("text", release(change, folder=hashlib.sha1(repr(value).encode()).hexdigest()), split="test")
         assert "\n" not in str(error.value) and len(str(error.value)) < 1_000 and UID in str(error.value)
+
+
+def all_broken(members):
+    for name in members["Audio"]:
+        if name.endswith(".wav") and name.split("/")[-1][:6] in ("G00003", "G00015"):
+            members["Audio"][name] = b"<html>"
+
+
+def test_a_split_of_which_nothing_is_left_says_so(load, call, release):
+    """And the others load."""
+    out = release(all_broken)
+    with pytest.raises(emotiontalk.NoUtteranceError if load is call else Exception) as error:
+        load("audio", data_dir=out, split="test", strict=False)
+    assert "no utterance of test is complete" in str(error.value) and "corresponds to no data" not in str(error.value)
+    assert len(load("audio", data_dir=out, split="train", strict=False)) == 8
+    assert sorted(call("audio", out, strict=False)) == ["train", "validation"]
+
+
+@pytest.mark.parametrize("digits", [4_000, 5_000])
+def test_a_content_of_thousands_of_digits(call, release, digits):
+    """More of them than Python reads are no JSON."""
+
+    def edit(members):
+        name = "Audio/json/" + relative(UID, "json")
+        text = members["Audio"][name].decode()
+        content = json.dumps(json.loads(text)["content"], ensure_ascii=False)
+        assert content in text
+        members["Audio"][name] = text.replace(content, digits * "7", 1).encode()
+
+    out = release(edit)
+    if digits == 4_000:
+        assert texts(call("audio", out, split="test"))[UID] == digits * "7"
+    else:
+        with pytest.raises(emotiontalk.BadUtteranceError, match=f"{UID}.json is not JSON"):
+            call("audio", out, split="test")
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a device"])
+def test_what_is_no_file_is_not_read(call, tmp_path, ends, kind):
+    if kind == "a FIFO":
+        os.mkfifo(tmp_path / "Audio.tar")
+    else:
+        (tmp_path / "Audio.tar").symlink_to("/dev/zero")
+    with pytest.raises(emotiontalk.EmotionTalkError, match="Audio.tar is no regular file"):
+        call("audio", tmp_path)
+    run = command("verify", "--data-dir", tmp_path, status=2)
+    assert "Audio.tar is no regular file" in run.stdout
+    run = command("verify", "--quick", "--data-dir", tmp_path, status=2)

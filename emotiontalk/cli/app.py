@@ -12,7 +12,7 @@ from typing import List, Optional
 import typer
 
 from emotiontalk.corpus import SPLITS
-from emotiontalk.errors import EmotionTalkError
+from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
 from emotiontalk.schema import CONFIGS
 
 from . import audit as audit_
@@ -72,9 +72,9 @@ def run() -> None:
     try:
         app(prog_name="emotiontalk")
     except (CommandError, EmotionTalkError) as error:
-        sys.exit(f"emotiontalk: {error}")
+        sys.exit(f"emotiontalk: {brief(error, LONGEST_MESSAGE)}")
     except NETWORK_ERRORS as error:
-        sys.exit(f"emotiontalk: {network_message(error)}")
+        sys.exit(f"emotiontalk: {brief(network_message(error), LONGEST_MESSAGE)}")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emotiontalk.corpus import AUDIO_FORMATS
+from emotiontalk.errors import printable
 
 # What is checked, in the order of the table. A check of the content looks at what people typed, not at the download.
 CHECKS = {
@@ -76,9 +77,7 @@ class Audit:
 
     def add(self, check: str, archive: str, where: str, what: str, state: str = "wrong") -> None:
         """Add a finding."""
-        # names and texts may hold what no terminal or file in UTF-8 takes
-        where, what = (text.encode("utf-8", "backslashreplace").decode() for text in (where, what))
-        self.findings.append(Finding(check, state, archive, where, what))
+        self.findings.append(Finding(check, state, archive, printable(where), printable(what)))
 
     def about(self, archive: str, where: str) -> Add:
         """Return `add` for the findings about one member or id: a function of the check, what, and the state."""

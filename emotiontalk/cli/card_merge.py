@@ -12,8 +12,10 @@ from typing import Any
 
 import huggingface_hub
 
+from emotiontalk.errors import brief, printable
+
 from . import card_yaml
-from .card_yaml import CardError, Metadata, quoted, told
+from .card_yaml import CardError, Metadata, told
 from .errors import CommandError
 
 FOLDER = "parquet"  # of somebody else's repository: where the shards go
@@ -37,7 +39,7 @@ def difference(card: bytes, merged: str) -> str:
     """Show what a merge has changed, control characters escaped."""
     names = ("README.md", "README.md with the export")
     lines = difflib.unified_diff(card.decode().splitlines(), merged.splitlines(), *names, lineterm="")
-    return "".join(f"{card_yaml.escaped(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _ours(export: bytes) -> dict[str, list[Metadata]]:
@@ -95,11 +97,11 @@ def _check_config(config: Metadata, names: set[str]) -> None:
     """Raise `CardError` where a config of a card is in the way of ours, which have these names."""
     name, paths = config["config_name"], _paths(config)
     if name in names and not (paths and all(path.startswith(f"{FOLDER}/{name}/") for path in paths)):
-        shown = quoted(", ".join(paths)) or "no `data_files`"
-        raise CardError(f"its card has a config {quoted(name)} of its own ({shown})")
+        shown = brief(", ".join(paths)) or "no `data_files`"
+        raise CardError(f"its card has a config {brief(name)} of its own ({shown})")
     # `datasets` reads all configs of a repository with one reader
     if not (paths and all(re.search(r"\.parquet\b", path) for path in paths)):
-        raise CardError(f"its config {quoted(name)} is no Parquet, and `datasets` would not read both")
+        raise CardError(f"its config {brief(name)} is no Parquet, and `datasets` would not read both")
 
 
 def _paths(config: Metadata) -> list[str]:
@@ -113,7 +115,7 @@ def _paths(config: Metadata) -> list[str]:
             paths.append(file)
     if not all(isinstance(path, str) for path in paths):
         raise CardError(
-            f"`data_files` of the config {quoted(config['config_name'])} of its card is neither a path, nor paths, nor "
+            f"`data_files` of the config {brief(config['config_name'])} of its card is neither a path, nor paths, nor "
             "mappings of `split` and `path`"
         )
     return paths
@@ -123,7 +125,7 @@ def _has_default(configs: list[Metadata]) -> bool:
     """Whether `datasets` loads one of these by default. Raises `CardError` where it would be several."""
     names = list(dict.fromkeys(c["config_name"] for c in configs if c.get("default") or c["config_name"] == "default"))
     if len(names) > 1:
-        raise CardError(f"its card has several default configs, {quoted(names[0])} and {quoted(names[1])}")
+        raise CardError(f"its card has several default configs, {brief(names[0])} and {brief(names[1])}")
     return bool(names)
 
 
@@ -135,7 +137,7 @@ def _check_readable(card: str, values: Mapping[str, str]) -> None:
     except RecursionError:
         raise
     except Exception as error:  # it takes keys for arguments and attributes: any of them may be in its way
-        raise CardError(f"`huggingface_hub` cannot read its card ({quoted(error)})") from None
+        raise CardError(f"`huggingface_hub` cannot read its card ({brief(error)})") from None
     for key, text in values.items():
         if card_yaml.dumped(key, found[key]) != text:
             raise CardError(f"`huggingface_hub` does not find `{key}` in the YAML of its card")

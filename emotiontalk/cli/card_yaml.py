@@ -25,7 +25,6 @@ OPENED = re.compile(r"\s*---[ \t]*(?:[\r\n]|\Z)")
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 KEY = re.compile(r"^[\w-]+(?=[ \t]*:)", re.MULTILINE)
 # What a terminal would obey; the last ones turn text around.
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 KINDS = {dict: "a mapping", list: "a list", type(None): "empty", int: "a number", bytes: "binary data", tuple: "a pair"}
 
 Metadata = dict[str, Any]
@@ -52,20 +51,10 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def escaped(text: str) -> str:
-    """Return a text with its control characters escaped."""
-    return CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
-
-
-def quoted(value: object) -> str:
-    """Quote what somebody else has written: in one line, control characters escaped."""
-    return escaped(brief(value))
-
-
 def told(value: object) -> str:
     """Say what a value is; a short one is quoted."""
     if isinstance(value, str):
-        return f"'{escaped(brief(value, 80))}'"
+        return f"'{(brief(value, 80))}'"
     if isinstance(value, (bool, float, datetime.date)) or (isinstance(value, int) and abs(value) < 10**18):
         return str(value)
     return KINDS.get(type(value), f"a {type(value).__name__}")
@@ -116,7 +105,7 @@ def _check_size(card: Card) -> None:
     for event in yaml.parse(card.yaml, Loader=yaml.SafeLoader):
         at, problem = event.start_mark.index, ""
         if isinstance(event, yaml.AliasEvent):
-            problem = "" if event.anchor in sizes else f"the alias *{quoted(event.anchor)} stands for nothing before it"
+            problem = "" if event.anchor in sizes else f"the alias *{brief(event.anchor)} stands for nothing before it"
             total += sizes.get(event.anchor, 0)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = begun.pop()
@@ -141,7 +130,7 @@ def _unreadable(card: Card, position: int | None, problem: str) -> CardError:
     if position is not None:
         keys = [match[0] for match in KEY.finditer(card.yaml) if match.start() <= position]
         line = len(LINE_BREAK.findall(card.head + card.yaml[:position])) + 1
-        place = f"{f'`{quoted(keys[-1])}`, ' if keys else ''}line {line:,}: "
+        place = f"{f'`{brief(keys[-1])}`, ' if keys else ''}line {line:,}: "
     return CardError(f"the YAML of its card cannot be read ({place}{problem})")
 
 
@@ -150,7 +139,7 @@ def _reason(error: Exception) -> str:
     said = ", ".join(filter(None, (getattr(error, name, None) for name in ("context", "problem", "reason"))))
     if not said and not isinstance(error, (yaml.YAMLError, ValueError, OverflowError)):
         return "it is not what its tag says"
-    return quoted(said or error)
+    return brief(said or error)
 
 
 def _position(text: str, error: Exception) -> int | None:
@@ -173,7 +162,7 @@ def dumped(key: str, value: object) -> str:
     try:
         return str(yaml.dump({key: value}, Dumper=_Dumper, allow_unicode=True, sort_keys=False))
     except ValueError as error:  # a number of more digits than Python writes
-        raise CardError(f"`{key}` of its card cannot be written ({quoted(error)})") from None
+        raise CardError(f"`{key}` of its card cannot be written ({brief(error)})") from None
 
 
 def replaced(card: Card, values: Mapping[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import datasets
 
 import emotiontalk
+from emotiontalk.errors import printable
 
 from . import dummy
 from .project import ROOT, is_checkout
@@ -39,7 +39,7 @@ def show(data_dir: str | None, config: str) -> None:
                 value = _described(value)
             elif name == "video" and isinstance(value, dict):
                 value = f"{value['path']}: {len(value['bytes']):,} bytes"
-            print(f"  {name:18} {inspect.cleandoc(str(value))}")
+            print(f"  {name:18} {printable(str(value).strip())}")
 
 
 def _described(audio: Any) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,19 @@ import soundfile
 from tqdm import tqdm
 
 from emotiontalk.corpus import EMOTIONS, SPLITS, split_of
+from emotiontalk.errors import logger
 from emotiontalk.tar import Member
 
 from . import source
 from .conversion import Conversion
 from .errors import CommandError
-from .job import Job, Row, Rows
+from .job import Job, Row, Rows, storable
 from .toolkits import TOOLKITS
 from .workers import Workers, workers
-from .written import Folder, check_space
+from .written import Folder, check_space, writing_to
 
 OF_THE_RELEASED_CLIP = ("audio", "duration", "sampling_rate", "channels")  # a row has those of the file it writes
+OF_TEXT = frozenset({"text", "transcription", "captions"})
 AT_ONCE = 64  # clips that are converted together
 Examples = list[tuple[str, dict[str, Any]]]
 
@@ -64,17 +66,29 @@ def write(
     builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set)
     release = next(iter(found.values()))["release"]
     origin = source.origin(source.fingerprints(release, token), str(conversion))
-    job = Job(out, config, label_set, conversion, task, prompt_language, Folder(out), builder, found, origin)
     as_files = config != "text" and any(module.AUDIO != "inside" for module in modules.values())
     inside = any(module.AUDIO == "inside" for module in modules.values())
     size = conversion.bytes_of(sum(source.media_bytes(builder, kwargs) for kwargs in found.values()))
-    finished = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{job.suffix}")) if as_files else 0
+    finished = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{conversion.suffix}")) if as_files else 0
     advice = "Choose another disk, fewer splits (--split), or smaller audio."
-    check_space(out, size * (as_files + inside) - finished, advice)
-    out.mkdir(parents=True, exist_ok=True)
+    needed = size * (as_files + inside) - finished
+    check_space(out, needed, advice)
+    with writing_to(out, needed):
+        job = Job(out, config, label_set, conversion, task, prompt_language, Folder(out), builder, found, origin)
+        counts = _write(job, modules, as_files)
+    if job.replaced:
+        logger.warning(
+            f"{len(job.replaced):,} utterances hold characters that XML, CSV and Kaldi have no place for: U+FFFD is "
+            f"written for each. The first: {next(iter(job.replaced))}."
+        )
+    return counts
+
+
+def _write(job: Job, modules: Mapping[str, Any], as_files: bool) -> dict[str, int]:
+    """Write the files of these modules; return {split: utterances}."""
     rows: Rows = {}
-    if as_files or config == "text":
-        rows = {split: list(_rows(job, split, kwargs, as_files)) for split, kwargs in found.items()}
+    if as_files or job.config == "text":
+        rows = {split: list(_rows(job, split, kwargs, as_files)) for split, kwargs in job.splits.items()}
     counts: dict[str, int] = {}
     for name, module in modules.items():
         if module.AUDIO == "inside":
@@ -96,7 +110,7 @@ def clips(pool: Workers, job: Job, gen_kwargs: source.GenKwargs) -> Iterator[tup
             names = [f"{uid}.wav" for uid, _ in batch]
             files = pool.results(job.conversion.named, zip(names, files))
         for (_, example), data in zip(batch, files):
-            yield _row(example, split_of(example["group"])), data
+            yield _row(job, example, split_of(example["group"])), data
 
 
 def _batches(examples: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Examples]:
@@ -119,7 +133,7 @@ def _rows(job: Job, split: str, kwargs: source.GenKwargs, with_audio: bool) -> I
         finished = frozenset(uid for uid, name in names.items() if job.folder.is_own(name, job.origin))
     with bar, workers() if with_audio else contextlib.nullcontext() as pool:
         for batch in _batches(job.builder.examples(**kwargs, skip_media=finished)):
-            rows = [_row(example, split) for _, example in batch]
+            rows = [_row(job, example, split) for _, example in batch]
             if pool:
                 members = [example["audio"]["bytes"] for _, example in batch]
                 _write_clips(job, pool, rows, members, finished)
@@ -147,7 +161,12 @@ def _write_clip(conversion: Conversion, name: str, data: bytes, path: Path) -> N
     path.write_bytes(conversion.named(name, data) if conversion else data)
 
 
-def _row(example: dict[str, Any], split: str) -> Row:
+def _row(job: Job, example: dict[str, Any], split: str) -> Row:
+    texts = {name: example[name] for name in OF_TEXT.intersection(example)}
+    clean = storable(texts)
+    if clean != texts:
+        job.replaced[example["id"]] = None
+    example = {**example, **clean}
     return Row(
         id=example["id"],
         split=split,

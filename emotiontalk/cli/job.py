@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from .conversion import Conversion
 from .source import GenKwargs
 from .written import Folder
 
+TAG = re.compile(r"<(\||/?(?:audio|image|video)>)", re.IGNORECASE)
+NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 TASKS = ("emotion", "caption", "asr")
 
 
@@ -74,6 +77,7 @@ class Job:
     builder: EmotionTalk
     splits: dict[str, GenKwargs]
     origin: str  # see `source.origin`
+    replaced: dict[str, None] = dataclasses.field(default_factory=dict)  # ids whose texts were not `storable`
 
     @property
     def suffix(self) -> str:
@@ -121,6 +125,20 @@ class Job:
             f"- Texts: clean, without marks.\n- Audio: {audio}.\n"
             f"- Written by the EmotionTalk loader {__version__} from {REPO_ID}. {LICENSE}: do not publish.\n"
         )
+
+
+def storable(value: Any) -> Any:
+    """Return texts, and lists and dicts of texts, with U+FFFD for what XML 1.0, CSV or Kaldi's tables cannot hold."""
+    if isinstance(value, str):
+        return NOT_STORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {key: storable(inner) for key, inner in value.items()}
+    return [storable(inner) for inner in value] if isinstance(value, list) else value
+
+
+def untagged(text: str) -> str:
+    """Return a text in which nothing passes for a tag of a model's template (`<|HAPPY|>`, `<audio>`)."""
+    return TAG.sub(r"< \1", text)
 
 
 def jsonl(records: Iterable[Any]) -> str:

@@ -32,7 +32,7 @@ from .errors import CommandError
 from .export import Export
 from .export_card import export_features, write_card
 from .workers import Workers, workers
-from .written import check_space
+from .written import LOCK, check_space, writing_to
 
 # Of a config with audio or video: 250 MB of train, 60 MB of the others.
 FILES = {"train": 48, "validation": 24, "test": 24}
@@ -65,15 +65,31 @@ def write(
         there = CONFIGS[config].splits
         if splits and not set(splits) & set(there):
             raise CommandError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(there)}.")
-    others = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
     if others and not (out / "export.json").is_file():
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
     export = Export(out, conversion)
     tasks = list(_tasks(configs, splits, data_dir, cache_dir, token))
     _print_sizes(tasks, export)
-    out.mkdir(parents=True, exist_ok=True)
     _check_own(export, configs)
-    export.note_request(configs, data_dir, splits)
+    with writing_to(out):
+        export = Export(out, conversion)  # as it is now
+        export.note_request(configs, data_dir, splits)
+        _write_tasks(export, tasks, token)
+        begun = export.unfinished()
+        if begun:
+            raise CommandError(
+                f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here "
+                "loads until then."
+            )
+        export.name_shards()
+        write_card(export)
+        export.finish()
+
+
+def _write_tasks(export: Export, tasks: list[Task], token: str | None) -> None:
+    """Write the shards that are missing, still without their names."""
+    conversion = export.conversion
     with workers() if conversion else contextlib.nullcontext() as pool:
         for builder, split, kwargs in tasks:
             config, number = builder.config.name, _number(builder, split, kwargs)
@@ -87,15 +103,6 @@ def write(
             bar = tqdm(finished, total=number, initial=number - len(todo), unit=" shards", desc=f"{config}, {split}")
             for n in bar:
                 export.add(config, split, n)
-    begun = export.unfinished()
-    if begun:
-        raise CommandError(
-            f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here loads "
-            "until then."
-        )
-    export.name_shards()
-    write_card(export)
-    export.finish()
 
 
 def _as_completed(pool: Workers, write_shard: Callable[[Shard], int], shards: list[Shard]) -> Iterator[int]:

@@ -19,11 +19,11 @@ from huggingface_hub.utils import HFValidationError, RepositoryNotFoundError, va
 from emotiontalk import script
 from emotiontalk.builder import EmotionTalk
 from emotiontalk.corpus import HOMEPAGE, LICENSE, REPO_ID, SPLITS, __version__
+from emotiontalk.errors import brief, printable
 from emotiontalk.schema import CONFIGS
 
 from . import dummy, infos, parquet
 from .card_merge import FOLDER, difference, merged_card
-from .card_yaml import quoted
 from .errors import NETWORK_ERRORS, CommandError
 from .project import ROOT, is_checkout
 
@@ -268,8 +268,8 @@ def send_pull_request(repo: str, files: Mapping[str, Content], parent: str, toke
     except ValueError as error:  # before anything is sent, the Hub is asked whether it takes the YAML of the card
         if isinstance(error, NETWORK_ERRORS):
             raise
-        raise CommandError(f"{repo}: the Hub does not take the card with our configs in it: {quoted(error)}") from None
-    return str(commit.pr_url)
+        raise CommandError(f"{repo}: the Hub does not take the card with our configs in it: {brief(error)}") from None
+    return printable(str(commit.pr_url))
 
 
 def _info(api: huggingface_hub.HfApi, repo: str) -> Any:

@@ -19,7 +19,7 @@ import tqdm
 
 from emotiontalk.archives import Location, forget_urls
 from emotiontalk.corpus import ARCHIVES, AUDIO_FORMATS, CONDITIONS, DEFAULT_SOURCE, GROUPS, TOTAL, match_member
-from emotiontalk.errors import EmotionTalkError, brief
+from emotiontalk.errors import EmotionTalkError, brief, raise_if_full
 from emotiontalk.local_archive import UnpackedTar
 from emotiontalk.tar import Tar
 
@@ -70,7 +70,7 @@ def _audit_archive(audit: Audit, archive: str, source: str, token: str | None, p
     }
     seen: Seen = {"json": {}, "wav": {}, "mp4": {}}
     for path, opened in parts:
-        label = os.path.basename(path.rstrip("/"))
+        label = brief(os.path.basename(path.rstrip("/")))
         try:
             title = label if label == f"{archive}.tar" else f"{archive}, {label}"
             _audit_part(audit, archive, opened(), seen, title)
@@ -125,7 +125,11 @@ def _remote_part(location: Location, token: str | None, pinned: bool) -> tuple[l
     size, pieces = remote.size, remote.pieces()
     if size is None:  # nobody knows where it ends before it is there
         file = tempfile.TemporaryFile()
-        remote.save(file)
+        try:
+            remote.save(file)
+        except OSError as error:
+            raise_if_full(error, remote.path)
+            raise
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         pieces = _pieces(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -32,6 +33,8 @@ def workers() -> Iterator[Workers]:
     with workers_follow():
         pool = Workers(initializer=_start)
         try:
+            # all of them now: where other threads run already, a forked process may wait for a lock that they held
+            pool.submit(os.getpid).result()
             yield pool
         except BaseException as error:
             for worker in set(multiprocessing.active_children()) - others:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import filelock
+
+from emotiontalk.errors import FULL
 from emotiontalk.files import writing
 
 from .errors import CommandError
+
+LOCK = ".emotiontalk-lock"  # of a folder: held by the command that writes to it
 
 
 class Folder:
@@ -92,6 +98,39 @@ class Folder:
         self.refuse_foreign(name)
         self.partial(name).write_bytes(data)
         self.finish(name, origin)
+
+
+@contextlib.contextmanager
+def writing_to(folder: Path, needed: int | None = None) -> Iterator[None]:
+    """Let one command at a time write to a folder; the next one waits, and says so.
+
+    Args:
+        folder: it is made.
+        needed: bytes that are to be written, where that is known.
+
+    Raises:
+        CommandError: the disk is full, or a file may not become so large.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(str(folder / LOCK))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            print(f"Another `emotiontalk` writes to {folder}: waiting until it has ended.", file=sys.stderr)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        what = f", about {needed:,} bytes are needed in all" if needed else ""
+        raise CommandError(
+            f"{folder}: there is no room left for what is written there{what} ({error.strerror}). What is finished "
+            "stays. Make room and run the same command again, or choose a folder on another disk."
+        ) from None
 
 
 def check_space(out: Path, needed: int, advice: str) -> None:

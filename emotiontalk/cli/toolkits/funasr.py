@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..job import Job, Rows, jsonl
+from ..job import Job, Rows, jsonl, untagged
 
 TOOLKIT, AUDIO = "FunASR (SenseVoice, emotion2vec)", "files"
 FRAMES = 100  # of a second, as SenseVoice counts `source_len`
@@ -18,12 +18,12 @@ def write(job: Job, rows: Rows) -> None:
                 "emo_target": f"<|{row.emotion.upper()}|>",
                 "event_target": "<|Speech|>",
                 "with_or_wo_itn": "<|withitn|>",
-                "target": row.text,
+                "target": text,
                 "source": job.absolute(row),
-                "target_len": len(row.text),
+                "target_len": len(text),
                 "source_len": round(row.seconds * FRAMES),
             }
-            for row in utterances
+            for row, text in ((row, untagged(row.text)) for row in utterances)
         )
         job.write(f"funasr/{split}.jsonl", jsonl(records))
         paths = "".join(f"{row.path}\t{row.samples}\n" for row in utterances)

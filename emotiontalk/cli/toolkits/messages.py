@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..job import Job, Row, Rows, jsonl
+from ..job import Job, Row, Rows, jsonl, untagged
 
 TOOLKIT, AUDIO = "ms-swift and LLaMA-Factory", None
 PROMPTS = {
@@ -41,16 +41,18 @@ def write(job: Job, rows: Rows) -> None:
 
 
 def _record(job: Job, row: Row, prompt: str) -> dict[str, Any] | None:
-    answer = {"emotion": row.emotion, "asr": row.text or None, "caption": _caption(row)}[job.task]
+    text = untagged(row.text)
+    answer = {"emotion": row.emotion, "asr": text or None, "caption": _caption(row)}[job.task]
     if answer is None:
         return None
-    question = f"{prompt}\n{row.text}" if job.config == "text" else f"<audio>{prompt}"
+    question = f"{prompt}\n{text}" if job.config == "text" else f"<audio>{prompt}"
     record = {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
     return record if job.config == "text" else {**record, "audios": [job.absolute(row)]}
 
 
 def _caption(row: Row) -> str | None:
-    return next((caption for caption in (row.fields.get("captions") or {}).get("overall", []) if caption), None)
+    overall = (row.fields.get("captions") or {}).get("overall", [])
+    return next((untagged(caption) for caption in overall if caption), None)
 
 
 def start(job: Job) -> str:

@@ -1,4 +1,7 @@
-"""One `metadata.csv` a split, `file_name` first: what `datasets`' audiofolder reads, and every spreadsheet."""
+"""One `metadata.csv` a split, `file_name` first: what `datasets`' audiofolder and pandas read.
+
+Cells are data: a text that begins with `=` stays as it is, which a spreadsheet would take for a formula.
+"""
 
 from __future__ import annotations
 

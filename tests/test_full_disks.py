@@ -1,0 +1,96 @@
+"""A disk that is full, or files that may not become so large; two commands that write to one folder."""
+
+import gzip
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+
+import filelock
+import pytest
+from conftest import PROJECT, command
+
+from emotiontalk.cli.written import LOCK
+
+DUMMY = PROJECT / "dummy_data"
+
+
+def limited(largest, *arguments, status=1):
+    """Run a command whose files may have so many bytes at most; the last line that it says."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+
+    run = subprocess.run(
+        [sys.executable, "-m", "emotiontalk", *map(str, arguments)], cwd=PROJECT, capture_output=True, text=True,
+        preexec_fn=limit,
+    )  # fmt: skip
+    assert run.returncode == status and "Traceback" not in run.stderr, run.stderr
+    return run.stderr.rstrip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "arguments, folder",
+    [
+        (["files", "OUT", "--for", "kaldi", "--original"], "OUT"),
+        (["files", "OUT", "--for", "kaldi", "--format", "flac"], "OUT"),
+        (["files", "OUT", "--for", "webdataset"], "OUT"),
+        (["zh-en", "OUT"], "OUT/emotiontalk"),
+        (["parquet", "OUT", "--config", "audio"], "OUT"),
+    ],
+)
+def test_a_full_disk_names_the_folder_and_what_to_do(tmp_path, arguments, folder):
+    arguments = [str(tmp_path / "out") if word == "OUT" else word for word in arguments]
+    said = limited(3_000, *arguments, "--data-dir", DUMMY)
+    assert said.startswith(f"emotiontalk: {folder.replace('OUT', str(tmp_path / 'out'))}: there is no room left")
+    assert "File too large" in said and "run the same command again" in said
+    command(*arguments, "--data-dir", DUMMY)
+
+
+def test_a_full_disk_while_decompressing_is_no_corrupt_archive(tmp_path):
+    (tmp_path / "Audio.tar").write_bytes(gzip.compress((DUMMY / "Audio.tar").read_bytes()))
+    said = limited(50_000, "files", tmp_path / "out", "--for", "kaldi", "--data-dir", tmp_path)
+    assert "Audio.tar: no room for it in" in said and "Set TMPDIR" in said and "corrupt" not in said
+
+
+@pytest.mark.parametrize("name", ["files", "zh-en", "parquet"])
+def test_a_second_command_waits_for_the_first(tmp_path, name):
+    """Whoever writes to a folder holds its lock; here it is a test that does."""
+    options = {"files": ["--for", "kaldi"], "zh-en": [], "parquet": ["--config", "text"]}[name]
+    folder = tmp_path / "out" / ("emotiontalk" if name == "zh-en" else "")
+    folder.mkdir(parents=True)
+    held = filelock.FileLock(str(folder / LOCK))
+    held.acquire()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "emotiontalk", name, tmp_path / "out", *options, "--data-dir", DUMMY],
+        cwd=PROJECT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said = []
+    for line in run.stderr:
+        said.append(line)
+        if line.startswith("Another"):
+            break
+    assert said[-1] == f"Another `emotiontalk` writes to {folder}: waiting until it has ended.\n"
+    time.sleep(0.3)
+    assert run.poll() is None and os.listdir(folder) == [LOCK]
+    held.release()
+    assert "Another" not in run.communicate()[1] and run.returncode == 0
+
+
+def test_two_commands_at_once_write_what_one_writes(rebuilt, tmp_path):
+    release = rebuilt("--groups", "G00003,G00015", "--only", "Audio")
+    arguments = ["files", tmp_path / "out", "--for", "kaldi", "--for", "csv", "--split", "test", "--data-dir", release]
+    runs = []
+
+    def run():
+        runs.append(subprocess.run([sys.executable, "-m", "emotiontalk", *arguments], cwd=PROJECT, capture_output=True))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [run.returncode for run in runs] == [0, 0], [run.stderr for run in runs]
+    assert len(list((tmp_path / "out" / "audio" / "test").glob("*.wav"))) == 1_929
