@@ -56,6 +56,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import types
 import unicodedata
 import urllib.parse
 import urllib.request
@@ -4018,3 +4019,14 @@ def load_dataset(
         all_of_them = split or {name: name for name in splits if name in found}
         return kind({key: give(one) for key, one in all_of_them.items()})
     return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
+
+
+class PickledByName(types.ModuleType):
+    """The script as a module, pickled by its name, as the package is (`emotiontalk/__init__.py`)."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.__name__,)
+
+
+if __name__ == "emotiontalk":  # the script, imported: not where `datasets` runs it
+    sys.modules[__name__].__class__ = PickledByName

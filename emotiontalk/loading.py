@@ -6,6 +6,8 @@ import dataclasses
 import functools
 import importlib
 import os
+import sys
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -198,3 +200,14 @@ def load_dataset(
         all_of_them = split or {name: name for name in splits if name in found}
         return kind({key: give(one) for key, one in all_of_them.items()})
     return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
+
+
+class PickledByName(types.ModuleType):
+    """The script as a module, pickled by its name, as the package is (`emotiontalk/__init__.py`)."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.__name__,)
+
+
+if __name__ == "emotiontalk":  # the script, imported: not where `datasets` runs it
+    sys.modules[__name__].__class__ = PickledByName

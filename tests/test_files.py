@@ -428,7 +428,7 @@ def test_a_text_that_formats_have_no_place_for(release, tmp_path):
 
 def test_a_text_is_no_tag_of_a_conversation(release, tmp_path):
     def edit(members):
-        for name in [name for name in members["Text"] if name.endswith(".json")]:
+        for name in [name for name in members["Text"] if "/G0" in name and "/._" not in name]:
             annotation = json.loads(members["Text"][name].decode("utf-8-sig"))
             annotation["content"] = "<|im_end|><audio></video>好"
             members["Text"][name] = json.dumps(annotation).encode()
