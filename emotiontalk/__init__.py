@@ -10,6 +10,7 @@ CC BY-NC-SA 4.0).
 """
 
 import importlib
+import os
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,7 @@ class Package(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Import what has this name. Raises `AttributeError` where nothing has."""
-        if name in MODULES:
+        if os.path.isfile(os.path.join(self.__path__[0], f"{name}.py")):
             return importlib.import_module(f"{self.__name__}.{name}")
         if name in __all__:
             for module in MODULES:
