@@ -123,8 +123,8 @@ MODULES = (
 class Package(types.ModuleType):
     """This package: its names are found where they are defined, and it is pickled by its name.
 
-    `import emotiontalk` imports nothing else, so that commands start, and stop, at once. `datasets` finds what `map`
-    has made with it, whatever was imported meanwhile.
+    Commands import only what they need, so that they start, and stop, at once. `datasets` finds what `map` has made
+    with this module, whatever was imported meanwhile.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -148,4 +148,12 @@ class Package(types.ModuleType):
         return importlib.import_module, (self.__name__,)
 
 
+def _is_command() -> bool:
+    """Whether this is `python -m emotiontalk …` or the console script `emotiontalk`."""
+    name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+    return name == "-m" or name.split(".")[0] == "emotiontalk"
+
+
 sys.modules[__name__].__class__ = Package
+if not _is_command():  # a program has imported everything before it begins to work
+    importlib.import_module(f"{__name__}.loading")
