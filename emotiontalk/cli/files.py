@@ -13,6 +13,7 @@ import contextlib
 import functools
 import importlib
 import multiprocessing
+import sys
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,9 @@ def write(
             raise CommandError(
                 f"{name} needs audio, which the config text has not: choose --config audio or multimodal."
             )
+        warning = module.check(out, conversion) if hasattr(module, "check") else None
+        if warning:
+            print(warning, file=sys.stderr)
     wanted = [split for split in SPLITS if split in splits] or None
     builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set)
     release = next(iter(found.values()))["release"]

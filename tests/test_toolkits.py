@@ -1,0 +1,199 @@
+"""What the toolkits' own readers demand of the files of `emotiontalk files`.
+
+Where a reader cannot be installed from the registry, its demand is checked here, and the reader with which the files
+were tried is named: repository, file, commit.
+"""
+
+import csv
+import json
+import unicodedata
+
+import numpy
+import pytest
+import soundfile
+from conftest import PROJECT, command, once
+
+import emotiontalk
+
+pytestmark = once
+SIZES = {"train": 15_413, "validation": 1_908, "test": 1_929}
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def small(tmp_path):
+    def small(*arguments, status=0, out=tmp_path / "out"):
+        return command("files", out, *arguments, "--data-dir", PROJECT / "dummy_data", status=status)
+
+    return small
+
+
+@pytest.fixture(scope="module")
+def made(rebuilt, tmp_path_factory):
+    """All splits of the rebuilt release, for the toolkits whose files are small."""
+    out = tmp_path_factory.mktemp("toolkits") / "out"
+    names = ("kaldi", "emobox", "funasr", "merbench", "csv")
+    command(
+        "files", out, *[part for name in names for part in ("--for", name)], "--data-dir", rebuilt("--only", "Audio")
+    )
+    return out
+
+
+# --- Kaldi: kaldi-asr/kaldi f4007661, egs/wsj/s5/utils/{validate_data_dir,fix_data_dir,combine_data}.sh; WeNet:
+# wenet-e2e/wenet 01546996, tools/{validate_data_dir.sh,make_raw_list.py}
+
+
+def test_kaldis_files_are_in_one_order_by_utterance_and_by_speaker(made):
+    for split, size in SIZES.items():
+        folder = made / "kaldi" / split
+        table = {path.name: path.read_bytes().splitlines() for path in folder.iterdir()}
+        ids = [line.split()[0] for line in table["utt2spk"]]
+        assert len(ids) == size and ids == sorted(ids)
+        for name in ("wav.scp", "text", "utt2emo", "utt2dur"):
+            assert [line.split()[0] for line in table[name]] == ids
+        assert [line.split()[1] for line in table["utt2spk"]] == sorted(line.split()[1] for line in table["utt2spk"])
+        joined = [(uid, line.split()[0]) for line in table["spk2utt"] for uid in line.split()[1:]]
+        assert joined == [tuple(line.split()) for line in table["utt2spk"]]
+        assert all(len(line.split()) == 2 for name in ("wav.scp", "utt2dur") for line in table[name])
+        assert all(float(line.split()[1]) > 0 for line in table["utt2dur"])
+
+
+def test_kaldi_refuses_a_folder_with_a_blank_before_it_writes(small, tmp_path):
+    said = small("--for", "kaldi", out=tmp_path / "my out", status=1).stderr
+    assert "has a blank, which wav.scp cannot hold: choose another folder" in said
+    assert not (tmp_path / "my out").exists()
+    small("--for", "lhotse", out=tmp_path / "my out")
+
+
+# --- SpeechBrain: speechbrain/speechbrain 9c826ef3, recipes/IEMOCAP/emotion_recognition/train_with_wav2vec2.py
+
+
+@pytest.mark.parametrize("label_set, number", [("all", 7), ("four", 4)])
+def test_speechbrains_command_names_the_classes_and_whole_paths(small, tmp_path, label_set, number):
+    small("--for", "speechbrain", "--label-set", label_set)
+    told = (tmp_path / "out/speechbrain/README.md").read_text(encoding="utf-8")
+    assert f"--out_n_neurons {number} " in told
+    for name in ("train", "valid", "test"):
+        (path,) = [word for word in told.split() if word.endswith(f"/speechbrain/{name}.json")]
+        assert path.startswith("/") and json.loads(open(path, encoding="utf-8").read())
+
+
+# --- S3PRL: s3prl/s3prl ec8064b5, s3prl/downstream/emotion/{expert,dataset}.py
+
+
+def test_s3prls_files_are_where_its_expert_looks(small, tmp_path):
+    small("--for", "s3prl")
+    out = tmp_path / "out"
+    for split in ("train", "test"):
+        found = json.loads((out / f"s3prl/Session1/{split}_meta_data.json").read_text())
+        assert list(found["labels"].values()) == list(range(7)) and len(found["meta_data"]) == 8
+        assert all((out / row["path"]).is_file() and row["label"] in found["labels"] for row in found["meta_data"])
+    assert f"meta_data='{out}/s3prl'" in (out / "s3prl/README.md").read_text()
+
+
+# --- EmoBox: emo-box/EmoBox 08280f2, examples/sb/{speech_feature_extraction,dataset_prepare}.py
+
+
+def test_emoboxs_folds_and_whole_corpus(made):
+    folder = made / "emobox"
+    whole = json.loads((folder / "emotiontalk.json").read_text(encoding="utf-8"))
+    records = lines(folder / "emotiontalk.jsonl")
+    assert len(whole) == 19_250 and [record["key"] for record in records] == list(whole)
+    assert all(record["key"].startswith("emotiontalk-G") for record in records)
+    assert all(type(record["num_frame"]) is float and record["channel"] == 1 for record in records)
+    labels = json.loads((folder / "label_map.json").read_text())
+    for fold in ("official", "1", "2", "3", "4", "5"):
+        parts = {}
+        for part in ("train", "valid", "test"):
+            name = f"fold_{fold}/emotiontalk_{part}_fold_{fold}"
+            parts[part] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            assert [record["key"] for record in lines(folder / f"{name}.jsonl")] == list(parts[part])
+            assert all(whole[key] == value and value["emo"] in labels for key, value in parts[part].items())
+        assert sorted(key for part in parts.values() for key in part) == sorted(whole)
+        sets = {part: {emotiontalk.speaker_set_of(key[12:18]) for key in keys} for part, keys in parts.items()}
+        if fold == "official":
+            assert [len(part) for part in parts.values()] == list(SIZES.values())
+        else:
+            assert sets["test"] == {int(fold)} and len(sets["valid"]) == 1 and len(sets["train"]) == 3
+            assert not sets["valid"] & (sets["train"] | sets["test"]) and not sets["train"] & sets["test"]
+
+
+def test_emobox_has_no_folds_of_speakers_where_a_split_is_missing(small, tmp_path):
+    small("--for", "emobox", "--split", "test")
+    folders = [path.name for path in (tmp_path / "out/emobox").iterdir() if path.is_dir()]
+    assert folders == ["fold_official"]
+    assert len(lines(tmp_path / "out/emobox/emotiontalk.jsonl")) == 8
+
+
+# --- MERBench: zeroQiaoba/MERTools 89120b7, MERBench/toolkit/dataloader/meld.py; the authors' code: NKU-HLT/EmotionTalk
+# 6ff3022, EmotionTalk/toolkit/dataloader/mm.py, whose audio_label.npz has −10
+
+
+def test_merbench_without_a_score_has_the_authors_value(made, small, tmp_path):
+    npz = numpy.load(made / "merbench/label-audio.npz", allow_pickle=True)
+    entries = [entry for name in npz.files for entry in npz[name].tolist().values()]
+    assert len(entries) == 19_250 and {entry["val"] for entry in entries} == {-10}
+    small("--for", "merbench", "--config", "multimodal")
+    npz = numpy.load(tmp_path / "out/merbench/label-multimodal.npz", allow_pickle=True)
+    assert all(-2 <= entry["val"] <= 2 for name in npz.files for entry in npz[name].tolist().values())
+    ids = list(npz["train_corpus"].tolist())
+    assert ids == sorted(ids)  # by dialogue and speaker, as in the authors' files; their order of these is their disk's
+
+
+# --- FunASR: modelscope/FunASR 3c58cb56, funasr/datasets/audio_datasets/sensevoice2jsonl.py makes the same lines
+
+
+def test_sensevoices_lengths_are_those_of_its_own_script(made):
+    for split, size in SIZES.items():
+        records = lines(made / f"funasr/{split}.jsonl")
+        assert len(records) == size
+        for record in records:
+            text, samples = record["target"], soundfile.info(record["source"]).frames
+            assert record["source_len"] == int(samples / 16_000 * 1000 / 10)
+            assert record["target_len"] == (len(text.split()) if " " in text else len(text))
+            marks = any(unicodedata.category(character)[0] in "PS" for character in text)
+            assert record["with_or_wo_itn"] == ("<|withitn|>" if marks else "<|woitn|>")
+        assert any(" " in record["target"] for record in records)
+
+
+def test_sensevoices_length_of_other_rates_is_at_16_khz(small, tmp_path):
+    small("--for", "funasr", "--sampling-rate", "8000", "--split", "test")
+    for record in lines(tmp_path / "out/funasr/test.jsonl"):
+        info = soundfile.info(record["source"])
+        assert info.samplerate == 8_000 and record["source_len"] == info.frames * 2 // 160
+    assert "knows the\nfour labels" in (tmp_path / "out/funasr/README.md").read_text(encoding="utf-8")
+
+
+# --- csv
+
+
+def test_tables_keep_the_speaker_a_string(made):
+    for split, size in SIZES.items():
+        records = lines(made / f"csv/{split}/metadata.jsonl")
+        assert len(records) == size and all(record["speaker_id"] == record["id"][10:12] for record in records)
+        assert all((made / "csv" / split / record["file_name"]).is_file() for record in records)
+        with (made / f"csv/{split}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["id"] for row in rows] == [record["id"] for record in records]
+        assert all((made / "csv" / row["file_name"]).is_file() for row in rows)
+
+
+# --- audio of two channels
+
+
+@pytest.mark.parametrize("options", [("--original",), ("--channels", "2")])
+def test_readers_of_one_channel_refuse_two_and_others_warn(small, tmp_path, options):
+    for name in ("s3prl", "speechbrain", "emobox", "merbench"):
+        said = small("--for", "lhotse", "--for", name, *options, status=1).stderr
+        assert f"{name} reads audio of one channel: leave --original and --channels 2 away" in said
+    assert not (tmp_path / "out").exists()
+    said = small("--for", "kaldi", "--for", "funasr", "--for", "lhotse", *options).stderr
+    assert "kaldi: of two channels, Kaldi and WeNet read the first" in said and "funasr: SenseVoice converts" in said
+    assert "lhotse:" not in said
+
+
+def test_no_warning_where_there_is_one_channel(small):
+    assert "channel" not in small("--for", "kaldi", "--for", "funasr").stderr
