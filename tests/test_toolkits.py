@@ -11,12 +11,17 @@ import unicodedata
 import numpy
 import pytest
 import soundfile
-from conftest import PROJECT, command, once
+from conftest import PROJECT, archives, command, once
 
 import emotiontalk
 
 pytestmark = once
-SIZES = {"train": 15_413, "validation": 1_908, "test": 1_929}
+# A group of each speaker set, and all of test: the whole release takes three times as long.
+GROUPS = ("G00001", "G00002", "G00003", "G00013", "G00014", "G00015")
+SIZES = dict.fromkeys(("train", "validation", "test"), 0)
+for group in GROUPS:
+    SIZES[emotiontalk.split_of(group)] += emotiontalk.GROUPS[group]
+TOTAL = sum(SIZES.values())
 
 
 def lines(path):
@@ -33,11 +38,15 @@ def small(tmp_path):
 
 @pytest.fixture(scope="module")
 def made(rebuilt, tmp_path_factory):
-    """All splits of the rebuilt release, for the toolkits whose files are small."""
+    """Some groups of all splits of the rebuilt release, in three audio formats."""
     out = tmp_path_factory.mktemp("toolkits") / "out"
     names = ("kaldi", "emobox", "funasr", "merbench", "csv")
     command(
-        "files", out, *[part for name in names for part in ("--for", name)], "--data-dir", rebuilt("--only", "Audio")
+        "files",
+        out,
+        *[part for name in names for part in ("--for", name)],
+        "--data-dir",
+        rebuilt("--only", "Audio", "--groups", ",".join(GROUPS)),
     )
     return out
 
@@ -101,7 +110,7 @@ def test_emoboxs_folds_and_whole_corpus(made):
     folder = made / "emobox"
     whole = json.loads((folder / "emotiontalk.json").read_text(encoding="utf-8"))
     records = lines(folder / "emotiontalk.jsonl")
-    assert len(whole) == 19_250 and [record["key"] for record in records] == list(whole)
+    assert len(whole) == TOTAL and [record["key"] for record in records] == list(whole)
     assert all(record["key"].startswith("emotiontalk-G") for record in records)
     assert all(type(record["num_frame"]) is float and record["channel"] == 1 for record in records)
     labels = json.loads((folder / "label_map.json").read_text())
@@ -135,7 +144,7 @@ def test_emobox_has_no_folds_of_speakers_where_a_split_is_missing(small, tmp_pat
 def test_merbench_without_a_score_has_the_authors_value(made, small, tmp_path):
     npz = numpy.load(made / "merbench/label-audio.npz", allow_pickle=True)
     entries = [entry for name in npz.files for entry in npz[name].tolist().values()]
-    assert len(entries) == 19_250 and {entry["val"] for entry in entries} == {-10}
+    assert len(entries) == TOTAL and {entry["val"] for entry in entries} == {-10}
     small("--for", "merbench", "--config", "multimodal")
     npz = numpy.load(tmp_path / "out/merbench/label-multimodal.npz", allow_pickle=True)
     assert all(-2 <= entry["val"] <= 2 for name in npz.files for entry in npz[name].tolist().values())
@@ -197,3 +206,64 @@ def test_readers_of_one_channel_refuse_two_and_others_warn(small, tmp_path, opti
 
 def test_no_warning_where_there_is_one_channel(small):
     assert "channel" not in small("--for", "kaldi", "--for", "funasr").stderr
+
+
+# --- messages: hiyouga/LLaMA-Factory ff6d4d12, data/{parser,converter}.py; modelscope/ms-swift 3602360a,
+# dataset/preprocessor; salaniz/pycocoevalcap and Labbeti/aac-metrics from the registry
+
+
+def test_messages_about_video_clips(small, tmp_path):
+    """The clips are written once, as released; no audio is written; a second run writes no clip again."""
+    out = tmp_path / "out"
+    arguments = ("--for", "messages", "--config", "multimodal", "--media", "video")
+    small(*arguments)
+    assert not (out / "audio").exists()
+    members = {name.split("/")[-1]: data for name, data in archives()["Multimodal"].items() if name.endswith(".mp4")}
+    clips = sorted((out / "video").rglob("*.mp4"))
+    assert len(clips) == 24 and all(clip.read_bytes() == members[clip.name] for clip in clips)
+    infos = json.loads((out / "messages/dataset_info.json").read_text())
+    assert infos["emotiontalk_emotion_video_test"]["columns"] == {"messages": "messages", "videos": "videos"}
+    labels = {row["id"]: row["emotion"] for row in emotiontalk.load_dataset(
+        "multimodal", PROJECT / "dummy_data", split="test", streaming=True).remove_columns("audio")}  # fmt: skip
+    records = lines(out / "messages/emotion-video-test.jsonl")
+    assert len(records) == 8
+    for record in records:
+        asked, answer = (message["content"] for message in record["messages"])
+        (path,) = record["videos"]
+        assert asked.startswith("<video>") and "audios" not in record and path.startswith(str(out))
+        assert emotiontalk.EMOTIONS[labels[path.split("/")[-1][:-4]]] == answer
+    before = {clip: clip.stat().st_mtime_ns for clip in clips}
+    small(*arguments, "--task", "caption", "--caption", "emotion", "--for", "kaldi")
+    assert {clip: clip.stat().st_mtime_ns for clip in clips} == before and (out / "audio").exists()
+    told = {name: (out / name / "README.md").read_text(encoding="utf-8") for name in ("messages", "kaldi")}
+    assert "Video: as released" in told["messages"] and "Audio: converted to 16,000 Hz" in told["kaldi"]
+
+
+def test_a_video_of_the_users_stays(small, tmp_path):
+    foreign = tmp_path / "out/video/test/G00003_13_06_001.mp4"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"mine")
+    arguments = ("--for", "messages", "--config", "multimodal", "--media", "video")
+    assert f"{foreign} is there, and is not what" in small(*arguments, status=1).stderr
+    assert foreign.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("caption", ["overall", "speaker", "style", "emotion"])
+def test_captions_and_their_references(small, tmp_path, caption):
+    small("--for", "messages", "--task", "caption", "--caption", caption)
+    out, task = tmp_path / "out/messages", "caption" if caption == "overall" else f"caption-{caption}"
+    references = json.loads((out / f"references-{task}-test.json").read_text(encoding="utf-8"))
+    rows = emotiontalk.load_dataset("audio", PROJECT / "dummy_data", split="test", streaming=True)
+    for row in rows.remove_columns("audio"):
+        expected = row["captions"][caption]
+        assert references[row["id"]] == (expected if caption == "overall" else [expected])
+    answers = [record["messages"][1]["content"] for record in lines(out / f"{task}-test.jsonl")]
+    assert answers == [captions[0] for captions in references.values()] and len(answers) == 8
+    assert not (out / f"references-{task}-train.json").exists()
+
+
+def test_options_of_messages_that_would_do_nothing_are_refused(small):
+    assert "add --task caption" in small("--for", "messages", "--caption", "style", status=1).stderr
+    assert "add --config multimodal" in small("--for", "messages", "--media", "video", status=1).stderr
+    for option in (("--media", "video"), ("--task", "caption", "--caption", "style")):
+        assert "--for messages" in small("--for", "kaldi", *option, status=1).stderr

@@ -1,6 +1,7 @@
 """`emotiontalk files OUT --for TOOLKIT`: the files that the toolkits of the field read.
 
     OUT/audio/<split>/<id>.wav        the audio, once for all toolkits
+    OUT/video/<split>/<id>.mp4        the video clips, where messages are about these
     OUT/<toolkit>/…                   what that toolkit reads, and a README.md that says what it is and how to start
 
 The modules of `toolkits` say what each toolkit reads. A clip gets its name once it is complete, the small files once
@@ -30,6 +31,7 @@ from .errors import CommandError
 from .job import Job, Row, Rows
 from .parquet import Pool
 from .toolkits import TOOLKITS
+from .videos import Videos
 from .written import Folder, check_space
 
 OF_THE_RELEASED_CLIP = ("audio", "duration", "sampling_rate", "channels")  # a row has those of the file it writes
@@ -49,11 +51,13 @@ def write(
     data_dir: str | None = None,
     cache_dir: str | None = None,
     token: str | None = None,
+    media: str = "audio",
+    caption: str = "overall",
 ) -> dict[str, int]:
     """Write the files of some toolkits; return {split: utterances}.
 
-    Raises `CommandError` where a file is in the way that no command wrote, and where a toolkit needs audio and the
-    config has none.
+    Raises `CommandError` where a file is in the way that no command wrote, where a toolkit needs audio and the config
+    has none, and where a toolkit could not read the files.
     """
     conversion = conversion or Conversion()
     modules = {name: importlib.import_module(f".toolkits.{TOOLKITS[name]}", __package__) for name in toolkits}
@@ -69,17 +73,22 @@ def write(
     builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set)
     release = next(iter(found.values()))["release"]
     origin = source.origin(source.fingerprints(release, token), str(conversion))
-    job = Job(out, config, label_set, conversion, task, prompt_language, Folder(out), builder, found, origin)
-    as_files = config != "text" and any(module.AUDIO != "inside" for module in modules.values())
+    about = (Folder(out), builder, found, origin, media, caption)
+    job = Job(out, config, label_set, conversion, task, prompt_language, *about)
+    videos = Videos(job, data_dir, cache_dir, token) if media == "video" else None
+    of_files = [name for name, module in modules.items() if module.AUDIO != "inside"]
+    as_files = config != "text" and of_files != (["messages"] if videos else [])
     inside = any(module.AUDIO == "inside" for module in modules.values())
     size = conversion.bytes_of(sum(source.media_bytes(builder, kwargs) for kwargs in found.values()))
     finished = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{job.suffix}")) if as_files else 0
     advice = "Choose another disk, fewer splits (--split), or smaller audio."
-    check_space(out, size * (as_files + inside) - finished, advice)
+    check_space(out, size * (as_files + inside) - finished + (videos.bytes_left() if videos else 0), advice)
     out.mkdir(parents=True, exist_ok=True)
     rows: Rows = {}
-    if as_files or config == "text":
+    if of_files:
         rows = {split: list(_rows(job, split, kwargs, as_files)) for split, kwargs in found.items()}
+    if videos:
+        videos.write(rows)
     counts: dict[str, int] = {}
     for name, module in modules.items():
         if module.AUDIO == "inside":
@@ -88,7 +97,7 @@ def write(
         else:
             module.write(job, rows)
             counts = {split: len(rows[split]) for split in rows}
-        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about()}\n{module.start(job).strip()}\n"
+        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about(name)}\n{module.start(job).strip()}\n"
         job.write(f"{name}/README.md", text)
     return counts
 

@@ -19,6 +19,8 @@ from .source import GenKwargs
 from .written import Folder
 
 TASKS = ("emotion", "caption", "asr")
+CAPTIONS = ("overall", "speaker", "style", "emotion")  # the first is the whole one
+MEDIA = ("audio", "video")
 
 
 @dataclasses.dataclass
@@ -44,6 +46,7 @@ class Row:
     sampling_rate: int = 0
     channels: int = 0
     samples: int = 0
+    video: str | None = None  # below OUT
 
     @property
     def seconds(self) -> float:
@@ -74,6 +77,8 @@ class Job:
     builder: EmotionTalk
     splits: dict[str, GenKwargs]
     origin: str  # see `source.origin`
+    media: str = MEDIA[0]
+    caption: str = CAPTIONS[0]
 
     @property
     def suffix(self) -> str:
@@ -111,14 +116,16 @@ class Job:
             shutil.copy2(self.out / str(row.path), partial)
         self.folder.finish(name, self.origin)
 
-    def about(self) -> str:
+    def about(self, toolkit: str) -> str:
         """Return the lines of a README about labels, splits and audio."""
-        audio = "none" if self.config == "text" else str(self.conversion)
+        audio = "Audio: " + ("none" if self.config == "text" else str(self.conversion))
+        if toolkit == "messages" and self.media == "video":
+            audio = "Video: as released, with its audio: the bytes of the MP4 files, in `video/<split>`"
         condition = CONDITION_NAMES[CONFIGS[self.config].condition]
         return (
             f"- Labels: **{condition}** ({', '.join(self.emotions)}).\n"
             f"- Splits: the official ones ({', '.join(self.splits)}).\n"
-            f"- Texts: clean, without marks.\n- Audio: {audio}.\n"
+            f"- Texts: clean, without marks.\n- {audio}.\n"
             f"- Written by the EmotionTalk loader {__version__} from {REPO_ID}. {LICENSE}: do not publish.\n"
         )
 
