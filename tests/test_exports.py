@@ -65,6 +65,47 @@ def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):
     server.close()
 
 
+def test_the_benchmarks_scripts_get_their_files(rebuilt, tmp_path):
+    """As sarapapi/hearing2translate 11b65587, infer.py, and the notebook 27590a95 of analysis/emotiontalk read them."""
+    manifests, oracle = tmp_path / "clone/manifests", tmp_path / "oracle.jsonl"
+    options = ("--manifests", manifests, "--transcripts", oracle, "--data-dir", rebuilt())
+    assert "is no folder: give the folder `manifests`" in command("zh-en", tmp_path / "out", *options, status=1).stderr
+    assert not (tmp_path / "out").exists()
+    manifests.mkdir(parents=True)
+    command("zh-en", tmp_path / "out", *options)
+    manifest, _ = written(tmp_path / "out")
+    assert manifest == manifest_of(rebuilt())[0] == (manifests / "emotiontalk/zh-en.jsonl").read_bytes()
+    assert [path.name for path in (manifests / "emotiontalk").glob("*.jsonl")] == ["zh-en.jsonl"]  # all are read
+    records = [json.loads(line) for line in manifest.decode().splitlines()]
+    clean = [json.loads(line) for line in (tmp_path / "out/emotiontalk/zh-en-clean.jsonl").open(encoding="utf-8")]
+    assert [{**record, "src_ref": None} for record in records] == [{**record, "src_ref": None} for record in clean]
+    assert sum(one["src_ref"] != other["src_ref"] for one, other in zip(records, clean)) == 622
+    assert not any(set(record["src_ref"]) & set("[]【】") for record in clean)
+    transcripts = {}
+    for line in oracle.open(encoding="utf-8"):
+        entry = json.loads(line)
+        assert list(entry) == ["dataset_id", "sample_id", "src_lang", "tgt_lang", "output"]
+        transcripts[entry["dataset_id"], entry["sample_id"]] = entry["output"]
+    assert [transcripts[record["dataset_id"], record["sample_id"]] for record in clean] == [
+        record["src_ref"] for record in clean
+    ]
+    assert {entry["tgt_lang"], entry["src_lang"]} == {"zh"}
+
+
+def test_manifests_and_transcripts_of_the_users_stay(tmp_path):
+    source = ("--data-dir", PROJECT / "dummy_data")
+    mine = tmp_path / "manifests/emotiontalk/zh-en.jsonl"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    said = command("zh-en", tmp_path / "out", "--manifests", tmp_path / "manifests", *source, status=1).stderr
+    assert f"{mine} is there, and is not what" in said and mine.read_text() == "mine"
+    said = command("zh-en", tmp_path / "out", "--transcripts", mine, *source, status=1).stderr
+    assert f"{mine} is there, and is not what" in said and mine.read_text() == "mine"
+    assert (
+        "cannot be written" in command("zh-en", tmp_path / "out", "--transcripts", tmp_path, *source, status=1).stderr
+    )
+
+
 CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")
 
 

@@ -447,7 +447,12 @@ def test_the_quickstart(desk):
 
 
 def test_exports(desk, tmp_path):
+    manifests = tmp_path / "hearing2translate/manifests"  # of a clone of the benchmark
+    manifests.mkdir(parents=True)
     shell(desk, only("docs/exports.md", "sh")[0], cwd=tmp_path, H2T_DATADIR=str(tmp_path / "h2t"))
+    assert (manifests / "emotiontalk/zh-en.jsonl").read_bytes() == (
+        tmp_path / "h2t/emotiontalk/zh-en.jsonl"
+    ).read_bytes()
     assert len(list((tmp_path / "h2t/emotiontalk/audio/zh").glob("*.wav"))) == 8
     for out, ending in (("EXPORT", ".wav"), ("EXPORT16", ".flac")):
         dataset = datasets.load_dataset(str(tmp_path / out), "audio", split="test")

@@ -130,12 +130,20 @@ def published(
 @app.command("zh-en")
 def zh_en(
     out: Path = typer.Argument(..., callback=_home, help="The benchmark's data folder (H2T_DATADIR)."),
+    manifests: Optional[Path] = typer.Option(
+        None,
+        callback=_home,
+        help="The folder `manifests` of a checkout of the benchmark: the manifest goes there, too.",
+    ),
+    transcripts: Optional[Path] = typer.Option(
+        None, callback=_home, help="A file for the transcripts without marks, as the benchmark's cascades take them."
+    ),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write the zh→en benchmark's manifest and audio."""
-    records = zh_en_.write(out, data_dir, cache_dir, token)
+    records = zh_en_.write(out, data_dir, cache_dir, token, manifests, transcripts)
     typer.echo(f"{records:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
 
 
