@@ -91,8 +91,22 @@ def found(out, split, config):
             r["id"]: (r["emotion"], r["text"], str(out / "csv" / r["file_name"]), float(r["seconds"]))
             for r in csv.DictReader((out / f"csv/{split}.csv").open(encoding="utf-8", newline=""))
         },
+        "audformat": {},
+        "nemo": {
+            r["audio_filepath"].split("/")[-1][:-4]: (r["emotion"], r["text"], r["audio_filepath"], r["duration"])
+            for r in lines(out / f"nemo/{split}.jsonl")
+        },
         "webdataset": {},
     }
+    name = "dev" if split == "validation" else split
+    emotions, files = (
+        {r["file"]: r for r in csv.DictReader((out / f"audformat/db.{table}.csv").open(encoding="utf-8", newline=""))}
+        for table in (f"emotion.{name}", "files")
+    )
+    for file, row in emotions.items():
+        seconds = float(files[file]["duration"].split(":")[-1])
+        found = (row["emotion"], files[file]["transcription"], str(out / "audformat" / file), seconds)
+        result["audformat"][file.split("/")[-1][:-4]] = found
     assert list(emobox) == [f"emotiontalk-{uid}" for uid in result["emobox"]]
     for path in sorted((out / "webdataset").glob(f"{split}-*.tar")):
         with tarfile.open(path) as tar:

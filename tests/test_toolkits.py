@@ -267,3 +267,83 @@ def test_options_of_messages_that_would_do_nothing_are_refused(small):
     assert "add --config multimodal" in small("--for", "messages", "--media", "video", status=1).stderr
     for option in (("--media", "video"), ("--task", "caption", "--caption", "style")):
         assert "--for messages" in small("--for", "kaldi", *option, status=1).stderr
+
+
+# --- audformat, from the registry; felixbur/nkululeko a1e2bd19, nkululeko/data/dataset.py
+
+
+def tables_of(folder):
+    """The tables of a database as {name: {file: row}}, checked against its header, which is JSON and so YAML."""
+    header = json.loads((folder / "db.yaml").read_text(encoding="utf-8"))
+    found = {}
+    for name, table in header["tables"].items():
+        with (folder / f"db.{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            assert list(row) == ["file", *table["columns"]] and (folder / row["file"]).is_file()
+        for column in table["columns"].values():
+            assert column["scheme_id"] in header["schemes"]
+            assert (
+                column.get("rater_id", "gold") in header["raters"] and table.get("split_id", "test") in header["splits"]
+            )
+        found[name] = {row["file"]: row for row in rows}
+    return header, found
+
+
+@pytest.mark.parametrize("config", ["audio", "multimodal"])
+def test_an_audformat_database(small, tmp_path, config):
+    small("--for", "audformat", "--config", config)
+    header, tables = tables_of(tmp_path / "out/audformat")
+    scored = config == "multimodal"
+    kinds = ["emotion", "emotion.votes", *(["sentiment"] if scored else [])]
+    assert sorted(tables) == sorted(["files", *(f"{kind}.{s}" for kind in kinds for s in ("train", "dev", "test"))])
+    assert header["schemes"]["emotion"]["labels"] == list(emotiontalk.EMOTIONS)
+    assert len(tables["files"]) == 24
+    for row in emotiontalk.load_dataset(config, PROJECT / "dummy_data", split="test", streaming=True).remove_columns(
+        "audio"
+    ):
+        name = f"audio/test/{row['id']}.wav"
+        assert tables["emotion.test"][name]["emotion"] == emotiontalk.EMOTIONS[row["emotion"]]
+        assert tables["files"][name]["speaker"] == row["speaker_id"] and tables["files"][name]["turn"] == str(
+            row["turn"]
+        )
+        assert header["schemes"]["speaker"]["labels"][row["speaker_id"]] == {"set": row["speaker_set"]}
+        if scored:
+            assert float(tables["sentiment.test"][name]["sentiment"]) == row["sentiment_score"]
+        for vote in row["annotations"]:
+            votes = tables["emotion.votes.test"][name]
+            emotion, confidence = votes[vote["annotator"]], votes[f"{vote['annotator']}.confidence"]
+            assert emotion == ("" if vote["emotion"] is None else emotiontalk.EMOTIONS[vote["emotion"]])
+            assert confidence == ("" if vote["confidence"] is None else str(vote["confidence"]))
+
+
+@pytest.mark.slow
+def test_audformat_reads_its_database(small, tmp_path):
+    audformat = pytest.importorskip("audformat")
+    small("--for", "audformat", "--config", "multimodal", "--label-set", "four")
+    database = audformat.Database.load(tmp_path / "out/audformat")
+    _, tables = tables_of(tmp_path / "out/audformat")
+    for split in ("train", "dev", "test"):
+        read = database[f"emotion.{split}"].get()
+        assert dict(read["emotion"]) == {file: row["emotion"] for file, row in tables[f"emotion.{split}"].items()}
+        assert len(database[f"emotion.votes.{split}"].get()) == len(read) == len(database[f"sentiment.{split}"].get())
+    files = database["files"].get(map={"speaker": ["speaker", "set"]})
+    assert all(isinstance(speaker, str) for speaker in files["speaker"]) and files["set"].notna().all()
+    seconds = {file: soundfile.info(tmp_path / "out/audformat" / file).duration for file in files.index}
+    assert all(abs(files["duration"][file].total_seconds() - seconds[file]) < 1e-6 for file in seconds)
+    assert len(database.get("emotion")) == len(files)  # the votes are no second gold standard
+
+
+# --- NeMo: NVIDIA-NeMo/NeMo 8cfedd72, nemo/collections/common/parts/preprocessing/{manifest,collections}.py
+
+
+def test_nemos_manifests(small, tmp_path):
+    small("--for", "nemo")
+    for split in ("train", "validation", "test"):
+        records = lines(tmp_path / f"out/nemo/{split}.jsonl")
+        assert len(records) == 8
+        for record in records:
+            assert list(record)[:5] == ["audio_filepath", "duration", "text", "emotion", "label"]
+            assert abs(soundfile.info(record["audio_filepath"]).duration - record["duration"]) < 1e-6
+            assert record["label"] == record["emotion"] in emotiontalk.EMOTIONS and len(record["speaker"]) == 2
+    assert "channel_selector=average" in small("--for", "nemo", "--original", out=tmp_path / "two").stderr

@@ -25,6 +25,8 @@ TOOLKITS = {
     "messages": "messages",
     "webdataset": "webdataset",
     "merbench": "merbench",
+    "audformat": "audformat",
+    "nemo": "nemo",
     "csv": "table",
 }
 
