@@ -357,7 +357,7 @@ def test_datasets_reads_webdataset(small, tmp_path, sound_files_load):
 
 
 @pytest.mark.slow
-def test_lhotse_reads_its_manifests_and_kaldis(made):
+def test_lhotse_reads_its_manifests_and_kaldis(made, tmp_path):
     lhotse = pytest.importorskip("lhotse")
     from lhotse.kaldi import load_kaldi_data_dir
     from lhotse.qa import validate_recordings_and_supervisions
@@ -372,6 +372,11 @@ def test_lhotse_reads_its_manifests_and_kaldis(made):
     lhotse.validate(cuts)
     emotions = collections.Counter(cut.supervisions[0].custom["emotion"] for cut in cuts)
     assert emotions == collections.Counter(labels("audio", "test").values())
+    cuts.to_shar(tmp_path, fields={"recording": "flac"}, shard_size=1000)  # as the README says
+    shar = lhotse.CutSet.from_shar(in_dir=tmp_path)
+    assert [cut.supervisions[0].custom["emotion"] for cut in shar] == [
+        cut.supervisions[0].custom["emotion"] for cut in cuts
+    ]
     cut = max(cuts, key=lambda cut: cut.duration)
     assert cut.load_audio().shape == (1, cut.num_samples) and cut.compute_features(lhotse.Fbank()).shape[1] == 80
 

@@ -112,7 +112,7 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
         "docs/loading.md": ["python", "python", "python"],
         "docs/network.md": [],
         "docs/probe.md": ["sh", "sh"],
-        "docs/toolkits.md": ["sh"],
+        "docs/toolkits.md": ["sh", "python"],
         "docs/verify.md": ["sh", "sh"],
         "CONTRIBUTING.md": ["sh", "text"],
     }
@@ -469,6 +469,15 @@ def test_toolkits(desk, tmp_path):
     written = {path.name for path in (tmp_path / "OUT").iterdir() if path.is_dir()}
     assert written == {"audio", "kaldi", "lhotse", "speechbrain"}
     assert [row[0].strip("`") for row in table("docs/toolkits.md", "`--for`")] == list(TOOLKITS)
+
+
+@pytest.mark.slow
+@once
+def test_the_recipe_for_lhotse(desk, tmp_path):
+    pytest.importorskip("lhotse")
+    command("files", tmp_path / "OUT", "--for", "lhotse", "--data-dir", PROJECT / "dummy_data")
+    said = python(desk, only("docs/toolkits.md")[0] + "print(len(cuts), cuts[0].supervisions[0].speaker)", cwd=tmp_path)
+    assert said == "8 06\n" and len(list((tmp_path / "manifests").iterdir())) == 6
 
 
 @pytest.mark.slow
