@@ -92,6 +92,9 @@ def found(out, split, config):
             for r in csv.DictReader((out / f"csv/{split}.csv").open(encoding="utf-8", newline=""))
         },
         "audformat": {},
+        "evaluation": {
+            r["id"]: (r["answer"], None, r["audio"], None) for r in lines(out / f"evaluation/emotion-zh-{split}.jsonl")
+        },
         "nemo": {
             r["audio_filepath"].split("/")[-1][:-4]: (r["emotion"], r["text"], r["audio_filepath"], r["duration"])
             for r in lines(out / f"nemo/{split}.jsonl")

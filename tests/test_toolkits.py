@@ -5,12 +5,15 @@ were tried is named: repository, file, commit.
 """
 
 import csv
+import importlib.util
 import json
 import unicodedata
+from pathlib import Path
 
 import numpy
 import pytest
 import soundfile
+import yaml
 from conftest import PROJECT, archives, command, once
 
 import emotiontalk
@@ -347,3 +350,87 @@ def test_nemos_manifests(small, tmp_path):
             assert abs(soundfile.info(record["audio_filepath"]).duration - record["duration"]) < 1e-6
             assert record["label"] == record["emotion"] in emotiontalk.EMOTIONS and len(record["speaker"]) == 2
     assert "channel_selector=average" in small("--for", "nemo", "--original", out=tmp_path / "two").stderr
+
+
+# --- evaluation: EvolvingLMMs-Lab/lmms-eval 75571cfe, its task manager, evaluator and model `dummy`
+
+
+class Functions(yaml.SafeLoader):
+    """YAML as lmms-eval reads it: `!function utils.name` is the function's name."""
+
+
+Functions.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+
+
+@pytest.fixture
+def functions():
+    path = PROJECT / "emotiontalk/cli/assets/lmms_eval_utils.py"
+    spec = importlib.util.spec_from_file_location("lmms_eval_utils", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("config, split", [("audio", None), ("multimodal", None), ("audio", "validation")])
+def test_tasks_for_audio_language_models(small, tmp_path, functions, config, split):
+    small("--for", "evaluation", "--config", config, *(("--split", split) if split else ()))
+    out = tmp_path / "out/evaluation"
+    tasks = ["emotion", *(["sentiment"] if config == "multimodal" else []), "asr", "caption"]
+    names = [f"emotiontalk_{task}_{language}" for task in tasks for language in ("zh", "en")]
+    group = yaml.safe_load((out / "lmms_eval/emotiontalk.yaml").read_text())
+    assert group == {"group": "emotiontalk", "task": names}
+    assert (out / "lmms_eval/utils.py").read_bytes() == (
+        PROJECT / "emotiontalk/cli/assets/lmms_eval_utils.py"
+    ).read_bytes()
+    rows = {
+        row["id"]: row
+        for row in emotiontalk.load_dataset(
+            config, PROJECT / "dummy_data", split=split or "test", streaming=True
+        ).remove_columns("audio")
+    }
+    for name in names:
+        _, task, language = name.split("_")
+        told = yaml.load((out / f"lmms_eval/{name}.yaml").read_text(encoding="utf-8"), Functions)
+        assert told["task"] == name and told["test_split"] == (split or "test")
+        values = [*told.values(), *(metric["aggregation"] for metric in told["metric_list"])]
+        called = [value for value in values if isinstance(value, str) and value.startswith("utils.")]
+        assert len(called) >= 5 and all(callable(getattr(functions, value.split(".")[1])) for value in called)
+        docs = lines(Path(told["dataset_kwargs"]["data_files"][told["test_split"]]))
+        assert [doc["id"] for doc in docs] == list(rows)
+        process = getattr(functions, told["process_results"].split(".")[1])
+        results = {}
+        for doc in docs:
+            assert list(doc) == ["id", "audio", "prompt", "options", "answer"]
+            row = rows[doc["id"]]
+            if task == "emotion":
+                assert doc["answer"] == emotiontalk.EMOTIONS[row["emotion"]]
+            elif task == "sentiment":
+                assert doc["answer"] == emotiontalk.SENTIMENTS[row["sentiment"]]
+            else:
+                assert doc["answer"] == (row["text"] if task == "asr" else row["captions"]["overall"])
+            assert all(option in doc["prompt"] for option in doc["options"])
+            assert any("一" <= character <= "鿿" for character in doc["prompt"]) == (language == "zh")
+            (audio,) = functions.doc_to_audio(doc)
+            assert audio["array"].shape == (soundfile.info(doc["audio"]).frames,) and audio["sampling_rate"] == 16_000
+            assert functions.doc_to_text(doc, {"pre_prompt": "a", "post_prompt": "b"}) == f"a{doc['prompt']}b"
+            for metric, value in process(doc, [functions.doc_to_target(doc)]).items():  # a right answer
+                results.setdefault(metric, []).append(value)
+        assert sorted(results) == sorted(metric["metric"] for metric in told["metric_list"])
+        if task != "caption":  # which needs pycocoevalcap
+            for metric, values in results.items():
+                assert getattr(functions, metric)(values) == (0 if metric == "cer" else 1)
+
+
+def test_what_counts_the_answers_of_audio_language_models(functions):
+    emotions, sentiments = list(emotiontalk.EMOTIONS), list(emotiontalk.SENTIMENTS)
+    assert functions.chosen("The answer is: Happy.", emotions) == "happy"
+    assert functions.chosen("情感是happy。", emotions) == "happy"
+    assert functions.chosen("unhappy", emotions) == functions.chosen("happy or sad", emotions) == ""
+    assert functions.chosen("Weakly negative", sentiments) == "weakly negative"
+    assert functions.chosen("negative", sentiments) == "negative"
+    pairs = [("sad", "sad"), ("sad", "sad"), ("sad", ""), ("happy", "sad")]
+    assert functions.war(pairs) == 0.5 and functions.uar(pairs) == pytest.approx(1 / 3)
+    right = {"answer": "你好，今天 OK 吗？"}
+    assert functions.process_asr(right, ["你好今天ok吗"]) == {"cer": (0, 7)}
+    assert functions.process_asr(right, ["你号今天ok"]) == {"cer": (2, 7)}
+    assert functions.cer([(0, 7), (2, 7)]) == pytest.approx(1 / 7) and functions.edits("", "abc") == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from emotiontalk.corpus import SENTIMENTS
+
 from .job import CAPTIONS, Row
 
 # {clip}: the medium; {labels}: the emotions to choose from
@@ -39,6 +41,9 @@ def references(row: Row, task: str) -> list[str]:
     """Return the right answers: several for the whole caption, none where the release has none."""
     if task == "emotion":
         return [row.emotion]
+    if task == "sentiment":
+        sentiment = row.fields.get("sentiment")
+        return [] if sentiment is None else [SENTIMENTS[sentiment]]
     if task == "asr":
         return [row.text] if row.text else []
     captions = row.fields.get("captions") or {}

@@ -27,6 +27,7 @@ TOOLKITS = {
     "merbench": "merbench",
     "audformat": "audformat",
     "nemo": "nemo",
+    "evaluation": "evaluation",
     "csv": "table",
 }
 
