@@ -310,6 +310,7 @@ def test_each_readme_says_how_to_start_with_what_was_written(small, tmp_path):
     assert "train-{000000..000007}.tar" in told("webdataset") and "shardshuffle=8" in told("webdataset")
     assert (tmp_path / "out/webdataset/train-000007.tar").is_file() and "test" not in told("webdataset")
     assert "csv/train.csv" in told("csv") and "audiofolder" in told("csv")
+    assert "torchcodec" in told("csv") and "torchcodec" in told("webdataset")
     small("--for", "csv", "--config", "text", out=tmp_path / "text")
     assert "csv/test.csv" in told("csv", "text") and 'load_dataset("audiofolder"' not in told("csv", "text")
 

@@ -39,5 +39,8 @@ def start(job: Job) -> str:
     lines = [f'    pandas.read_csv("csv/{job.example}.csv", dtype={{"speaker_id": str}})    # else "02" becomes 2\n']
     if job.config != "text":
         lines.append('    datasets.load_dataset("audiofolder", data_dir="csv")\n')
-        lines.append("\n`file_name` is below `csv/` in the CSV, below `csv/<split>/` in `metadata.jsonl`.\n")
+        lines.append(
+            "\n`file_name` is below `csv/` in the CSV, below `csv/<split>/` in `metadata.jsonl`. "
+            "`datasets` 4 and\nlater needs torchcodec to read it.\n"
+        )
     return "".join(lines)
