@@ -207,6 +207,18 @@ def test_readers_of_one_channel_refuse_two_and_others_warn(small, tmp_path, opti
     assert "lhotse:" not in said
 
 
+def test_merbench_refuses_what_mertools_does_not_find(small, tmp_path):
+    for options in (("--format", "flac"), ("--sampling-rate", "8000")):
+        assert "merbench reads WAV of 16 kHz" in small("--for", "merbench", *options, status=1).stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_readme_that_begins_with_code_has_all_of_it_as_code(small, tmp_path):
+    small("--for", "csv", "--for", "lhotse", "--split", "test")
+    for name, code in (("csv", "pandas.read_csv"), ("lhotse", "from lhotse import CutSet")):
+        assert f"\n\n    {code}" in (tmp_path / f"out/{name}/README.md").read_text(encoding="utf-8")
+
+
 def test_no_warning_where_there_is_one_channel(small):
     assert "channel" not in small("--for", "kaldi", "--for", "funasr").stderr
 

@@ -97,7 +97,8 @@ def write(
         else:
             module.write(job, rows)
             counts = {split: len(rows[split]) for split in rows}
-        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about(name)}\n{module.start(job).strip()}\n"
+        start = module.start(job).strip("\n")  # which may begin with code, and so with blanks
+        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about(name)}\n{start}\n"
         job.write(f"{name}/README.md", text)
     return counts
 

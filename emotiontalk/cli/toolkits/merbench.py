@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy
 
 from ..conversion import Conversion
+from ..errors import CommandError
 from ..job import Job, Rows
 from . import require_one_channel
 
@@ -20,6 +21,8 @@ NO_SCORE = -10  # the authors' own value in the label files of conditions withou
 def check(out: Path, conversion: Conversion) -> None:
     """See `toolkits`."""
     require_one_channel("merbench", conversion)
+    if (conversion.rate, conversion.suffix) != (16_000, "wav"):
+        raise CommandError("merbench reads WAV of 16 kHz: leave --sampling-rate and --format away for it.")
 
 
 def write(job: Job, rows: Rows) -> None:
@@ -53,7 +56,8 @@ def start(job: Job) -> str:
     )
     corpus = NAMES[job.example]
     return f"""In `config.py` of MERTools, or of the authors' code: `PATH_TO_RAW_AUDIO`, `PATH_TO_LABEL`,
-`PATH_TO_TRANSCRIPTIONS`. `emo` numbers the labels as above from 0 on; `val` is {val}.
+`PATH_TO_TRANSCRIPTIONS`. `emo` numbers the labels as above from 0 on;
+`val` is {val}.
 
     numpy.load("merbench/label-{job.config}.npz", allow_pickle=True)["{corpus}"].tolist()
 
@@ -63,5 +67,5 @@ not shuffle train. To train in their order, take the ids from the label file in 
 
     ours = numpy.load("merbench/label-{job.config}.npz", allow_pickle=True)["{corpus}"].tolist()
     theirs = numpy.load("mm_label.npz", allow_pickle=True)["{corpus}"].tolist()
-    {{uid: ours[uid] for uid in theirs}}
+    {{uid: ours[uid] for uid in theirs if uid in ours}}
 """
