@@ -14,6 +14,7 @@ and below 4 also:
 
 from __future__ import annotations
 
+import _thread
 import ast
 import bz2
 import collections
@@ -44,19 +45,21 @@ import math
 import numpy as np
 import os
 import pyarrow as pa
+import queue
 import re
 import shutil
+import signal
 import struct
 import sys
 import tarfile
 import tempfile
+import threading
 import time
-import types
 import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
-from typing import Any, IO, NamedTuple, Protocol, Union, cast
+from typing import Any, IO, NamedTuple, Protocol, TypeVar, Union, cast
 
 
 # === emotiontalk/corpus.py ============================================================================================
@@ -187,6 +190,187 @@ def runs_of(shards: list[Shard]) -> list[ShardRun]:
         else:
             runs.append((group, part, part + 1, parts))
     return runs
+
+
+# === emotiontalk/threads.py ===========================================================================================
+# Threads that a process does not wait for at its end: what blocks in a network must not keep a stopped run alive.
+
+T = TypeVar("T")
+Task = tuple["concurrent.futures.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class DaemonThreads:
+    """A pool of at most `most` threads, started as they are needed. Those of `concurrent.futures` outlive a Ctrl-C."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._most, self._name, self._started = most, name, 0
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._idle, self._lock = threading.Semaphore(0), threading.Lock()
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> concurrent.futures.Future[T]:
+        """Call a function in a thread; return the future of its result."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._tasks.put((future, function, arguments))
+        with self._lock:
+            if not self._idle.acquire(blocking=False) and self._started < self._most:
+                self._started += 1
+                threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+        return future
+
+    def map(self, function: Callable[..., T], arguments: Iterable[Any]) -> list[T]:
+        """Call a function on each argument, all at once; return the results in order."""
+        return [future.result() for future in [self.submit(function, argument) for argument in arguments]]
+
+    def _work(self) -> None:
+        while True:
+            _run(*self._tasks.get())
+            self._idle.release()
+
+
+def _run(future: concurrent.futures.Future[T], function: Callable[..., T], arguments: tuple[Any, ...]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = function(*arguments)
+    except BaseException as error:  # whoever waits for the result gets it
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def within(seconds: float, function: Callable[[], T], too_late: Callable[[T], object]) -> T:
+    """Call a function that may block.
+
+    Args:
+        seconds: the most that is waited.
+        function: what is called, in a thread of its own.
+        too_late: gets a result that comes after that.
+
+    Raises:
+        TimeoutError: it has not returned in time.
+    """
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    threading.Thread(target=_run, args=(future, function, ()), name="emotiontalk-request", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except concurrent.futures.TimeoutError:
+        if future.done():  # it came at the last moment, or the function has raised that error
+            return future.result()
+        future.add_done_callback(lambda late: late.exception() or too_late(late.result()))
+        raise TimeoutError(f"no answer in {seconds:g} seconds") from None
+
+
+# === emotiontalk/interrupts.py ========================================================================================
+# Ctrl-C while several processes work: it ends the whole run at once, and no process is left behind.
+
+INSIST_AFTER = 1.0  # seconds after which an interrupt that has not ended the run is repeated
+
+
+class Forks:
+    """What happens around a fork of this process."""
+
+    def __init__(self) -> None:
+        self.now = False  # errors of its callbacks are ignored by Python, an interrupt, too
+        self.follow = 0  # how many blocks are entered whose forked processes end with this one
+        if hasattr(os, "register_at_fork"):  # elsewhere nothing is forked
+            os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
+
+    def _before(self) -> None:
+        self.now = True
+
+    def _after(self) -> None:
+        self.now = False
+
+    def _in_child(self) -> None:
+        follow, self.now, self.follow = self.follow, False, 0
+        if follow:
+            follow_parent()
+
+
+forks = Forks()
+
+
+def follow_parent() -> None:
+    """End this process soon after its parent."""
+    parent = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="emotiontalk-follow", daemon=True).start()
+
+
+def be_silent() -> None:
+    """Let this process, a worker of a run that was interrupted, say no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _workers() -> set[Any]:
+    """Return the worker processes of `datasets`, which has a `multiprocessing` of its own."""
+    library = sys.modules.get("multiprocess")
+    return set(library.active_children()) if library else set()
+
+
+class Interrupt:
+    """Ctrl-C in one block of `workers_follow`."""
+
+    def __init__(self) -> None:
+        self.pressed, self._here, self._others = False, os.getpid(), _workers()
+        self._left = threading.Event()
+
+    def handle(self, number: int, frame: Any) -> None:
+        """Raise `KeyboardInterrupt` in the process that entered the block: the handler of the signal."""
+        if os.getpid() != self._here:
+            be_silent()
+            return
+        if not self.pressed:
+            self.pressed = True
+            for worker in _workers() - self._others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGINT)
+            threading.Thread(target=self._insist, name="emotiontalk-interrupt", daemon=True).start()
+        if not forks.now:
+            raise KeyboardInterrupt
+
+    def _insist(self) -> None:
+        while not self._left.wait(INSIST_AFTER):
+            _thread.interrupt_main()
+
+    def leave(self) -> None:
+        """End what is left of the block."""
+        self._left.set()
+        if self.pressed:
+            for worker in _workers() - self._others:
+                worker.kill()
+
+
+@contextlib.contextmanager
+def workers_follow() -> Iterator[None]:
+    """Let processes that are forked in this block ignore Ctrl-C, and end when this one does, in whatever way.
+
+    Where a worker dies of Ctrl-C itself, it can hold the lock that ending the others waits for. In this process a
+    `KeyboardInterrupt` stays one, also where whoever waits for the workers has raised something else meanwhile.
+    """
+    interrupt, by_python = Interrupt(), signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    replaced = by_python and threading.current_thread() is threading.main_thread()
+    forks.follow += 1
+    if replaced:
+        signal.signal(signal.SIGINT, interrupt.handle)
+    try:
+        yield
+        if interrupt.pressed:
+            raise KeyboardInterrupt
+    except Exception:
+        if interrupt.pressed:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        interrupt.leave()
+        forks.follow -= 1
+        if replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # === emotiontalk/errors.py ============================================================================================
@@ -324,6 +508,7 @@ def write_out(path: Path) -> None:
 # A local tar is scanned once, header by header; the payload of a member is read only where it is asked for.
 
 BLOCK = tarfile.BLOCKSIZE
+GIT_LFS = b"version https://git-lfs"  # how a pointer begins, where the file itself is not there
 EXTENDED_BYTES = 1 << 20  # an extended header is no longer: it holds names and times
 MEMBER_TYPES = {"1": "a link", "2": "a link", "3": "a device", "4": "a device", "5": "a folder", "6": "a FIFO"}
 
@@ -508,13 +693,18 @@ class Tar(Source):
         if opener:
             self.file = self._decompressed(opener)
         self.fd = self.file.fileno() if hasattr(self.file, "fileno") else None
-        if start.startswith(b"version https://git-lfs"):
+        if start.startswith(GIT_LFS):
             raise self.damaged("this is a Git LFS pointer, not the file: run `git lfs pull`.")
 
     @classmethod
     def opener(cls, start: bytes) -> Callable[..., Any] | None:
         """Return the function that opens a file compressed as its first bytes say, or None for a plain one."""
         return next((opener for magic, opener in cls.OPENERS.items() if start.startswith(magic)), None)
+
+    @classmethod
+    def could_begin(cls, start: bytes) -> bool:
+        """Whether a tar, plain or compressed, can begin with these bytes, a block at least."""
+        return parse_header(start[:BLOCK], magic=False) is not None or cls.opener(start) is not None
 
     def _decompressed(self, opener: Callable[..., Any]) -> IO[bytes]:
         """Write the plain tar to an unnamed temporary file, so that it can be read by position like any other."""
@@ -1634,7 +1824,7 @@ class BlockStream:
         """Read the next `size` bytes, fewer where the file ends. Raises `EmotionTalkError`."""
         if self.position + size > self._end:
             self.extend(max(size, 1 << 16))
-        parts, size = [], min(size, self._end - self.position)
+        parts, size = [], max(0, min(size, self._end - self.position))
         while size:
             if not self._rest:
                 self._rest = memoryview(self._next())
@@ -1683,11 +1873,11 @@ class BlockStream:
 
 
 @functools.lru_cache(maxsize=2)
-def _threads_of(pid: int) -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(2 * BlockStream.IN_FLIGHT, "emotiontalk")
+def _threads_of(pid: int) -> DaemonThreads:
+    return DaemonThreads(2 * BlockStream.IN_FLIGHT, "emotiontalk")
 
 
-def fetching_threads() -> concurrent.futures.ThreadPoolExecutor:
+def fetching_threads() -> DaemonThreads:
     """Return the threads of this process in which blocks are fetched; a forked worker has none of its parent's."""
     return _threads_of(os.getpid())
 
@@ -1697,9 +1887,12 @@ def fetching_threads() -> concurrent.futures.ThreadPoolExecutor:
 
 HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
-TIMEOUTS = (10, 60)  # seconds to connect, seconds without a byte
+TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, and until all headers of a response are there
 LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: a slower connection counts as broken
+LONGEST_FAILURE = 120  # seconds of retries without progress after which there is no other one
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
+LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
+LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
 progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
 
 
@@ -1712,6 +1905,12 @@ def innermost_reason(error: Exception) -> str:
         error = inner
 
 
+def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
+    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is none."""
+    found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", headers.get("Content-Range", "").strip())
+    return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, 0)
+
+
 def _from(chunks: Iterator[bytes], start: int) -> Iterator[bytes]:
     """Yield what comes from byte `start` on: a server without ranges sends the whole file."""
     for chunk in chunks:
@@ -1720,19 +1919,28 @@ def _from(chunks: Iterator[bytes], start: int) -> Iterator[bytes]:
         start = max(0, start - len(chunk))
 
 
+def _send(session: Any, url: str, headers: dict[str, str]) -> Any:
+    """Send a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
+    if not hasattr(session, "build_request"):
+        return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
+    connect, read = TIMEOUTS
+    request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
+    return session.send(request, stream=True, follow_redirects=False)
+
+
 class Response:
-    """A streamed response to a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
+    """A streamed response to a GET. Raises `TimeoutError` unless its headers are there in time: they may come byte by
+    byte, each before a timeout.
+    """
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
-        session = huggingface_hub.utils.get_session()
+        session = huggingface_hub.utils.get_session()  # in this thread: below 1.0 each has its own
+        send = functools.partial(_send, session, url, headers)
+        self._response = within(TIMEOUTS[1], send, too_late=lambda response: response.close())
         self._body: Iterator[bytes]
         if hasattr(session, "build_request"):
-            connect, read = TIMEOUTS
-            request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
-            self._response = session.send(request, stream=True, follow_redirects=False)
             self._body = self._response.iter_raw()
         else:
-            self._response = session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
             read1 = getattr(self._response.raw, "read1", None)  # what has come; not in urllib3 1
             self._body = iter(lambda: read1(1 << 16), b"") if read1 else self._response.iter_content(1 << 12)
         self.status: int = self._response.status_code
@@ -1746,10 +1954,12 @@ class Response:
         finally:
             self._response.close()
 
-    def close(self, read: int = 0) -> None:
-        """End the response; a body of at most `read` bytes is read first, so that the connection can be reused."""
-        if self.headers.get("Content-Length", "").isdigit() and int(self.headers["Content-Length"]) <= read:
-            collections.deque(self, maxlen=0)
+    def close(self) -> None:
+        """End the response; a short body is read first, so that the connection can be reused."""
+        length = self.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) <= 1 << 16:
+            with contextlib.suppress(TimeoutError):
+                within(TIMEOUTS[0], lambda: collections.deque(self, maxlen=0), too_late=id)
         self._response.close()
 
 
@@ -1763,7 +1973,7 @@ class RemoteFile:
 
     Attributes, after `head()`:
         size: in bytes, or None where the server does not say.
-        tag: its entity tag or time of change, or None where the server does not say.
+        tag: its entity tag or time of change, or None where the server does not say. See `fingerprint`.
         ranged: whether the server serves ranges.
     """
 
@@ -1775,6 +1985,19 @@ class RemoteFile:
         self._head = b""
         self._signed: str | None = None  # where a redirect has led: it serves more ranges, until it expires
         self._waiting = False
+
+    def fingerprint(self) -> list[Any]:
+        """Return what tells this file from another, ready for JSON; its head has been read. Raises `EmotionTalkError`.
+
+        [size, entity tag], or [size, None, a digest of its first and last 64 KiB] where there is no tag: then another
+        file with the same size and the same ends is not noticed. Without ranges, of its first 64 KiB alone.
+        """
+        if self.tag is not None:
+            return [self.size, self.tag]
+        tail = b""
+        if self.ranged and self.size is not None:
+            tail = self.read(max(0, self.size - HEAD_BYTES), self.size)
+        return [self.size, None, hashlib.sha256(self.head() + tail).hexdigest()]
 
     def error(self, what: str) -> EmotionTalkError:
         """Make an error about this file."""
@@ -1830,34 +2053,53 @@ class RemoteFile:
             yield from self._chunks(start, end)
 
     def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
-        failures, reached, waited = 0, start, 0.0
+        failures, reached, waited, failing = 0, start, 0.0, 0.0
         least, window = LEAST_RATE
         while start != (self.size if end is None else min(end, self.size or end)):
+            before = time.monotonic()
             try:
                 body = self._connect(start, end)
-                while True:
-                    before = time.monotonic()
-                    chunk = next(body, None)
-                    waited += time.monotonic() - before
-                    if chunk is None:
-                        break
+                failing, before = failing + time.monotonic() - before, time.monotonic()
+                while (chunk := next(body, None)) is not None:
                     start += len(chunk)
+                    self._check_length(start)
+                    waited += time.monotonic() - before
                     yield chunk
+                    before = time.monotonic()  # the time of the reader does not count
                     if start - reached >= least:
-                        failures, reached, waited = 0, start, 0.0
+                        failures, reached, waited, failing = 0, start, 0.0, 0.0
                     elif waited > window:
                         raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
                 if self.size is not None and start < min(end or self.size, self.size):
                     raise ConnectionError("the response was cut short")
                 return
             except ConnectionError as error:
-                waited = 0.0
-                self._wait(error, failures, start)
+                waited += time.monotonic() - before
+                if waited > window:  # what came so slowly is no progress
+                    reached = start
+                failing, waited = failing + waited, 0.0
+                self._wait(error, failures, failing, start)
                 failures += 1
 
-    def _wait(self, error: ConnectionError, failures: int, position: int) -> None:
-        """Wait before the next retry. Raises `NoConnectionError` where another one is no use."""
-        if failures == len(WAITS):
+    def _check_length(self, position: int) -> None:
+        """Raise `EmotionTalkError` where a response that does not say its length does not end."""
+        most = 2 * ARCHIVES[self.archive][0] + LONGEST_SURPLUS
+        if self.size is None and position > most:
+            raise self.error(
+                f"the server does not say how long the file is, and has sent more than {most:,} bytes, where the "
+                f"released {self.archive}.tar has {ARCHIVES[self.archive][0]:,}. Take another mirror."
+            )
+
+    def _wait(self, error: ConnectionError, failures: int, failing: float, position: int) -> None:
+        """Wait before the next retry. Raises `NoConnectionError` where another one is no use.
+
+        Args:
+            error: why it is retried.
+            failures: how many retries there have been since something came.
+            failing: seconds that these took.
+            position: the byte that is wanted.
+        """
+        if failures == len(WAITS) or failing > LONGEST_FAILURE:
             raise NoConnectionError(
                 f"{self.path}: gave up at byte {position:,} after {failures + 1} tries ({brief(error)}). "
                 "Check the network and the URL, then run again; or pass data_dir= with a local folder."
@@ -1910,7 +2152,30 @@ class RemoteFile:
             response.close()
             raise
         self._signed = url if url != self.url else None
-        return iter(response) if self.ranged else _from(iter(response), start)
+        if not self.ranged:
+            return _from(iter(response), start)
+        last = _content_range(response.headers)[1]
+        return self._of_range(iter(response), last + 1 - start, (last + 1 if end is None else end) - start)
+
+    def _of_range(self, body: Iterator[bytes], sent: int, wanted: int) -> Iterator[bytes]:
+        """Yield the wanted bytes of the body of a response to a range.
+
+        Raises `EmotionTalkError` where it holds more than its Content-Range says: then it is not that range.
+
+        Args:
+            body: of the response.
+            sent: bytes that it has by its Content-Range.
+            wanted: bytes that were requested, from the same start.
+        """
+        position = 0
+        for chunk in body:
+            if position + len(chunk) > sent:
+                raise self.error(f"the server sends more than the {sent:,} bytes that its Content-Range names. {LIES}")
+            if position < wanted:
+                yield chunk[: wanted - position]
+            position += len(chunk)
+            if sent > wanted and position >= wanted:  # a server may send more than was requested
+                return
 
     def _follow(self, start: int, end: int | None) -> tuple[Response, str]:
         """Follow redirects: (the last `Response`, its URL). A cached signed URL that has expired is requested again."""
@@ -1920,14 +2185,14 @@ class RemoteFile:
             try:
                 response = Response(url, headers)
                 if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
-                    response.close(read=1 << 16)
+                    response.close()
                     url = urllib.parse.urljoin(url, response.headers["Location"])
                     continue
             except Exception as error:  # a bad response, URL or redirect: the sessions' errors have no common class
                 raise ConnectionError(f"no connection: {innermost_reason(error)}") from None
             if url != cached or url == self.url or response.status not in (400, 401, 403, 404, 410):
                 return response, url
-            response.close(read=1 << 16)
+            response.close()
             self._signed = None if self._signed == cached else self._signed  # another thread may have a new one already
             url = cached = self._signed or self.url
         raise ConnectionError("too many redirects")
@@ -1943,23 +2208,32 @@ class RemoteFile:
             raise self._refusal(status, headers)
         if status == 200 and self.ranged:
             raise ConnectionError("the server no longer serves ranges")
+        self._check_encoding(headers)
         content_range = headers.get("Content-Range", "") if status == 206 else ""
         if content_range.endswith("/*"):  # of unknown length: read in sequence
             if self.ranged:
                 raise ConnectionError("the server no longer says how long the file is")
             self.ranged = False
             return False
-        size: int | None
+        given = re.fullmatch(r"\d{1,18}", headers.get("Content-Length", "").strip())
+        size = length = int(given[0]) if given else None
         if status == 206:
-            found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", content_range)
-            if not (found and int(found[1]) == start and start <= int(found[2]) < int(found[3])):
+            first, last, size = _content_range(headers)
+            if first != start or not start <= last < size:
                 raise self.error(f"the server gives another range than was wanted ({brief(content_range)}). Run again.")
-            size = int(found[3])
-        else:
-            length = re.fullmatch(r"\d{1,18}", headers.get("Content-Length", ""))
-            size = int(length[0]) if length else None
+            if length not in (None, last + 1 - first):
+                raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {LIES}")
         self._remember(status == 206, size, headers.get("ETag") or headers.get("Last-Modified"))
         return True
+
+    def _check_encoding(self, headers: Mapping[str, str]) -> None:
+        """Raise `EmotionTalkError` for a body that is not the file's bytes as they are."""
+        said = {name: headers.get(name, "").strip().lower() for name in ("Content-Encoding", "Transfer-Encoding")}
+        kind = headers.get("Content-Type", "").strip().lower()
+        odd = [f"{name}: {value}" for name, value in said.items() if value not in ("", "identity", "chunked")]
+        odd += [f"Content-Type: {kind}"] if kind.startswith("multipart/") else []
+        if odd:
+            raise self.error(f"the server sends the file as {brief(odd[0], 80)}, which was not requested. {LIES}")
 
     def _remember(self, ranged: bool, size: int | None, tag: str | None) -> None:
         """Remember what a response says of the file. Raises `EmotionTalkError` where it is another file than before."""
@@ -2506,7 +2780,7 @@ class RemoteArchive:
         """Return `Offsets.start`; look for what is not known. Raises `NotSortedError`."""
         for offsets, most in self._offsets.attempts(key, slack, self._groups.get(key.group)):
             first_header = functools.partial(self._first_header, most=most)
-            for header in list(fetching_threads().map(first_header, offsets)):
+            for header in fetching_threads().map(first_header, offsets):
                 if header:
                     self._offsets.add(header)
         return cast(int, self._offsets.start(key, slack))
@@ -2646,16 +2920,24 @@ class RemoteArchive:
 # === emotiontalk/archives.py ==========================================================================================
 # The release at hand: where each of its archives is, on disk or behind a URL, and what is downloaded whole.
 
-# Of each file of an archive behind a URL that can change, [size, entity tag]; None where the server does not say.
+# Of each file of an archive behind a URL that can change, its `RemoteFile.fingerprint`.
 UrlFingerprint = list[list[Any]]
+LARGEST_CHECKED = 256 << 20  # bytes of a compressed download that is read before it is stored
 
 
 @functools.lru_cache(maxsize=64)
 def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
-    """Open a file behind a URL, once in a process; its head has been read. Raises `EmotionTalkError`."""
+    """Open a file behind a URL, once in a process; its head has been read, and can be that of an archive.
+
+    Raises `EmotionTalkError`.
+    """
     kind = RemoteFile if re.match("https?:|hf://datasets/", url) else FsspecFile
     file = kind(name, url, token)
-    file.head()
+    head = file.head()
+    if not Tar.could_begin(head) and not head.startswith(GIT_LFS):
+        what = f"it begins with {brief(head[:60].decode('utf-8', 'replace'))!r}" if head else "it is empty"
+        what += " (a login page, or a proxy's?)" if b"<" in head[:60] else ""
+        raise Source(name, file.path).damaged(f"cannot be read as a tar archive: {what}.")
     return file
 
 
@@ -2722,7 +3004,9 @@ def _open_remote(name: str, url: str, token: str | bool | None, folder: str | No
 class Location:
     """Where an archive is: local paths (tars, or a folder), or a URL where there are none.
 
-    fingerprint: `fingerprint_of` the paths; of a URL that can change (size, entity tag); None: nothing is compared.
+    url: with paths, the one that they were downloaded from.
+    fingerprint: `fingerprint_of` the paths; of a URL that can change its `RemoteFile.fingerprint`; None: nothing is
+        compared.
     """
 
     archive: str
@@ -2731,9 +3015,9 @@ class Location:
     fingerprint: tuple[Any, ...] | None = None
 
     @classmethod
-    def local(cls, archive: str, paths: tuple[str, ...]) -> Location:
+    def local(cls, archive: str, paths: tuple[str, ...], url: str = "") -> Location:
         """Make the location of local paths as they are now."""
-        return cls(archive, paths, fingerprint=fingerprint_of(paths))
+        return cls(archive, paths, url, fingerprint_of(paths))
 
     def file(self, token: str | bool | None = None) -> RemoteFile:
         """Open the file behind the URL. Raises `EmotionTalkError`."""
@@ -2747,9 +3031,15 @@ class Location:
         if self.paths:  # a folder has too many files to look at each of them for each shard
             unpacked = any(map(os.path.isdir, self.paths))
             fingerprint = self.fingerprint if unpacked and self.fingerprint else fingerprint_of(self.paths)
-            return _open_local(self.archive, self.paths, fingerprint)
+            try:
+                return _open_local(self.archive, self.paths, fingerprint)
+            except EmotionTalkError as error:
+                if not self.url:
+                    raise
+                fix = f'This is the cached download of {redacted(self.url)}: pass download_mode="force_redownload".'
+                raise EmotionTalkError(f"{error} {fix}") from None
         found = _open_remote(self.archive, self.url, token, folder)
-        if self.fingerprint and self.fingerprint != (found.file.size, found.file.tag):
+        if self.fingerprint and self.fingerprint != tuple(found.file.fingerprint()):
             raise EmotionTalkError(f"{found.file.path}: this is another file than before. Run again.")
         return found
 
@@ -2773,7 +3063,7 @@ class Downloads:
     force: bool = False
     check: bool = False
 
-    def path(self, url: str, fingerprint: list[Any] | None) -> str:
+    def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
         """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
         return os.path.join(self.folder, hashlib.sha256(json.dumps([http_url(url), fingerprint]).encode()).hexdigest())
 
@@ -2782,52 +3072,93 @@ class Downloads:
         url = archive_url(name, source)
         cached = None if self.force else cached_file(url)
         if cached:
-            return Location.local(name, (cached,))
+            return Location.local(name, (cached,), url)
         if self.force or not _is_certain(known):
             return None
-        if is_pinned(url) and os.path.exists(self.path(url, None)):  # the server need not be asked
-            return Location.local(name, (self.path(url, None),))
-        paths = self._paths(find_remote(name, source, token), known)
-        return Location.local(name, paths) if all(map(os.path.exists, paths)) else None
+        if is_pinned(url) and os.path.exists(self.path(url)):  # the server need not be asked
+            return Location.local(name, (self.path(url),), url)
+        try:
+            paths, certain = self._paths(name, find_remote(name, source, token), token, known)
+        except NoConnectionError as error:
+            others = sorted(glob.glob(f"{glob.escape(self.path(url))}-{16 * '[0-9a-f]'}"), key=os.path.getmtime)
+            if not others:
+                raise
+            logger.warning(f"{error} What was downloaded from it before is used.")
+            return Location.local(name, (others[-1],), url)
+        return Location.local(name, paths, url) if certain and all(map(os.path.exists, paths)) else None
 
-    def _paths(self, urls: tuple[str, ...], known: UrlFingerprint | None) -> tuple[str, ...]:
+    def _paths(
+        self, name: str, urls: tuple[str, ...], token: str | bool | None, known: UrlFingerprint | None
+    ) -> tuple[tuple[str, ...], bool]:
+        """Return (where the files of an archive are stored, whether what is stored there is certainly the same)."""
         if known and len(known) != len(urls):
             raise EmotionTalkError(f"{redacted(urls[0])}: the archive has {len(urls)} parts now, {len(known)} before.")
-        return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known or itertools.repeat(None)))
+        if known:
+            return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known)), _is_certain(known)
+        paths = [self.path(url) for url in urls]
+        if urls[0] != archive_url(name, DEFAULT_SOURCE):
+            return tuple(paths), True
+        file = remote_file(name, urls[0], token)
+        if file.size == ARCHIVES[name][0]:
+            return tuple(paths), True
+        # not the pinned archive, whatever the URL promises: only as long as the server answers the same
+        other = file.fingerprint()
+        digest = hashlib.sha256(json.dumps(other).encode()).hexdigest()[:16]
+        return (f"{paths[0]}-{digest}",), _is_certain([other])
 
     def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
         """Download an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""
         urls = find_remote(name, source, token)
-        paths = self._paths(urls, known)
+        paths, certain = self._paths(name, urls, token, known)
         if len(urls) > 1:
             what = f"{name} is in {len(urls)} parts, all of which are downloaded to {self.folder}."
             warn_once(f"{redacted(source)}: {what}")
         for url, path in zip(urls, paths):
-            self._download(name, url, token, path, self.force or not _is_certain(known))
+            self._download(name, url, token, path, self.force or not certain)
         if self.check and source == DEFAULT_SOURCE:
             sha256 = sha256_of(paths[0])
             if sha256 != ARCHIVES[name][1]:
                 raise Source(name, paths[0]).damaged(f"its SHA-256 is {sha256}.")
-        return Location.local(name, paths)
+        return Location.local(name, paths, urls[0])
 
     def _download(self, name: str, url: str, token: str | bool | None, path: str, force: bool) -> None:
-        partial = path + ".incomplete"
         try:
             os.makedirs(self.folder, exist_ok=True)
             with filelock.FileLock(path + ".lock"):
                 if os.path.exists(path) and not force:
                     return
                 remote = remote_file(name, url, token)
-                # of unknown size: nothing says whether what is there belongs to it
-                if os.path.exists(partial) and (force or remote.size is None or os.path.getsize(partial) > remote.size):
-                    os.remove(partial)
-                with open(partial, "ab") as file:
+                partial = _partial(path, remote, force)
+                with open(partial, "ab+") as file:
                     remote.save(file)
+                    _check(remote, file)
                 os.replace(partial, path)
         except OSError as error:
             if isinstance(error, EmotionTalkError):
                 raise
             raise unwritable(self.folder, error, remote_file(name, url, token).size) from None
+
+
+def _partial(path: str, remote: RemoteFile, force: bool) -> str:
+    """Return where a download is written before it is complete. What is there of another file is removed."""
+    begins = [remote.size, remote.tag, hashlib.sha256(remote.head()).hexdigest()]
+    partial = f"{path}.{hashlib.sha256(json.dumps(begins).encode()).hexdigest()[:16]}.incomplete"
+    for found in glob.glob(f"{glob.escape(path)}.*incomplete"):
+        # of unknown size: nothing says whether what is there belongs to it
+        if found != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
+            os.remove(found)
+    return partial
+
+
+def _check(remote: RemoteFile, file: IO[bytes]) -> None:
+    """Remove a download that is no whole tar, and raise `EmotionTalkError`: it must not be found by the next run."""
+    if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
+        return
+    try:
+        collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
+    except EmotionTalkError as error:
+        os.remove(file.name)
+        raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
 
 
 def _is_certain(known: UrlFingerprint | None) -> bool:
@@ -2880,7 +3211,7 @@ def url_fingerprints(
         path = learned_path(folder, http_url(archive_url(name, source)), ".json")
         try:
             files = [remote_file(name, url, token) for url in find_remote(name, source, token)]
-            found[name] = [[file.size, file.tag] for file in files]
+            found[name] = [file.fingerprint() for file in files]
         except NoConnectionError as error:
             try:
                 with open(path, encoding="utf-8") as cached:
@@ -3049,9 +3380,9 @@ class EmotionTalkConfig(datasets.BuilderConfig):
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
-    "corpus", "errors", "files", "tar", "local_archive", "audio", "annotations", "schema", "urls", "read_ahead",
-    "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "options", "code_hash", "builder",
-    "loading",
+    "corpus", "threads", "interrupts", "errors", "files", "tar", "local_archive", "audio", "annotations", "schema",
+    "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "options",
+    "code_hash", "builder", "loading",
 )  # fmt: skip
 
 
@@ -3267,6 +3598,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, pa.Table]]:
         """Yield the rows of `_generate_examples` as tables."""
         return self.tables(shards, release, batch_bytes)
+
+    def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
+        """As in `datasets`; Ctrl-C ends all of `num_proc`."""
+        with workers_follow():
+            super()._prepare_split(*args, **kwargs)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """As in `datasets`, but by tables. What is written does not crowd the archive out of the page cache.
@@ -3636,14 +3972,3 @@ def load_dataset(
         all_of_them = split or {name: name for name in splits if name in found}
         return kind({key: give(one) for key, one in all_of_them.items()})
     return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
-
-
-class PickledByName(types.ModuleType):
-    """This module, pickled by its name and not by its contents: `datasets` finds what `map` has made with it."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return importlib.import_module, (self.__name__,)
-
-
-if __name__.removesuffix(".loading") == "emotiontalk":  # not where `datasets` runs the script
-    sys.modules["emotiontalk"].__class__ = PickledByName

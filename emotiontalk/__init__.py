@@ -9,47 +9,52 @@ CC BY-NC-SA 4.0).
     emotiontalk.load_dataset("audio", split="test", data_dir="RELEASE")
 """
 
-# Absolute imports: `datasets` below 4 takes relative ones in the file of a builder for files next to a script.
-from emotiontalk.annotations import Utterance, emotion_id, sentiment_id, spoken_text
-from emotiontalk.archives import Location, Release
-from emotiontalk.audio import decode_audio
-from emotiontalk.builder import EmotionTalk
-from emotiontalk.corpus import (
-    ANNOTATORS,
-    ARCHIVES,
-    AUDIO_FORMATS,
-    CITATION,
-    CONDITION_NAMES,
-    CONDITIONS,
-    DEFAULT_SOURCE,
-    DIALOGUES,
-    EMOTIONS,
-    FOUR,
-    GROUPS,
-    HOMEPAGE,
-    LICENSE,
-    REPO_ID,
-    REVISION,
-    SENTIMENTS,
-    SHARDS,
-    SPEAKER_SETS,
-    SPLITS,
-    TOTAL,
-    __version__,
-    speaker_set_of,
-    split_of,
-)
-from emotiontalk.errors import (
-    AudioDecodeError,
-    BadUtteranceError,
-    EmotionTalkError,
-    MissingArchiveError,
-    NoConnectionError,
-    NoUtteranceError,
-)
-from emotiontalk.loading import load_dataset
-from emotiontalk.options import EmotionTalkConfig
-from emotiontalk.schema import CONFIGS, FIELDS, archives_of, description_of, features_of, fields_of, split_sizes
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emotiontalk.annotations import Utterance, emotion_id, sentiment_id, spoken_text
+    from emotiontalk.archives import Location, Release
+    from emotiontalk.audio import decode_audio
+    from emotiontalk.builder import EmotionTalk
+    from emotiontalk.corpus import (
+        ANNOTATORS,
+        ARCHIVES,
+        AUDIO_FORMATS,
+        CITATION,
+        CONDITION_NAMES,
+        CONDITIONS,
+        DEFAULT_SOURCE,
+        DIALOGUES,
+        EMOTIONS,
+        FOUR,
+        GROUPS,
+        HOMEPAGE,
+        LICENSE,
+        REPO_ID,
+        REVISION,
+        SENTIMENTS,
+        SHARDS,
+        SPEAKER_SETS,
+        SPLITS,
+        TOTAL,
+        __version__,
+        speaker_set_of,
+        split_of,
+    )
+    from emotiontalk.errors import (
+        AudioDecodeError,
+        BadUtteranceError,
+        EmotionTalkError,
+        MissingArchiveError,
+        NoConnectionError,
+        NoUtteranceError,
+    )
+    from emotiontalk.loading import load_dataset
+    from emotiontalk.options import EmotionTalkConfig
+    from emotiontalk.schema import CONFIGS, FIELDS, archives_of, description_of, features_of, fields_of, split_sizes
 
 __all__ = [
     "ANNOTATORS",
@@ -99,3 +104,47 @@ __all__ = [
     "split_sizes",
     "spoken_text",
 ]
+
+# The modules that have these names: imported when one of them is wanted, the cheapest first.
+MODULES = (
+    "corpus",
+    "errors",
+    "audio",
+    "annotations",
+    "schema",
+    "options",
+    "archives",
+    "builder",
+    "loading",
+)
+
+
+class Package(types.ModuleType):
+    """This package: its names are found where they are defined, and it is pickled by its name.
+
+    `import emotiontalk` imports nothing else, so that commands start, and stop, at once. `datasets` finds what `map`
+    has made with it, whatever was imported meanwhile.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        """Import what has this name. Raises `AttributeError` where nothing has."""
+        if name in MODULES:
+            return importlib.import_module(f"{self.__name__}.{name}")
+        if name in __all__:
+            for module in MODULES:
+                found = vars(importlib.import_module(f"{self.__name__}.{module}"))
+                if name in found:
+                    setattr(self, name, found[name])
+                    return found[name]
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        """Return the names that are meant for users, too."""
+        return sorted({*super().__dir__(), *__all__})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it by its name."""
+        return importlib.import_module, (self.__name__,)
+
+
+sys.modules[__name__].__class__ = Package

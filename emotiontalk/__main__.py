@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from emotiontalk.cli.stop import end_at_once, stopping
 from emotiontalk.corpus import __version__
 
 # What a library is called in an import -> the extra of pyproject.toml that installs it.
@@ -18,10 +19,12 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"emotiontalk {__version__}")
         return
+    end_at_once()
     try:
         from emotiontalk.cli.app import run
 
-        run()
+        with stopping():
+            run()
     except ModuleNotFoundError as error:
         name = (error.name or "").split(".")[0]
         if name not in EXTRAS:

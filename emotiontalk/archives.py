@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
+import glob
 import hashlib
 import itertools
 import json
 import os
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 import filelock
 import huggingface_hub
 
 from .corpus import ARCHIVES, DEFAULT_SOURCE
-from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, logger, redacted, unwritable, warn_once
+from .errors import (
+    EmotionTalkError,
+    MissingArchiveError,
+    NoConnectionError,
+    brief,
+    logger,
+    redacted,
+    unwritable,
+    warn_once,
+)
 from .files import sha256_of, writing
 from .fsspec_file import FsspecFile, filesystem
 from .local_archive import TAR_NAME, Fingerprint, LocalArchive, UnpackedTar, fingerprint_of
 from .remote_file import RemoteFile
 from .remote_tar import RemoteArchive
-from .tar import Source, Tar
+from .tar import GIT_LFS, Source, Tar
 from .urls import archive_url, http_url, is_offline, is_pinned, is_remote, split_hf_url
 
-# Of each file of an archive behind a URL that can change, [size, entity tag]; None where the server does not say.
+# Of each file of an archive behind a URL that can change, its `RemoteFile.fingerprint`.
 UrlFingerprint = list[list[Any]]
+LARGEST_CHECKED = 256 << 20  # bytes of a compressed download that is read before it is stored
 
 
 @functools.lru_cache(maxsize=64)
 def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
-    """Open a file behind a URL, once in a process; its head has been read. Raises `EmotionTalkError`."""
+    """Open a file behind a URL, once in a process; its head has been read, and can be that of an archive.
+
+    Raises `EmotionTalkError`.
+    """
     kind = RemoteFile if re.match("https?:|hf://datasets/", url) else FsspecFile
     file = kind(name, url, token)
-    file.head()
+    head = file.head()
+    if not Tar.could_begin(head) and not head.startswith(GIT_LFS):
+        what = f"it begins with {brief(head[:60].decode('utf-8', 'replace'))!r}" if head else "it is empty"
+        what += " (a login page, or a proxy's?)" if b"<" in head[:60] else ""
+        raise Source(name, file.path).damaged(f"cannot be read as a tar archive: {what}.")
     return file
 
 
@@ -101,7 +120,9 @@ def _open_remote(name: str, url: str, token: str | bool | None, folder: str | No
 class Location:
     """Where an archive is: local paths (tars, or a folder), or a URL where there are none.
 
-    fingerprint: `fingerprint_of` the paths; of a URL that can change (size, entity tag); None: nothing is compared.
+    url: with paths, the one that they were downloaded from.
+    fingerprint: `fingerprint_of` the paths; of a URL that can change its `RemoteFile.fingerprint`; None: nothing is
+        compared.
     """
 
     archive: str
@@ -110,9 +131,9 @@ class Location:
     fingerprint: tuple[Any, ...] | None = None
 
     @classmethod
-    def local(cls, archive: str, paths: tuple[str, ...]) -> Location:
+    def local(cls, archive: str, paths: tuple[str, ...], url: str = "") -> Location:
         """Make the location of local paths as they are now."""
-        return cls(archive, paths, fingerprint=fingerprint_of(paths))
+        return cls(archive, paths, url, fingerprint_of(paths))
 
     def file(self, token: str | bool | None = None) -> RemoteFile:
         """Open the file behind the URL. Raises `EmotionTalkError`."""
@@ -126,9 +147,15 @@ class Location:
         if self.paths:  # a folder has too many files to look at each of them for each shard
             unpacked = any(map(os.path.isdir, self.paths))
             fingerprint = self.fingerprint if unpacked and self.fingerprint else fingerprint_of(self.paths)
-            return _open_local(self.archive, self.paths, fingerprint)
+            try:
+                return _open_local(self.archive, self.paths, fingerprint)
+            except EmotionTalkError as error:
+                if not self.url:
+                    raise
+                fix = f'This is the cached download of {redacted(self.url)}: pass download_mode="force_redownload".'
+                raise EmotionTalkError(f"{error} {fix}") from None
         found = _open_remote(self.archive, self.url, token, folder)
-        if self.fingerprint and self.fingerprint != (found.file.size, found.file.tag):
+        if self.fingerprint and self.fingerprint != tuple(found.file.fingerprint()):
             raise EmotionTalkError(f"{found.file.path}: this is another file than before. Run again.")
         return found
 
@@ -152,7 +179,7 @@ class Downloads:
     force: bool = False
     check: bool = False
 
-    def path(self, url: str, fingerprint: list[Any] | None) -> str:
+    def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
         """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
         return os.path.join(self.folder, hashlib.sha256(json.dumps([http_url(url), fingerprint]).encode()).hexdigest())
 
@@ -161,52 +188,93 @@ class Downloads:
         url = archive_url(name, source)
         cached = None if self.force else cached_file(url)
         if cached:
-            return Location.local(name, (cached,))
+            return Location.local(name, (cached,), url)
         if self.force or not _is_certain(known):
             return None
-        if is_pinned(url) and os.path.exists(self.path(url, None)):  # the server need not be asked
-            return Location.local(name, (self.path(url, None),))
-        paths = self._paths(find_remote(name, source, token), known)
-        return Location.local(name, paths) if all(map(os.path.exists, paths)) else None
+        if is_pinned(url) and os.path.exists(self.path(url)):  # the server need not be asked
+            return Location.local(name, (self.path(url),), url)
+        try:
+            paths, certain = self._paths(name, find_remote(name, source, token), token, known)
+        except NoConnectionError as error:
+            others = sorted(glob.glob(f"{glob.escape(self.path(url))}-{16 * '[0-9a-f]'}"), key=os.path.getmtime)
+            if not others:
+                raise
+            logger.warning(f"{error} What was downloaded from it before is used.")
+            return Location.local(name, (others[-1],), url)
+        return Location.local(name, paths, url) if certain and all(map(os.path.exists, paths)) else None
 
-    def _paths(self, urls: tuple[str, ...], known: UrlFingerprint | None) -> tuple[str, ...]:
+    def _paths(
+        self, name: str, urls: tuple[str, ...], token: str | bool | None, known: UrlFingerprint | None
+    ) -> tuple[tuple[str, ...], bool]:
+        """Return (where the files of an archive are stored, whether what is stored there is certainly the same)."""
         if known and len(known) != len(urls):
             raise EmotionTalkError(f"{redacted(urls[0])}: the archive has {len(urls)} parts now, {len(known)} before.")
-        return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known or itertools.repeat(None)))
+        if known:
+            return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known)), _is_certain(known)
+        paths = [self.path(url) for url in urls]
+        if urls[0] != archive_url(name, DEFAULT_SOURCE):
+            return tuple(paths), True
+        file = remote_file(name, urls[0], token)
+        if file.size == ARCHIVES[name][0]:
+            return tuple(paths), True
+        # not the pinned archive, whatever the URL promises: only as long as the server answers the same
+        other = file.fingerprint()
+        digest = hashlib.sha256(json.dumps(other).encode()).hexdigest()[:16]
+        return (f"{paths[0]}-{digest}",), _is_certain([other])
 
     def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
         """Download an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""
         urls = find_remote(name, source, token)
-        paths = self._paths(urls, known)
+        paths, certain = self._paths(name, urls, token, known)
         if len(urls) > 1:
             what = f"{name} is in {len(urls)} parts, all of which are downloaded to {self.folder}."
             warn_once(f"{redacted(source)}: {what}")
         for url, path in zip(urls, paths):
-            self._download(name, url, token, path, self.force or not _is_certain(known))
+            self._download(name, url, token, path, self.force or not certain)
         if self.check and source == DEFAULT_SOURCE:
             sha256 = sha256_of(paths[0])
             if sha256 != ARCHIVES[name][1]:
                 raise Source(name, paths[0]).damaged(f"its SHA-256 is {sha256}.")
-        return Location.local(name, paths)
+        return Location.local(name, paths, urls[0])
 
     def _download(self, name: str, url: str, token: str | bool | None, path: str, force: bool) -> None:
-        partial = path + ".incomplete"
         try:
             os.makedirs(self.folder, exist_ok=True)
             with filelock.FileLock(path + ".lock"):
                 if os.path.exists(path) and not force:
                     return
                 remote = remote_file(name, url, token)
-                # of unknown size: nothing says whether what is there belongs to it
-                if os.path.exists(partial) and (force or remote.size is None or os.path.getsize(partial) > remote.size):
-                    os.remove(partial)
-                with open(partial, "ab") as file:
+                partial = _partial(path, remote, force)
+                with open(partial, "ab+") as file:
                     remote.save(file)
+                    _check(remote, file)
                 os.replace(partial, path)
         except OSError as error:
             if isinstance(error, EmotionTalkError):
                 raise
             raise unwritable(self.folder, error, remote_file(name, url, token).size) from None
+
+
+def _partial(path: str, remote: RemoteFile, force: bool) -> str:
+    """Return where a download is written before it is complete. What is there of another file is removed."""
+    begins = [remote.size, remote.tag, hashlib.sha256(remote.head()).hexdigest()]
+    partial = f"{path}.{hashlib.sha256(json.dumps(begins).encode()).hexdigest()[:16]}.incomplete"
+    for found in glob.glob(f"{glob.escape(path)}.*incomplete"):
+        # of unknown size: nothing says whether what is there belongs to it
+        if found != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
+            os.remove(found)
+    return partial
+
+
+def _check(remote: RemoteFile, file: IO[bytes]) -> None:
+    """Remove a download that is no whole tar, and raise `EmotionTalkError`: it must not be found by the next run."""
+    if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
+        return
+    try:
+        collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
+    except EmotionTalkError as error:
+        os.remove(file.name)
+        raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
 
 
 def _is_certain(known: UrlFingerprint | None) -> bool:
@@ -259,7 +327,7 @@ def url_fingerprints(
         path = learned_path(folder, http_url(archive_url(name, source)), ".json")
         try:
             files = [remote_file(name, url, token) for url in find_remote(name, source, token)]
-            found[name] = [[file.size, file.tag] for file in files]
+            found[name] = [file.fingerprint() for file in files]
         except NoConnectionError as error:
             try:
                 with open(path, encoding="utf-8") as cached:

@@ -52,6 +52,7 @@ from .errors import (
     warn_once,
 )
 from .files import write_out
+from .interrupts import workers_follow
 from .local_archive import LocalArchive, find_archive
 from .options import EmotionTalkConfig
 from .remote_tar import RemoteArchive
@@ -252,6 +253,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, pa.Table]]:
         """Yield the rows of `_generate_examples` as tables."""
         return self.tables(shards, release, batch_bytes)
+
+    def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
+        """As in `datasets`; Ctrl-C ends all of `num_proc`."""
+        with workers_follow():
+            super()._prepare_split(*args, **kwargs)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """As in `datasets`, but by tables. What is written does not crowd the archive out of the page cache.

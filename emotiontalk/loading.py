@@ -6,8 +6,6 @@ import dataclasses
 import functools
 import importlib
 import os
-import sys
-import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -199,14 +197,3 @@ def load_dataset(
         all_of_them = split or {name: name for name in splits if name in found}
         return kind({key: give(one) for key, one in all_of_them.items()})
     return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
-
-
-class PickledByName(types.ModuleType):
-    """This module, pickled by its name and not by its contents: `datasets` finds what `map` has made with it."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return importlib.import_module, (self.__name__,)
-
-
-if __name__.removesuffix(".loading") == "emotiontalk":  # not where `datasets` runs the script
-    sys.modules["emotiontalk"].__class__ = PickledByName

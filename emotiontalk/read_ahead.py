@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from .tar import BLOCK
+from .threads import DaemonThreads
 
 
 class ByteRanges(Protocol):
@@ -57,7 +58,7 @@ class BlockStream:
         """Read the next `size` bytes, fewer where the file ends. Raises `EmotionTalkError`."""
         if self.position + size > self._end:
             self.extend(max(size, 1 << 16))
-        parts, size = [], min(size, self._end - self.position)
+        parts, size = [], max(0, min(size, self._end - self.position))
         while size:
             if not self._rest:
                 self._rest = memoryview(self._next())
@@ -106,10 +107,10 @@ class BlockStream:
 
 
 @functools.lru_cache(maxsize=2)
-def _threads_of(pid: int) -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(2 * BlockStream.IN_FLIGHT, "emotiontalk")
+def _threads_of(pid: int) -> DaemonThreads:
+    return DaemonThreads(2 * BlockStream.IN_FLIGHT, "emotiontalk")
 
 
-def fetching_threads() -> concurrent.futures.ThreadPoolExecutor:
+def fetching_threads() -> DaemonThreads:
     """Return the threads of this process in which blocks are fetched; a forked worker has none of its parent's."""
     return _threads_of(os.getpid())

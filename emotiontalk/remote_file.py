@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
+import hashlib
 import math
 import os
 import re
 import time
 import urllib.parse
 from collections.abc import Generator, Iterator, Mapping
-from typing import IO
+from typing import IO, Any
 
 import datasets
 import huggingface_hub
 
-from .corpus import DEFAULT_SOURCE
+from .corpus import ARCHIVES, DEFAULT_SOURCE
 from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, redacted
 from .read_ahead import BlockStream
+from .threads import within
 from .urls import SEND_TOKEN, http_url, is_offline
 
 HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
-TIMEOUTS = (10, 60)  # seconds to connect, seconds without a byte
+TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, and until all headers of a response are there
 LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: a slower connection counts as broken
+LONGEST_FAILURE = 120  # seconds of retries without progress after which there is no other one
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
+LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
+LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
 progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
 
 
@@ -37,6 +43,12 @@ def innermost_reason(error: Exception) -> str:
         error = inner
 
 
+def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
+    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is none."""
+    found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", headers.get("Content-Range", "").strip())
+    return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, 0)
+
+
 def _from(chunks: Iterator[bytes], start: int) -> Iterator[bytes]:
     """Yield what comes from byte `start` on: a server without ranges sends the whole file."""
     for chunk in chunks:
@@ -45,19 +57,28 @@ def _from(chunks: Iterator[bytes], start: int) -> Iterator[bytes]:
         start = max(0, start - len(chunk))
 
 
+def _send(session: Any, url: str, headers: dict[str, str]) -> Any:
+    """Send a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
+    if not hasattr(session, "build_request"):
+        return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
+    connect, read = TIMEOUTS
+    request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
+    return session.send(request, stream=True, follow_redirects=False)
+
+
 class Response:
-    """A streamed response to a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
+    """A streamed response to a GET. Raises `TimeoutError` unless its headers are there in time: they may come byte by
+    byte, each before a timeout.
+    """
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
-        session = huggingface_hub.utils.get_session()
+        session = huggingface_hub.utils.get_session()  # in this thread: below 1.0 each has its own
+        send = functools.partial(_send, session, url, headers)
+        self._response = within(TIMEOUTS[1], send, too_late=lambda response: response.close())
         self._body: Iterator[bytes]
         if hasattr(session, "build_request"):
-            connect, read = TIMEOUTS
-            request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
-            self._response = session.send(request, stream=True, follow_redirects=False)
             self._body = self._response.iter_raw()
         else:
-            self._response = session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
             read1 = getattr(self._response.raw, "read1", None)  # what has come; not in urllib3 1
             self._body = iter(lambda: read1(1 << 16), b"") if read1 else self._response.iter_content(1 << 12)
         self.status: int = self._response.status_code
@@ -71,10 +92,12 @@ class Response:
         finally:
             self._response.close()
 
-    def close(self, read: int = 0) -> None:
-        """End the response; a body of at most `read` bytes is read first, so that the connection can be reused."""
-        if self.headers.get("Content-Length", "").isdigit() and int(self.headers["Content-Length"]) <= read:
-            collections.deque(self, maxlen=0)
+    def close(self) -> None:
+        """End the response; a short body is read first, so that the connection can be reused."""
+        length = self.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) <= 1 << 16:
+            with contextlib.suppress(TimeoutError):
+                within(TIMEOUTS[0], lambda: collections.deque(self, maxlen=0), too_late=id)
         self._response.close()
 
 
@@ -88,7 +111,7 @@ class RemoteFile:
 
     Attributes, after `head()`:
         size: in bytes, or None where the server does not say.
-        tag: its entity tag or time of change, or None where the server does not say.
+        tag: its entity tag or time of change, or None where the server does not say. See `fingerprint`.
         ranged: whether the server serves ranges.
     """
 
@@ -100,6 +123,19 @@ class RemoteFile:
         self._head = b""
         self._signed: str | None = None  # where a redirect has led: it serves more ranges, until it expires
         self._waiting = False
+
+    def fingerprint(self) -> list[Any]:
+        """Return what tells this file from another, ready for JSON; its head has been read. Raises `EmotionTalkError`.
+
+        [size, entity tag], or [size, None, a digest of its first and last 64 KiB] where there is no tag: then another
+        file with the same size and the same ends is not noticed. Without ranges, of its first 64 KiB alone.
+        """
+        if self.tag is not None:
+            return [self.size, self.tag]
+        tail = b""
+        if self.ranged and self.size is not None:
+            tail = self.read(max(0, self.size - HEAD_BYTES), self.size)
+        return [self.size, None, hashlib.sha256(self.head() + tail).hexdigest()]
 
     def error(self, what: str) -> EmotionTalkError:
         """Make an error about this file."""
@@ -155,34 +191,53 @@ class RemoteFile:
             yield from self._chunks(start, end)
 
     def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
-        failures, reached, waited = 0, start, 0.0
+        failures, reached, waited, failing = 0, start, 0.0, 0.0
         least, window = LEAST_RATE
         while start != (self.size if end is None else min(end, self.size or end)):
+            before = time.monotonic()
             try:
                 body = self._connect(start, end)
-                while True:
-                    before = time.monotonic()
-                    chunk = next(body, None)
-                    waited += time.monotonic() - before
-                    if chunk is None:
-                        break
+                failing, before = failing + time.monotonic() - before, time.monotonic()
+                while (chunk := next(body, None)) is not None:
                     start += len(chunk)
+                    self._check_length(start)
+                    waited += time.monotonic() - before
                     yield chunk
+                    before = time.monotonic()  # the time of the reader does not count
                     if start - reached >= least:
-                        failures, reached, waited = 0, start, 0.0
+                        failures, reached, waited, failing = 0, start, 0.0, 0.0
                     elif waited > window:
                         raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
                 if self.size is not None and start < min(end or self.size, self.size):
                     raise ConnectionError("the response was cut short")
                 return
             except ConnectionError as error:
-                waited = 0.0
-                self._wait(error, failures, start)
+                waited += time.monotonic() - before
+                if waited > window:  # what came so slowly is no progress
+                    reached = start
+                failing, waited = failing + waited, 0.0
+                self._wait(error, failures, failing, start)
                 failures += 1
 
-    def _wait(self, error: ConnectionError, failures: int, position: int) -> None:
-        """Wait before the next retry. Raises `NoConnectionError` where another one is no use."""
-        if failures == len(WAITS):
+    def _check_length(self, position: int) -> None:
+        """Raise `EmotionTalkError` where a response that does not say its length does not end."""
+        most = 2 * ARCHIVES[self.archive][0] + LONGEST_SURPLUS
+        if self.size is None and position > most:
+            raise self.error(
+                f"the server does not say how long the file is, and has sent more than {most:,} bytes, where the "
+                f"released {self.archive}.tar has {ARCHIVES[self.archive][0]:,}. Take another mirror."
+            )
+
+    def _wait(self, error: ConnectionError, failures: int, failing: float, position: int) -> None:
+        """Wait before the next retry. Raises `NoConnectionError` where another one is no use.
+
+        Args:
+            error: why it is retried.
+            failures: how many retries there have been since something came.
+            failing: seconds that these took.
+            position: the byte that is wanted.
+        """
+        if failures == len(WAITS) or failing > LONGEST_FAILURE:
             raise NoConnectionError(
                 f"{self.path}: gave up at byte {position:,} after {failures + 1} tries ({brief(error)}). "
                 "Check the network and the URL, then run again; or pass data_dir= with a local folder."
@@ -235,7 +290,30 @@ class RemoteFile:
             response.close()
             raise
         self._signed = url if url != self.url else None
-        return iter(response) if self.ranged else _from(iter(response), start)
+        if not self.ranged:
+            return _from(iter(response), start)
+        last = _content_range(response.headers)[1]
+        return self._of_range(iter(response), last + 1 - start, (last + 1 if end is None else end) - start)
+
+    def _of_range(self, body: Iterator[bytes], sent: int, wanted: int) -> Iterator[bytes]:
+        """Yield the wanted bytes of the body of a response to a range.
+
+        Raises `EmotionTalkError` where it holds more than its Content-Range says: then it is not that range.
+
+        Args:
+            body: of the response.
+            sent: bytes that it has by its Content-Range.
+            wanted: bytes that were requested, from the same start.
+        """
+        position = 0
+        for chunk in body:
+            if position + len(chunk) > sent:
+                raise self.error(f"the server sends more than the {sent:,} bytes that its Content-Range names. {LIES}")
+            if position < wanted:
+                yield chunk[: wanted - position]
+            position += len(chunk)
+            if sent > wanted and position >= wanted:  # a server may send more than was requested
+                return
 
     def _follow(self, start: int, end: int | None) -> tuple[Response, str]:
         """Follow redirects: (the last `Response`, its URL). A cached signed URL that has expired is requested again."""
@@ -245,14 +323,14 @@ class RemoteFile:
             try:
                 response = Response(url, headers)
                 if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
-                    response.close(read=1 << 16)
+                    response.close()
                     url = urllib.parse.urljoin(url, response.headers["Location"])
                     continue
             except Exception as error:  # a bad response, URL or redirect: the sessions' errors have no common class
                 raise ConnectionError(f"no connection: {innermost_reason(error)}") from None
             if url != cached or url == self.url or response.status not in (400, 401, 403, 404, 410):
                 return response, url
-            response.close(read=1 << 16)
+            response.close()
             self._signed = None if self._signed == cached else self._signed  # another thread may have a new one already
             url = cached = self._signed or self.url
         raise ConnectionError("too many redirects")
@@ -268,23 +346,32 @@ class RemoteFile:
             raise self._refusal(status, headers)
         if status == 200 and self.ranged:
             raise ConnectionError("the server no longer serves ranges")
+        self._check_encoding(headers)
         content_range = headers.get("Content-Range", "") if status == 206 else ""
         if content_range.endswith("/*"):  # of unknown length: read in sequence
             if self.ranged:
                 raise ConnectionError("the server no longer says how long the file is")
             self.ranged = False
             return False
-        size: int | None
+        given = re.fullmatch(r"\d{1,18}", headers.get("Content-Length", "").strip())
+        size = length = int(given[0]) if given else None
         if status == 206:
-            found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", content_range)
-            if not (found and int(found[1]) == start and start <= int(found[2]) < int(found[3])):
+            first, last, size = _content_range(headers)
+            if first != start or not start <= last < size:
                 raise self.error(f"the server gives another range than was wanted ({brief(content_range)}). Run again.")
-            size = int(found[3])
-        else:
-            length = re.fullmatch(r"\d{1,18}", headers.get("Content-Length", ""))
-            size = int(length[0]) if length else None
+            if length not in (None, last + 1 - first):
+                raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {LIES}")
         self._remember(status == 206, size, headers.get("ETag") or headers.get("Last-Modified"))
         return True
+
+    def _check_encoding(self, headers: Mapping[str, str]) -> None:
+        """Raise `EmotionTalkError` for a body that is not the file's bytes as they are."""
+        said = {name: headers.get(name, "").strip().lower() for name in ("Content-Encoding", "Transfer-Encoding")}
+        kind = headers.get("Content-Type", "").strip().lower()
+        odd = [f"{name}: {value}" for name, value in said.items() if value not in ("", "identity", "chunked")]
+        odd += [f"Content-Type: {kind}"] if kind.startswith("multipart/") else []
+        if odd:
+            raise self.error(f"the server sends the file as {brief(odd[0], 80)}, which was not requested. {LIES}")
 
     def _remember(self, ranged: bool, size: int | None, tag: str | None) -> None:
         """Remember what a response says of the file. Raises `EmotionTalkError` where it is another file than before."""

@@ -198,7 +198,7 @@ class RemoteArchive:
         """Return `Offsets.start`; look for what is not known. Raises `NotSortedError`."""
         for offsets, most in self._offsets.attempts(key, slack, self._groups.get(key.group)):
             first_header = functools.partial(self._first_header, most=most)
-            for header in list(fetching_threads().map(first_header, offsets)):
+            for header in fetching_threads().map(first_header, offsets):
                 if header:
                     self._offsets.add(header)
         return cast(int, self._offsets.start(key, slack))

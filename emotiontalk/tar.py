@@ -20,6 +20,7 @@ from .corpus import ARCHIVES, HOMEPAGE, match_member
 from .errors import EmotionTalkError, MissingArchiveError, brief, raise_if_full, unreadable, warn_once
 
 BLOCK = tarfile.BLOCKSIZE
+GIT_LFS = b"version https://git-lfs"  # how a pointer begins, where the file itself is not there
 EXTENDED_BYTES = 1 << 20  # an extended header is no longer: it holds names and times
 MEMBER_TYPES = {"1": "a link", "2": "a link", "3": "a device", "4": "a device", "5": "a folder", "6": "a FIFO"}
 
@@ -204,13 +205,18 @@ class Tar(Source):
         if opener:
             self.file = self._decompressed(opener)
         self.fd = self.file.fileno() if hasattr(self.file, "fileno") else None
-        if start.startswith(b"version https://git-lfs"):
+        if start.startswith(GIT_LFS):
             raise self.damaged("this is a Git LFS pointer, not the file: run `git lfs pull`.")
 
     @classmethod
     def opener(cls, start: bytes) -> Callable[..., Any] | None:
         """Return the function that opens a file compressed as its first bytes say, or None for a plain one."""
         return next((opener for magic, opener in cls.OPENERS.items() if start.startswith(magic)), None)
+
+    @classmethod
+    def could_begin(cls, start: bytes) -> bool:
+        """Whether a tar, plain or compressed, can begin with these bytes, a block at least."""
+        return parse_header(start[:BLOCK], magic=False) is not None or cls.opener(start) is not None
 
     def _decompressed(self, opener: Callable[..., Any]) -> IO[bytes]:
         """Write the plain tar to an unnamed temporary file, so that it can be read by position like any other."""

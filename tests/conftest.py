@@ -214,7 +214,7 @@ def command(*arguments, status=0, **options):
 
 def _command_here(arguments):
     emotiontalk.errors.warn_once.cache_clear()
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    out, err, before, interrupt = io.StringIO(), io.StringIO(), sys.argv, signal.getsignal(signal.SIGINT)
     handler = logging.StreamHandler(err)
     logging.getLogger("emotiontalk").addHandler(handler)
     sys.argv = ["emotiontalk", *arguments]
@@ -230,6 +230,7 @@ def _command_here(arguments):
         err.write(traceback.format_exc())
     finally:
         sys.argv = before
+        signal.signal(signal.SIGINT, interrupt)
         logging.getLogger("emotiontalk").removeHandler(handler)
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 

@@ -36,7 +36,8 @@ class HubServer:
     cut_after: bytes after which the first answer for each file breaks off; after: called once one was cut.
     refused: status for requests with a range. broken: how many answers fail first, with `busy` (status, Retry-After).
     latency: seconds before each answer. rate: bytes a second of each connection. trickle: seconds after each byte.
-    odd: headers of files that are given another value; `Location` makes the answer a redirect.
+    odd: headers of files that are given another value, or None to leave them out; `Location` makes it a redirect.
+    instead: a function (request, file, first byte, end) that may answer for a file itself, and then returns True.
     signed: files are redirected to a signed address at `storage`, a server on another port, as the Hub's storage does;
     expires: requests that a signed address serves before it is refused with 403.
     """
@@ -49,7 +50,7 @@ class HubServer:
         self.now = self.most = 0  # answers under way, and how many there have been at once
         self.busy_until, self.early = 0.0, 0  # while it asked for patience, and requests that came all the same
         self.ranges, self.token, self.cut_after, self.broken, self.latency = True, None, None, 0, 0.0
-        self.refused, self.odd, self.after = None, {}, None
+        self.refused, self.odd, self.after, self.instead = None, {}, None, None
         self.sha = REVISION
         self.bytes, self.requests = collections.Counter(), collections.Counter()
         self.tokens = set()
@@ -196,9 +197,12 @@ class HubServer:
                 return self.send(request, 416, b"", {"Content-Range": f"bytes */{size}"})
             end = min(size, int(asked[2]) + 1) if asked[2] else size
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        if settings.instead and settings.instead(request, file, start, end):
+            return None
         if "Location" in self.odd:
             return self.send(request, 302, b"", self.odd)
-        self.send_head(request, 206 if ranged else 200, {"Content-Length": str(end - start), **headers, **self.odd})
+        headers = {"Content-Length": str(end - start), **headers, **self.odd}
+        self.send_head(request, 206 if ranged else 200, {name: v for name, v in headers.items() if v is not None})
         if body:
             self.send_bytes(request, file, start, end)
         return None

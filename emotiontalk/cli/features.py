@@ -11,7 +11,6 @@ import collections
 import functools
 import hashlib
 import math
-import multiprocessing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +26,7 @@ from emotiontalk.files import writing
 from . import source
 from .conversion import decoded, naming
 from .errors import CommandError
+from .workers import workers
 
 RATE = 16_000  # Hz, of the audio that upstreams get
 LOGMEL = {"n_fft": 400, "hop_length": 160, "n_mels": 80}
@@ -89,14 +89,14 @@ class LogMel:
         import librosa.core.spectrum
         import librosa.feature.spectral  # noqa: F401
 
-        pending: collections.deque[Any] = collections.deque()  # not `imap`, which would read all clips into memory
-        with multiprocessing.Pool() as pool:
+        pending: collections.deque[Any] = collections.deque()  # not `map`, which would read all clips into memory
+        with workers() as pool:
             for clip in clips:
-                pending.append(pool.apply_async(_log_mel, clip))
+                pending.append(pool.submit(_log_mel, *clip))
                 if len(pending) > AHEAD:
-                    yield pending.popleft().get()
+                    yield pending.popleft().result()
             while pending:
-                yield pending.popleft().get()
+                yield pending.popleft().result()
 
 
 def _log_mel(uid: str, audio: bytes) -> numpy.ndarray:

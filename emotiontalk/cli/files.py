@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import multiprocessing
 import sys
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
@@ -29,9 +28,9 @@ from . import source
 from .conversion import Conversion
 from .errors import CommandError
 from .job import Job, Row, Rows
-from .parquet import Pool
 from .toolkits import TOOLKITS
 from .videos import Videos
+from .workers import Workers, workers
 from .written import Folder, check_space
 
 OF_THE_RELEASED_CLIP = ("audio", "duration", "sampling_rate", "channels")  # a row has those of the file it writes
@@ -92,7 +91,7 @@ def write(
     counts: dict[str, int] = {}
     for name, module in modules.items():
         if module.AUDIO == "inside":
-            with multiprocessing.Pool() as pool:
+            with workers() as pool:
                 counts = module.write(job, functools.partial(clips, pool, job))
         else:
             module.write(job, rows)
@@ -103,13 +102,13 @@ def write(
     return counts
 
 
-def clips(pool: Pool, job: Job, gen_kwargs: source.GenKwargs) -> Iterator[tuple[Row, bytes]]:
+def clips(pool: Workers, job: Job, gen_kwargs: source.GenKwargs) -> Iterator[tuple[Row, bytes]]:
     """Yield (`Row`, audio file as it is to be written) of the examples of some shards."""
     for batch in _batches(job.builder.examples(**gen_kwargs)):
         files = [example["audio"]["bytes"].read() for _, example in batch]
         if job.conversion:
             names = [f"{uid}.wav" for uid, _ in batch]
-            files = pool.starmap(job.conversion.named, zip(names, files), chunksize=4)
+            files = pool.results(job.conversion.named, zip(names, files))
         for (_, example), data in zip(batch, files):
             yield _row(example, split_of(example["group"])), data
 
@@ -132,7 +131,7 @@ def _rows(job: Job, split: str, kwargs: source.GenKwargs, with_audio: bool) -> I
     finished: Container[str] = source.EVERYTHING
     if with_audio:
         finished = frozenset(uid for uid, name in names.items() if job.folder.is_own(name, job.origin))
-    with bar, multiprocessing.Pool() if with_audio else contextlib.nullcontext() as pool:
+    with bar, workers() if with_audio else contextlib.nullcontext() as pool:
         for batch in _batches(job.builder.examples(**kwargs, skip_media=finished)):
             rows = [_row(example, split) for _, example in batch]
             if pool:
@@ -142,7 +141,7 @@ def _rows(job: Job, split: str, kwargs: source.GenKwargs, with_audio: bool) -> I
             bar.update(len(rows))
 
 
-def _write_clips(job: Job, pool: Pool, rows: list[Row], members: list[Member], finished: Container[str]) -> None:
+def _write_clips(job: Job, pool: Workers, rows: list[Row], members: list[Member], finished: Container[str]) -> None:
     """Write the clips of some rows, but not the finished ones; each row then says what its audio is."""
     todo = []
     for row, member in zip(rows, members):
@@ -150,7 +149,7 @@ def _write_clips(job: Job, pool: Pool, rows: list[Row], members: list[Member], f
         if row.id not in finished:
             job.folder.refuse_foreign(row.path)
             todo.append((job.conversion, f"{row.id}.wav", member.read(), job.folder.partial(row.path)))
-    pool.starmap(_write_clip, todo, chunksize=4)
+    pool.results(_write_clip, todo)
     for row in rows:
         if row.id not in finished:
             job.folder.finish(str(row.path), job.origin)

@@ -10,14 +10,13 @@ shard. Until all that is requested is there, shards are called .part and there i
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import functools
 import inspect
 import json
-import multiprocessing
-import multiprocessing.pool
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from .conversion import Conversion
 from .errors import CommandError
 from .export import Export
 from .export_card import export_features, write_card
+from .workers import Workers, workers
 from .written import check_space
 
 # Of a config with audio or video: 250 MB of train, 60 MB of the others.
@@ -45,8 +45,8 @@ ROW_GROUP_BYTES = 16 << 20
 CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}
 WRITING_ORDER = ("test", "validation", "train")  # the small ones can be tried first
 DEFAULT_CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is requested
-Pool = multiprocessing.pool.Pool
 Task = tuple[EmotionTalk, str, source.GenKwargs]  # of a split
+Shard = tuple[int, Path, source.GenKwargs]  # its number, where it is written, what it is written from
 
 
 def write(
@@ -79,7 +79,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     _check_own(export, configs)
     export.note_request(configs, data_dir, splits)
-    with multiprocessing.Pool() if conversion else contextlib.nullcontext() as pool:
+    with workers() if conversion else contextlib.nullcontext() as pool:
         for builder, split, kwargs in tasks:
             config, number = builder.config.name, _number(builder, split, kwargs)
             export.start(config, split, number, source.fingerprints(kwargs["release"], token))
@@ -88,7 +88,7 @@ def write(
             todo = [(n, export.partial(config, split, n), parts[n]) for n in left]
             write_shard = functools.partial(_write_shard, builder, conversion)
             # converting takes processors, each of which writes a shard of its own; without it the disk is what counts
-            finished = pool.imap_unordered(write_shard, todo) if pool else map(write_shard, todo)
+            finished = _as_completed(pool, write_shard, todo) if pool else map(write_shard, todo)
             bar = tqdm(finished, total=number, initial=number - len(todo), unit=" shards", desc=f"{config}, {split}")
             for n in bar:
                 export.add(config, split, n)
@@ -101,6 +101,12 @@ def write(
     export.name_shards()
     write_card(export)
     export.finish()
+
+
+def _as_completed(pool: Workers, write_shard: Callable[[Shard], int], shards: list[Shard]) -> Iterator[int]:
+    """Yield the number of each shard as it is finished."""
+    for future in concurrent.futures.as_completed([pool.submit(write_shard, shard) for shard in shards]):
+        yield future.result()
 
 
 def _tasks(
@@ -177,7 +183,7 @@ def finished_files(out: Path) -> list[Path]:
     return [out / "README.md", *(out / name for name in export.shards())]
 
 
-def _write_shard(builder: EmotionTalk, conversion: Conversion, shard: tuple[int, Path, source.GenKwargs]) -> int:
+def _write_shard(builder: EmotionTalk, conversion: Conversion, shard: Shard) -> int:
     """Write a shard, still without its name; return its number."""
     number, path, kwargs = shard
     schema = export_features(builder.config.name, conversion).arrow_schema

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,9 @@ from emotiontalk.corpus import HOMEPAGE, LICENSE, REPO_ID, SPLITS, __version__
 from emotiontalk.schema import CONFIGS
 
 from . import dummy, infos, parquet
-from .errors import CommandError
+from .card_merge import FOLDER, difference, merged_card
+from .card_yaml import quoted
+from .errors import NETWORK_ERRORS, CommandError
 from .project import ROOT, is_checkout
 
 SHARD = re.compile(rf"({'|'.join(CONFIGS)})/({'|'.join(SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet")
@@ -206,7 +207,7 @@ def push(
     return f"{api.endpoint}/datasets/{repo}", stale
 
 
-FOLDER = "parquet"  # of somebody else's repository: where the shards go
+MAX_CARD = 10 * 2**20  # bytes; git at the Hub takes no larger file
 
 
 def pull_request(
@@ -217,7 +218,7 @@ def pull_request(
     Returns ({path in the repository: content}, the diff of the card, the commit that it is made for).
     The shards go to a folder; `configs` and `dataset_info` of the export are merged into the card's YAML.
     configs: as in `export_files`. Raises `CommandError` where the repository is not there, not gated, or has configs of
-    these names, and as `export_files`.
+    these names, and as `export_files` and `merged_card`.
     """
     api = huggingface_hub.HfApi(token=token)
     present = _info(api, repo)
@@ -239,46 +240,16 @@ def pull_request(
             f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go."
         )
     files = {f"{FOLDER}/{name}": path for name, path in export_files(export, configs).items() if name != "README.md"}
-    before = ""
-    if "README.md" in _names(present):
-        path = api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha)
-        before = Path(path).read_text(encoding="utf-8")
-    after = merged_card(before, (export / "README.md").read_text(encoding="utf-8"), repo)
-    names = ("README.md", "README.md with the export")
-    diff = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), *names))
-    return {**files, "README.md": after.encode()}, diff, present.sha
+    before = _their_card(api, repo, present) if "README.md" in _names(present) else b""
+    after = merged_card(before, (export / "README.md").read_bytes(), repo)
+    return {**files, "README.md": after.encode()}, difference(before, after), present.sha
 
 
-def merged_card(card: str, export: str, repo: str) -> str:
-    """Merge the `configs` and `dataset_info` of an export's card into the YAML of a card; the rest of it stays."""
-    try:
-        mine, theirs = (huggingface_hub.DatasetCard(text).data.to_dict() for text in (export, card or "---\n{}\n---\n"))
-    except ValueError as error:
-        raise CommandError(f"{repo}: the YAML of its card cannot be read ({error}).") from None
-    for config in mine["configs"]:
-        for file in config["data_files"]:
-            file["path"] = f"{FOLDER}/{file['path']}"
-    names = {config["config_name"] for config in mine["configs"]}
-    there = theirs.get("configs") or []
-    for config in there:
-        name, paths = config["config_name"], str(config.get("data_files"))
-        if name in names and f"{FOLDER}/{name}/" not in paths:
-            raise CommandError(f"{repo}: its card has a config {name} of its own ({paths}). Ask its owner.")
-    others = [config for config in there if config["config_name"] not in names]
-    foreign = [c["config_name"] for c in others if not re.search(r"\.parquet\b", str(c.get("data_files")))]
-    if foreign:  # `datasets` reads all configs of a repository with one reader
-        raise CommandError(
-            f"{repo}: its config {foreign[0]} is no Parquet, and `datasets` would not read both. Ask its owner."
-        )
-    if any(config.get("default") for config in others):
-        for config in mine["configs"]:
-            config.pop("default", None)
-    given = theirs.get("dataset_info") or []
-    given = given if isinstance(given, list) else [given]
-    given = [info for info in given if info.get("config_name", "default") not in names]
-    merged = huggingface_hub.DatasetCard(card or "---\n{}\n---\n")
-    merged.data.configs, merged.data.dataset_info = [*others, *mine["configs"]], [*given, *mine.get("dataset_info", [])]
-    return str(merged)
+def _their_card(api: huggingface_hub.HfApi, repo: str, present: Any) -> bytes:
+    path = Path(api.hf_hub_download(repo, "README.md", repo_type="dataset", revision=present.sha))
+    if path.stat().st_size > MAX_CARD:
+        raise CommandError(f"{repo}: its README.md has {path.stat().st_size:,} bytes, which is no card. Ask its owner.")
+    return path.read_bytes()
 
 
 def send_pull_request(repo: str, files: Mapping[str, Content], parent: str, token: str | None = None) -> str:
@@ -287,12 +258,17 @@ def send_pull_request(repo: str, files: Mapping[str, Content], parent: str, toke
     operations = [
         huggingface_hub.CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()
     ]
-    commit = api.create_commit(
-        repo, operations, repo_type="dataset", create_pr=True, parent_commit=parent,
-        commit_message="The release as Parquet: load_dataset works as it is",
-        commit_description=f"Written by the EmotionTalk loader {__version__}. Of what was there, only the "
-        "YAML of the card is changed.",
-    )  # fmt: skip
+    try:
+        commit = api.create_commit(
+            repo, operations, repo_type="dataset", create_pr=True, parent_commit=parent,
+            commit_message="The release as Parquet: load_dataset works as it is",
+            commit_description=f"Written by the EmotionTalk loader {__version__}. Of what was there, only the "
+            "YAML of the card is changed.",
+        )  # fmt: skip
+    except ValueError as error:  # before anything is sent, the Hub is asked whether it takes the YAML of the card
+        if isinstance(error, NETWORK_ERRORS):
+            raise
+        raise CommandError(f"{repo}: the Hub does not take the card with our configs in it: {quoted(error)}") from None
     return str(commit.pr_url)
 
 

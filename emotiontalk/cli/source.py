@@ -112,7 +112,7 @@ def even_number(most: int, gen_kwargs: GenKwargs) -> int:
 def fingerprints(release: Release, token: str | None = None) -> Fingerprints:
     """Return what tells the archives of two releases apart, JSON-ready; not where a folder of them is.
 
-    Behind a URL: URL, size and entity tag, None where the server gives none.
+    Behind a URL: the URL and its `RemoteFile.fingerprint`.
     """
     found: Fingerprints = {}
     for name, location in release.locations.items():
@@ -120,7 +120,7 @@ def fingerprints(release: Release, token: str | None = None) -> Fingerprints:
             found[name] = [list(entry[1:]) for entry in fingerprint_of(location.paths)]
         else:
             file = location.file(token)
-            found[name] = [file.path, file.size, file.tag]
+            found[name] = [file.path, *file.fingerprint()]
     return found
 
 
