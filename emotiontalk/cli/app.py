@@ -57,6 +57,8 @@ LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in source.LABELE
 Split = enum.Enum("Split", {name: name for name in SPLITS}, type=str)  # type: ignore[misc]
 Toolkit = enum.Enum("Toolkit", {name: name for name in TOOLKITS}, type=str)  # type: ignore[misc]
 Task = enum.Enum("Task", {name: name for name in job_.TASKS}, type=str)  # type: ignore[misc]
+Caption = enum.Enum("Caption", {name: name for name in job_.CAPTIONS}, type=str)  # type: ignore[misc]
+Media = enum.Enum("Media", {name: name for name in job_.MEDIA}, type=str)  # type: ignore[misc]
 Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
 LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(
@@ -128,12 +130,20 @@ def published(
 @app.command("zh-en")
 def zh_en(
     out: Path = typer.Argument(..., callback=_home, help="The benchmark's data folder (H2T_DATADIR)."),
+    manifests: Optional[Path] = typer.Option(
+        None,
+        callback=_home,
+        help="The folder `manifests` of a checkout of the benchmark: the manifest goes there, too.",
+    ),
+    transcripts: Optional[Path] = typer.Option(
+        None, callback=_home, help="A file for the transcripts without marks, as the benchmark's cascades take them."
+    ),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write the zh→en benchmark's manifest and audio."""
-    records = zh_en_.write(out, data_dir, cache_dir, token)
+    records = zh_en_.write(out, data_dir, cache_dir, token, manifests, transcripts)
     typer.echo(f"{records:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
 
 
@@ -167,6 +177,17 @@ def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: O
     )
 
 
+def _check_messages(wanted: bool, config: str, task: str, caption: str, media: str, language: str) -> None:
+    """Raise `CommandError` for options of messages that would do nothing."""
+    if not wanted and (task, caption, media, language) != ("emotion", "overall", "audio", "zh"):
+        names = "--task, --caption, --media and --prompt-language"
+        raise CommandError(f"{names} are for messages: add --for messages, or leave them away.")
+    if caption != "overall" and task != "caption":
+        raise CommandError("--caption is for captions: add --task caption, or leave it away.")
+    if media == "video" and config != "multimodal":
+        raise CommandError("--media video is the audio-visual clips: add --config multimodal, which has their labels.")
+
+
 @app.command()
 def files(
     out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
@@ -181,6 +202,8 @@ def files(
         False, "--original", help="The release's own bytes: WAV, most 44.1 kHz stereo, some mono."
     ),
     task: Task = typer.Option("emotion", help="messages: what is asked."),
+    caption: Caption = typer.Option("overall", help="messages, --task caption: what the caption is about."),
+    media: Media = typer.Option("audio", help="messages: the audio, or the video clips with audio."),
     prompt_language: Language = typer.Option("zh", help="messages: in which language."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
@@ -190,11 +213,11 @@ def files(
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
     if original and (sampling_rate, channels, format) != (None, None, None):
         raise CommandError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
-    if "messages" not in toolkits and (task.value, prompt_language.value) != ("emotion", "zh"):
-        raise CommandError("--task and --prompt-language are for messages: add --for messages, or leave them away.")
+    of_messages = (task.value, caption.value, media.value, prompt_language.value)
+    _check_messages("messages" in toolkits, config.value, *of_messages)
     conversion = Conversion() if original else _for_speech(sampling_rate, channels, format)
     asked = (config.value, label_set.value, splits, conversion, task.value, prompt_language.value)
-    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token)
+    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token, media.value, caption.value)
     sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))
 
