@@ -2312,6 +2312,9 @@ class RemoteFile:
 
 def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
     """Open the file system of a URL: (it, the path in it). Raises `EmotionTalkError` if its library is missing."""
+    if url.startswith("hf://buckets/") and not hasattr(huggingface_hub.HfApi, "create_bucket"):
+        fix = "this huggingface_hub reads no buckets: `pip install --upgrade huggingface_hub`."
+        raise EmotionTalkError(f"{redacted(url)}: {fix}")
     thread = fsspec.asyn.iothread[0]
     if thread is not None and not thread.is_alive():  # a forked worker, in which older fsspec would wait for ever
         fsspec.asyn.reset_lock()
@@ -3026,7 +3029,7 @@ def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, 
 
 def cached_file(url: str) -> str | None:
     """Return where a file of a commit (offline: of a branch, too) is in the cache of `huggingface_hub`, or None."""
-    if not url.startswith("hf://"):
+    if not url.startswith("hf://datasets/"):
         return None
     repo, revision, path = split_hf_url(url)
     if not (re.fullmatch("[0-9a-f]{40}", revision) or is_offline()):
