@@ -19,6 +19,7 @@ import huggingface_hub
 
 from .corpus import ARCHIVES, DEFAULT_SOURCE
 from .errors import (
+    DamagedArchiveError,
     EmotionTalkError,
     MissingArchiveError,
     NoConnectionError,
@@ -245,9 +246,13 @@ class Downloads:
                     return
                 remote = remote_file(name, url, token)
                 partial = _partial(path, remote, force)
-                with open(partial, "ab+") as file:
-                    remote.save(file)
-                    _check(remote, file)
+                try:
+                    with open(partial, "ab+") as file:
+                        remote.save(file)
+                        _check(remote, file)
+                except DamagedArchiveError as error:
+                    os.remove(partial)
+                    raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
                 os.replace(partial, path)
         except OSError as error:
             if isinstance(error, EmotionTalkError):
@@ -267,14 +272,10 @@ def _partial(path: str, remote: RemoteFile, force: bool) -> str:
 
 
 def _check(remote: RemoteFile, file: IO[bytes]) -> None:
-    """Remove a download that is no whole tar, and raise `EmotionTalkError`: it must not be found by the next run."""
+    """Raise `DamagedArchiveError` for a download that is no whole tar: it must not be found by the next run."""
     if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
         return
-    try:
-        collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
-    except EmotionTalkError as error:
-        os.remove(file.name)
-        raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
+    collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
 
 
 def _is_certain(known: UrlFingerprint | None) -> bool:

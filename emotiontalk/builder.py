@@ -52,7 +52,7 @@ from .errors import (
     warn_once,
 )
 from .files import write_out
-from .interrupts import workers_follow
+from .interrupts import follow_in_worker, workers_follow
 from .local_archive import LocalArchive, find_archive, merged
 from .options import EmotionTalkConfig
 from .remote_tar import RemoteArchive
@@ -281,6 +281,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
 
         A `datasets` that calls this in another way prepares the same rows from `_generate_examples`.
         """
+        follow_in_worker()
         by_tables = _taken(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
         pattern, job = str(kwargs.get("fpath", "")), kwargs.get("job_id", 0)
         files = glob.escape(pattern.replace("JJJJJ", f"{job:05d}")).replace("SSSSS", "*")

@@ -68,6 +68,10 @@ class MissingArchiveError(EmotionTalkError, FileNotFoundError):
     """An archive that the config needs was not found."""
 
 
+class DamagedArchiveError(EmotionTalkError):
+    """An archive is truncated, corrupt or no archive."""
+
+
 class NoUtteranceError(EmotionTalkError):
     """The release at hand has no utterance of a split that was requested."""
 

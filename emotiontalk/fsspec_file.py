@@ -55,7 +55,10 @@ class FsspecFile(RemoteFile):
         end = size if end is None else min(end, size)
         while start < end:
             files, path = filesystem(self.url, self.token)
-            data = self._call(files.cat_file, path, start=start, end=min(end, start + BlockStream.BLOCK_BYTES))
+            wanted = min(end - start, BlockStream.BLOCK_BYTES)
+            data = self._call(files.cat_file, path, start=start, end=start + wanted)
+            if len(data) > wanted:
+                raise self.error(f"its library gives {len(data):,} bytes, where {wanted:,} were requested. Upgrade it.")
             if not data:
                 raise self.error("this is another file than before: it has become shorter. Run again.")
             yield data

@@ -56,6 +56,14 @@ def be_silent() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+def follow_in_worker() -> None:
+    """Let a worker of `datasets` that was spawned, not forked, ignore Ctrl-C, and end with its parent."""
+    library = sys.modules.get("multiprocess")
+    if library and library.parent_process() and library.get_start_method() != "fork":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        follow_parent()
+
+
 def _workers() -> set[Any]:
     """Return the worker processes of `datasets`, which has a `multiprocessing` of its own."""
     library = sys.modules.get("multiprocess")
@@ -105,9 +113,9 @@ def workers_follow() -> Iterator[None]:
     interrupt, by_python = Interrupt(), signal.getsignal(signal.SIGINT) is signal.default_int_handler
     replaced = by_python and threading.current_thread() is threading.main_thread()
     forks.follow += 1
-    if replaced:
-        signal.signal(signal.SIGINT, interrupt.handle)
     try:
+        if replaced:
+            signal.signal(signal.SIGINT, interrupt.handle)
         yield
         if interrupt.pressed:
             raise KeyboardInterrupt
@@ -116,7 +124,9 @@ def workers_follow() -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     finally:
-        interrupt.leave()
-        forks.follow -= 1
-        if replaced:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            interrupt.leave()
+        finally:
+            forks.follow -= 1
+            if replaced:
+                signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -39,7 +39,8 @@ def innermost_reason(error: Exception) -> str:
     while True:
         inner = getattr(error, "reason", None) or next(iter(error.args), None)
         if not isinstance(inner, Exception):
-            return brief(redacted(str(error)).split(": ", 1)[-1])
+            said = re.sub(r"\?[^\s'\"]*", "?…", redacted(str(error)))  # a redirect's query is a signature
+            return brief(said.split(": ", 1)[-1])
         error = inner
 
 
@@ -49,12 +50,47 @@ def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
     return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, 0)
 
 
-def _from(chunks: Iterator[bytes], start: int) -> Iterator[bytes]:
-    """Yield what comes from byte `start` on: a server without ranges sends the whole file."""
-    for chunk in chunks:
-        if start < len(chunk):
-            yield chunk[start:] if start else chunk
-        start = max(0, start - len(chunk))
+class Pace:
+    """How a read gets on: retries without progress, and whether what comes is too slow.
+
+    Attributes:
+        failures: retries since the last progress.
+        failing: seconds that these, and what came with them, took; not those that the server asked to wait.
+    """
+
+    def __init__(self, position: int) -> None:
+        self.failures, self.failing = 0, 0.0
+        self._reached, self._bytes, self._waited, self._connecting = position, 0, 0.0, 0.0
+
+    def connected(self, seconds: float) -> None:
+        """Note how long it took until the headers of a response were there."""
+        self._connecting += seconds
+
+    def came(self, size: int, seconds: float) -> None:
+        """Note bytes, and how long they were waited for; 0 at the end of a response.
+
+        Raises `ConnectionError` where fewer came than `LEAST_RATE` says. Until its end, a response that took long to
+        begin may make up for it.
+        """
+        least, window = LEAST_RATE
+        self._bytes, self._waited = self._bytes + size, self._waited + seconds
+        if self._bytes >= least:
+            self._bytes, self._waited, self._connecting = 0, 0.0, 0.0
+        elif self._waited + (0 if size else self._connecting) > window:
+            raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
+
+    def reached(self, position: int) -> None:
+        """Note how far the read is."""
+        if position - self._reached >= LEAST_RATE[0]:
+            self.failures, self.failing, self._reached = 0, 0.0, position
+
+    def failed(self, position: int, seconds: float) -> None:
+        """Note a failure, and how long it was waited for."""
+        took = self._waited + self._connecting + seconds
+        if took > LEAST_RATE[1]:  # what came so slowly is no progress
+            self._reached = position
+        self.failing += took
+        self._bytes, self._waited, self._connecting = 0, 0.0, 0.0
 
 
 def _send(session: Any, url: str, headers: dict[str, str]) -> Any:
@@ -96,7 +132,7 @@ class Response:
         """End the response; a short body is read first, so that the connection can be reused."""
         length = self.headers.get("Content-Length", "")
         if length.isdigit() and int(length) <= 1 << 16:
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(ConnectionError, TimeoutError):
                 within(TIMEOUTS[0], lambda: collections.deque(self, maxlen=0), too_late=id)
         self._response.close()
 
@@ -191,40 +227,35 @@ class RemoteFile:
             yield from self._chunks(start, end)
 
     def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
-        failures, reached, waited, failing = 0, start, 0.0, 0.0
-        least, window = LEAST_RATE
+        pace = Pace(start)
         while self._lacks(start, end):
             before = time.monotonic()
             try:
-                body, last = self._connect(start, end)
-                failing, before = failing + time.monotonic() - before, time.monotonic()
-                while (chunk := next(body, None)) is not None:
-                    start += len(chunk)
-                    self._check_length(start)
-                    waited += time.monotonic() - before
-                    yield chunk
-                    before = time.monotonic()  # the time of the reader does not count
-                    if start - reached >= least:
-                        failures, reached, waited, failing = 0, start, 0.0, 0.0
-                    elif waited > window:
-                        raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
-                waited += time.monotonic() - before
+                body, position, last = self._connect(start, end)
+                pace.connected(time.monotonic() - before)
                 before = time.monotonic()
+                while (chunk := next(body, None)) is not None:
+                    pace.came(len(chunk), time.monotonic() - before)
+                    chunk, position = chunk[max(0, start - position) :], position + len(chunk)
+                    if chunk:  # a server without ranges sends what is there already, too
+                        start += len(chunk)
+                        self._check_length(start)
+                        yield chunk
+                    before = time.monotonic()  # the time of the reader does not count
+                    pace.reached(start)
                 if last is None:
                     return
                 if start < last:
                     raise ConnectionError("the response was cut short")
+                pace.came(0, time.monotonic() - before)
             except ConnectionError as error:
-                waited += time.monotonic() - before
-                if waited > window:  # what came so slowly is no progress
-                    reached = start
-                failing, waited = failing + waited, 0.0
-                self._wait(error, failures, failing, start)
-                failures += 1
+                pace.failed(start, time.monotonic() - before)
+                self._wait(error, pace, start)
+                pace.failures += 1
 
     def _lacks(self, position: int, end: int | None) -> bool:
         """Whether there are bytes between a position and an end, or the end of the file."""
-        until = self.size if end is None else min(end, self.size or end)
+        until = self.size if end is None else end if self.size is None else min(end, self.size)
         return until is None or position < until
 
     def _check_length(self, position: int) -> None:
@@ -236,21 +267,20 @@ class RemoteFile:
                 f"released {self.archive}.tar has {ARCHIVES[self.archive][0]:,}. Take another mirror."
             )
 
-    def _wait(self, error: ConnectionError, failures: int, failing: float, position: int) -> None:
+    def _wait(self, error: ConnectionError, pace: Pace, position: int) -> None:
         """Wait before the next retry. Raises `NoConnectionError` where another one is no use.
 
         Args:
             error: why it is retried.
-            failures: how many retries there have been since something came.
-            failing: seconds that these took.
+            pace: of the read.
             position: the byte that is wanted.
         """
-        if failures == len(WAITS) or failing > LONGEST_FAILURE:
+        if pace.failures == len(WAITS) or pace.failing > LONGEST_FAILURE:
             raise NoConnectionError(
-                f"{self.path}: gave up at byte {position:,} after {failures + 1} tries ({brief(error)}). "
+                f"{self.path}: gave up at byte {position:,} after {pace.failures + 1} tries ({brief(error)}). "
                 "Check the network and the URL, then run again; or pass data_dir= with a local folder."
             ) from None
-        seconds = max(WAITS[failures], getattr(error, "seconds", 0))
+        seconds = max(WAITS[pace.failures], getattr(error, "seconds", 0))
         if seconds > LONGEST_WAIT:
             raise NoConnectionError(
                 f"{self.path}: the server limits the rate and asks to wait {seconds:,.0f} seconds ({error}), and "
@@ -282,8 +312,8 @@ class RemoteFile:
                 raise self.error(f"the token that is logged in holds characters that no token has. {SEND_TOKEN}")
         return headers
 
-    def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int | None]:
-        """Request the bytes from `start` to `end`: (those that come, where they end; None where that is unknown).
+    def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int, int | None]:
+        """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: nobody knows).
 
         A server may send fewer than were requested, and say so. Raises `ConnectionError` for what a retry may solve.
         """
@@ -302,10 +332,10 @@ class RemoteFile:
             raise
         self._signed = url if url != self.url else None
         if not self.ranged:
-            return _from(iter(response), start), self.size
+            return iter(response), 0, self.size
         sent_end = _content_range(response.headers)[1] + 1
         wanted_end = sent_end if end is None else min(end, sent_end)
-        return self._of_range(iter(response), sent_end - start, wanted_end - start), wanted_end
+        return self._of_range(iter(response), sent_end - start, wanted_end - start), start, wanted_end
 
     def _of_range(self, body: Iterator[bytes], sent: int, wanted: int) -> Iterator[bytes]:
         """Yield the wanted bytes of the body of a response to a range.
@@ -330,7 +360,10 @@ class RemoteFile:
     def _follow(self, start: int, end: int | None) -> tuple[Response, str]:
         """Follow redirects: (the last `Response`, its URL). A cached signed URL that has expired is requested again."""
         url = cached = self._signed or self.url
+        until = time.monotonic() + LONGEST_FAILURE
         for _ in range(10):
+            if time.monotonic() > until:
+                break
             headers = self._headers(url, start, end)
             try:
                 response = Response(url, headers)

@@ -17,7 +17,15 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple, cast
 
 from .corpus import ARCHIVES, HOMEPAGE, match_member
-from .errors import EmotionTalkError, MissingArchiveError, brief, raise_if_full, unreadable, warn_once
+from .errors import (
+    DamagedArchiveError,
+    EmotionTalkError,
+    MissingArchiveError,
+    brief,
+    raise_if_full,
+    unreadable,
+    warn_once,
+)
 
 BLOCK = tarfile.BLOCKSIZE
 GIT_LFS = b"version https://git-lfs"  # how a pointer begins, where the file itself is not there
@@ -42,7 +50,7 @@ class Source:
     def damaged(self, what: str) -> EmotionTalkError:
         """Make the error for an archive that is truncated, corrupt or no archive."""
         size, sha256 = ARCHIVES[self.archive]
-        return EmotionTalkError(
+        return DamagedArchiveError(
             f"{self.path}: {what} The released {self.archive}.tar has {size:,} bytes and SHA-256 {sha256}; "
             f"compare, and download it again from {HOMEPAGE} if yours differs."
         )

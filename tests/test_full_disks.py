@@ -94,3 +94,38 @@ def test_two_commands_at_once_write_what_one_writes(rebuilt, tmp_path):
         thread.join()
     assert [run.returncode for run in runs] == [0, 0], [run.stderr for run in runs]
     assert len(list((tmp_path / "out" / "audio" / "test").glob("*.wav"))) == 1_929
+
+
+def test_two_exports_at_once(tmp_path):
+    """The second finds what the first has written, and nothing foreign."""
+    arguments = ["parquet", tmp_path / "out", "--config", "audio", "--sampling-rate", "48000", "--data-dir", DUMMY]
+    runs = [
+        subprocess.Popen([sys.executable, "-m", "emotiontalk", *arguments], cwd=PROJECT, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    said = [run.communicate()[1].decode() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], said
+
+
+def test_what_zh_en_writes_elsewhere(tmp_path):
+    out, mine = tmp_path / "out", tmp_path / "mine.jsonl"
+    for path in (out / "emotiontalk" / "zh-en.jsonl", out / "emotiontalk" / "more.jsonl"):
+        (out / "emotiontalk").mkdir(parents=True, exist_ok=True)
+        run = command("zh-en", out, "--transcripts", path, "--data-dir", DUMMY, status=1)
+        assert "choose another file for the transcripts" in run.stderr
+    mine.write_text("my own\n")
+    run = command("zh-en", out, "--transcripts", mine, "--data-dir", DUMMY, status=1)
+    assert "mine.jsonl is there, and is not what `emotiontalk` wrote" in run.stderr
+    assert mine.read_text() == "my own\n" and not list(out.rglob("*.wav"))  # before the work
+    theirs, partial = tmp_path / "theirs.jsonl", tmp_path / "theirs.jsonl.part"
+    partial.write_text("mine, too\n")
+    for _ in range(2):
+        command("zh-en", out, "--transcripts", theirs, "--data-dir", DUMMY)
+    assert partial.read_text() == "mine, too\n" and len(theirs.read_text().splitlines()) == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["mine.jsonl", "out", partial.name, theirs.name])
+
+
+@pytest.mark.parametrize("name", ["a b", "trailing ", " leading"])
+def test_kaldi_takes_no_folder_with_a_blank(tmp_path, name):
+    run = command("files", tmp_path / name, "--for", "kaldi", "--data-dir", DUMMY, status=1)
+    assert "has a blank, which wav.scp cannot hold" in run.stderr and not (tmp_path / name).exists()

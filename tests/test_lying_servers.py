@@ -11,6 +11,7 @@ import sys
 import tarfile
 import time
 
+import fsspec
 import pytest
 from conftest import PROJECT, undecoded
 
@@ -346,3 +347,87 @@ def test_a_slow_but_steady_server_is_waited_for(call, serve, monkeypatch):
     monkeypatch.setattr(emotiontalk.remote_file, "LONGEST_FAILURE", 0.5)
     server = serve(DUMMY, rate=2_000)
     assert len(call("text", server.url + "/files", split="test")) == 8
+
+
+def test_an_empty_file_is_named(call, serve, tmp_path, ends):
+    (tmp_path / "Text.tar").write_bytes(b"")
+    for ranges in (True, False):
+        server = serve(tmp_path, ranges=ranges)
+        with pytest.raises(
+            emotiontalk.EmotionTalkError, match="Text.tar: cannot be read as a tar archive: it is empty"
+        ):
+            call("text", server.url + "/files", split="test")
+
+
+def byte_by_byte(request, file, start, end):
+    """One byte a range, as it says."""
+    time.sleep(0.05)
+    said = f"bytes {start}-{start}/{file.stat().st_size}"
+    return answer(request, part(file, start, start + 1), 206, Content_Range=said, ETag='"same"')
+
+
+def test_ranges_of_a_byte_are_too_slow(call, serve, monkeypatch, ends):
+    monkeypatch.setattr(emotiontalk.remote_file, "LEAST_RATE", (10_000, 0.4))
+    monkeypatch.setattr(emotiontalk.remote_file, "WAITS", (0.01,))
+    server = serve(DUMMY, instead=byte_by_byte)
+    with pytest.raises(emotiontalk.NoConnectionError, match="fewer than 10,000 bytes in 0.4 seconds"):
+        call("text", server.url + "/files", split="test")
+
+
+def test_what_is_there_already_counts_as_coming(call, serve, monkeypatch):
+    """Without ranges, a download that was cut begins again: the server is no slower for that."""
+    server = serve(DUMMY, ranges=False, cut_after=500_000, rate=400_000)
+    monkeypatch.setattr(emotiontalk.remote_file, "LEAST_RATE", (100_000, 1))
+    monkeypatch.setattr(emotiontalk.remote_file, "WAITS", (0.01,))
+    assert len(call("audio", server.url + "/files", split="test")) == 8
+
+
+def test_a_refusal_that_is_cut_is_a_refusal(call, serve):
+    def refused(request, file, start, end):
+        request.send_response(403)
+        request.send_header("Content-Length", "500")
+        request.end_headers()
+        request.wfile.write(b"no!")
+        request.close_connection = True
+        return True
+
+    server = serve(DUMMY, instead=refused)
+    with pytest.raises(emotiontalk.EmotionTalkError, match=r"Text.tar: no access \(HTTP status 403\)"):
+        call("text", server.url + "/files", split="test")
+
+
+def test_a_library_that_gives_too_much_is_refused(call, monkeypatch):
+    """Of a bucket: its bytes would shift what comes next."""
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/lies/Text.tar", (DUMMY / "Text.tar").read_bytes())
+    honest = type(files).cat_file
+    monkeypatch.setattr(type(files), "cat_file", lambda *args, **options: honest(*args, **options) + bytes(512))
+    with pytest.raises(emotiontalk.EmotionTalkError, match="Text.tar: its library gives [0-9,]+ bytes, where"):
+        call("text", "memory://lies", split="test")
+    files.rm("/lies", recursive=True)
+
+
+def test_a_good_download_stays_where_there_is_no_room_to_unpack_it(serve, tmp_path):
+    """It need not come twice."""
+    (tmp_path / "release").mkdir()
+    data = (DUMMY / "Audio.tar").read_bytes()
+    (tmp_path / "release" / "Audio.tar").write_bytes(gzip.compress(data))
+    server = serve(tmp_path / "release")
+    code = """
+import resource, sys, emotiontalk
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    print(len(emotiontalk.load_dataset("audio", sys.argv[1], cache_dir=sys.argv[2])["test"]))
+except emotiontalk.EmotionTalkError as error:
+    print(error)
+"""
+
+    def load(largest):
+        run = [sys.executable, "-c", code, server.url + "/files", str(tmp_path / "cache"), str(largest)]
+        env = {**os.environ, "HF_HOME": str(tmp_path / "home")}
+        return subprocess.run(run, cwd=PROJECT, env=env, capture_output=True, text=True, check=True).stdout.strip()
+
+    said = load(len(data) - 10_000)
+    assert "Audio.tar: no room for it in" in said and "removed" not in said
+    moved = server.bytes["Audio.tar"]
+    assert load(1 << 30) == "8" and server.bytes["Audio.tar"] - moved < moved

@@ -76,9 +76,11 @@ def write(
     export = Export(out, conversion)
     tasks = list(_tasks(configs, splits, data_dir, cache_dir, token))
     _print_sizes(tasks, export)
-    _check_own(export, configs)
+    if not (out / LOCK).exists():  # nobody writes to it: refused before anything is written
+        _check_own(export, configs)
     with writing_to(out):
         export = Export(out, conversion)  # as it is now
+        _check_own(export, configs)
         export.note_request(configs, data_dir, splits)
         _write_tasks(export, tasks, token)
         begun = export.unfinished()

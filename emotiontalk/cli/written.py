@@ -41,10 +41,10 @@ class Folder:
             self._cut = "" if text.endswith("\n") or not text else "\n"
             for line in text.splitlines():
                 try:
-                    name, *facts = json.loads(line)
-                except ValueError:
+                    name, size, time_ns, origin = json.loads(line)
+                except (ValueError, TypeError):
                     continue  # the last line of a run that was stopped while it wrote it
-                self._known[name] = facts
+                self._known[name] = [size, time_ns, origin]
 
     def is_own(self, name: str, origin: str | None = None) -> bool:
         """Whether a file is there as a command has written it; origin: from this origin, too."""
@@ -67,6 +67,11 @@ class Folder:
                     f"{self.path / name} is there, and is not what `emotiontalk` wrote: it stays. Move it away, or "
                     "choose another folder."
                 )
+
+    def discard(self, name: str) -> None:
+        """Remove a file that is the command's own; anything else stays."""
+        if self.is_own(name):
+            (self.path / name).unlink()
 
     def partial(self, name: str) -> Path:
         """Return where a file is to be written, before `finish` gives it its name."""
@@ -135,6 +140,15 @@ def writing_to(folder: Path, needed: int | None = None) -> Iterator[None]:
             f"{folder}: there is no room left for what is written there{what} ({error.strerror}). What is finished "
             "stays. Make room and run the same command again, or choose a folder on another disk."
         ) from None
+
+
+def write_elsewhere(folder: Folder, path: Path, data: bytes) -> None:
+    """Write a file outside a command's folder, in whose list it stands. Raises as `Folder.refuse_foreign`."""
+    name = str(path.absolute())
+    folder.refuse_foreign(name)
+    with writing(path) as file:
+        file.write(data)
+    folder.adopt(name, path)
 
 
 def check_space(out: Path, needed: int, advice: str) -> None:

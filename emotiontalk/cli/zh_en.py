@@ -23,7 +23,7 @@ from emotiontalk.builder import EmotionTalk
 
 from . import source
 from .errors import CommandError
-from .written import Folder, check_space, writing_to
+from .written import Folder, check_space, write_elsewhere, writing_to
 
 
 def write(
@@ -46,24 +46,24 @@ def write(
         CommandError: a file is in the way that no command wrote, or a folder is missing.
         EmotionTalkError: the errors of `load_dataset`.
     """
-    _check(manifests, transcripts)
+    elsewhere = _elsewhere(out, manifests, transcripts)
     builder, splits = source.open_release("zh-en", data_dir, cache_dir, token)
     needed = source.media_bytes(builder, splits["test"])
     origin = source.origin(source.fingerprints(splits["test"]["release"], token))
     finished = sum(path.stat().st_size for path in (out / "emotiontalk").rglob("*.wav"))
     check_space(out, needed - finished, "Choose another disk.")
     with writing_to(out / "emotiontalk", needed):
-        records = _write(out, builder, splits["test"], origin)
-    if manifests:
-        Folder(manifests / "emotiontalk").write("zh-en.jsonl", _jsonl(records))
-    if transcripts:
-        Folder(transcripts.parent).write(transcripts.name, _jsonl(map(_transcript, map(_clean, records))))
+        folder = Folder(out / "emotiontalk")
+        folder.refuse_foreign(*(str(path.absolute()) for path in elsewhere))
+        records = _write(folder, builder, splits["test"], origin)
+        for path, transcribed in elsewhere.items():
+            given = map(_transcript, map(_clean, records)) if transcribed else records
+            write_elsewhere(folder, path, _jsonl(given))
     return len(records)
 
 
-def _write(out: Path, builder: EmotionTalk, kwargs: source.GenKwargs, origin: str) -> list[dict[str, Any]]:
+def _write(folder: Folder, builder: EmotionTalk, kwargs: source.GenKwargs, origin: str) -> list[dict[str, Any]]:
     """Write clips and manifests to the data folder; return the records of the manifest."""
-    folder = Folder(out / "emotiontalk")
     names = {path.stem: f"audio/zh/{path.name}" for path in (folder.path / "audio" / "zh").glob("*.wav")}
     finished = frozenset(uid for uid, name in names.items() if folder.is_own(name, origin))
     records = []
@@ -82,12 +82,22 @@ def _clean(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "src_ref": spoken_text(record["src_ref"])}
 
 
-def _check(manifests: Path | None, transcripts: Path | None) -> None:
-    """Raise `CommandError` before the work for what could not be written after it."""
+def _elsewhere(out: Path, manifests: Path | None, transcripts: Path | None) -> dict[Path, bool]:
+    """Return the files outside the data folder, and whether it is the transcripts.
+
+    Raises `CommandError`, before the work, for what could not be written after it.
+    """
     if manifests and not manifests.is_dir():
         raise CommandError(f"{manifests} is no folder: give the folder `manifests` of a checkout of the benchmark.")
     if transcripts and (transcripts.is_dir() or not transcripts.parent.is_dir()):
         raise CommandError(f"{transcripts} cannot be written: give the name of a file in a folder that is there.")
+    paths = {manifests / "emotiontalk" / "zh-en.jsonl": False} if manifests else {}
+    if transcripts:
+        inside = (out / "emotiontalk").resolve() in transcripts.resolve().parents
+        if inside or transcripts.resolve() in [path.resolve() for path in paths]:
+            raise CommandError(f"{transcripts} is where the manifests are: choose another file for the transcripts.")
+        paths[transcripts] = True
+    return paths
 
 
 def _jsonl(records: Iterable[Any]) -> bytes:

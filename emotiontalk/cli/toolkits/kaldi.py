@@ -6,6 +6,7 @@ Ids begin with the speaker, here alone: Kaldi's scripts demand one order by utte
 from __future__ import annotations
 
 import collections
+import re
 from pathlib import Path
 
 from ..conversion import Conversion
@@ -17,7 +18,7 @@ TOOLKIT, AUDIO = "Kaldi, WeNet, ESPnet, icefall", "files"
 
 def check(out: Path, conversion: Conversion) -> str | None:
     """See `toolkits`. A path with a blank would be a command, or two fields, in `wav.scp`."""
-    if len(str(out.resolve()).split()) > 1:
+    if re.search(r"\s", str(out.resolve())):
         raise CommandError(f'kaldi: "{out.resolve()}" has a blank, which wav.scp cannot hold: choose another folder.')
     if conversion.channels == 1:
         return None

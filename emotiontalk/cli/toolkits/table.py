@@ -27,6 +27,7 @@ def write(job: Job, rows: Rows) -> None:
                 fields = {"file_name": f"{row.id}.{job.suffix}", **fields, "seconds": row.seconds}
             records.append(fields)
         if records and "file_name" in records[0]:
+            job.folder.discard(f"csv/{split}/metadata.csv")  # of earlier versions: audiofolder reads no two kinds
             job.write(f"csv/{split}/metadata.jsonl", jsonl(records))
             records = [{**fields, "file_name": f"{split}/{fields['file_name']}"} for fields in records]
         text = io.StringIO()
