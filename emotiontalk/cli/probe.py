@@ -29,7 +29,6 @@ import sklearn.metrics
 import sklearn.pipeline
 import sklearn.preprocessing
 
-from emotiontalk.archives import Release
 from emotiontalk.corpus import CONDITION_NAMES, DEFAULT_SOURCE, EMOTIONS, FOUR, REVISION, SPLITS, __version__
 from emotiontalk.errors import redacted
 from emotiontalk.schema import CONFIGS
@@ -126,7 +125,7 @@ def probe(
         "epochs": EPOCHS,
         **OPTIMISER,
         "data_dir": redacted(data_dir or DEFAULT_SOURCE),
-        "archives": archives(next(iter(splits.values()))["release"]),
+        "archives": source.archives(next(iter(splits.values()))["release"]),
         "loader": __version__,
         "revision": REVISION,
         "versions": versions(extractor),
@@ -208,16 +207,6 @@ def _without_secrets(arguments: Iterable[str]) -> list[str]:
         "…" if before == "--token" else re.sub(r"^(--token=).*", r"\1…", word)
         for before, word in zip(["", *words], words)
     ]
-
-
-def archives(release: Release) -> dict[str, Any]:
-    """Say where each archive was read: [path, bytes] of each local tar or folder, or the URL."""
-    return {
-        name: [[path, size] for path, _, size, _ in location.fingerprint or ()]
-        if location.paths
-        else redacted(location.url)
-        for name, location in release.locations.items()
-    }
 
 
 def versions(extractor: features.Upstream) -> dict[str, str]:
