@@ -147,8 +147,8 @@ class Package(types.ModuleType):
             try:
                 found = vars(importlib.import_module(f"{self.__name__}.{TOOLS[name]}"))
             except ModuleNotFoundError as error:
-                install = f'pip install "{self.__name__}[tools]"'
-                message = f"{self.__name__}.{name} needs {error.name}, which is not installed: {install}"
+                library, install = (error.name or "").split(".")[0], f'pip install "{self.__name__}[tools]"'
+                message = f"{self.__name__}.{name} needs {library}, which is not installed: {install}"
                 raise ModuleNotFoundError(message, name=error.name) from None
             setattr(self, name, found[name])
             return found[name]

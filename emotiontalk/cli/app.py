@@ -309,7 +309,9 @@ def probe(
     seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
     layer: int = typer.Option(-1, help="Encoders: which of the hidden states."),
     device: Optional[str] = typer.Option(None, help="Encoders: cpu, cuda, …; by default cuda where there is one."),
-    out: Optional[Path] = typer.Option(None, callback=_home, help="A folder for result.json and confusion.png."),
+    out: Optional[Path] = typer.Option(
+        None, callback=_home, help="A folder for result.json, predictions.jsonl and confusion.png."
+    ),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,

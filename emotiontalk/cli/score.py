@@ -180,6 +180,7 @@ def score(
         "seed": metrics.SEED,
         "confidence": metrics.CONFIDENCE,
         "data_dir": redacted(data_dir or DEFAULT_SOURCE),
+        "whole_release": labels.release.complete,
         "archives": source.archives(labels.release),
         "loader": __version__,
         "revision": REVISION,

@@ -146,12 +146,14 @@ def confusion_picture(result: Result, path: Path) -> None:
             for metric, e in part["metrics"].items()
             if metric in ("war", "uar", "ccc", "accuracy_5")
         ]
-        title = f"{brief(Path(system['predictions']).name, 60)}: what is predicted for each {_what(result['settings'])}"
-        axes.set_title(
-            f"{title}\n{name}, {result['parts'][name]['utterances']:,} utterances; {', '.join(shown)}",
-            fontsize=9,
-            parse_math=False,
-        )
+        sentiment = result["settings"]["target"] == "sentiment"
+        of = "class of the sentiment score" if sentiment else _what(result["settings"])
+        lines = [
+            f"{brief(Path(system['predictions']).name, 60)}: what is predicted for each {of}",
+            f"{name}, {result['parts'][name]['utterances']:,} utterances; shares of each row, and utterances",
+            ", ".join(shown),
+        ]
+        axes.set_title("\n".join(lines), fontsize=9, parse_math=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a name in letters that the font does not have
         figure.savefig(path, dpi=150, format="png")
@@ -162,7 +164,7 @@ def _matrix(axes: Axes, counts: numpy.ndarray, classes: list[str]) -> None:
     shares = counts / numpy.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in numpy.ndenumerate(shares):
-        colour = "white" if share > 0.5 else "black"
+        colour = "white" if share > 0.6 else "black"
         text = f"{100 * share:.0f} %\n{counts[row, column]:,}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
