@@ -274,18 +274,18 @@ def test_missing_foreign_and_duplicate_ids_are_named(labels, tmp_path):
     first, second, *others = labels
     assert len(others) == 6
     missing = refused(tmp_path, labels, lines_of(dict.fromkeys(others, "sad")))
-    assert f"2 of 8 utterances have no prediction ({first}, {second})" in missing and "--partial" in missing
+    assert f"no prediction for 2 of 8 utterances ({first}, {second})" in missing and "--partial" in missing
     foreign = refused(tmp_path, labels, lines_of({**labels, "G00001_11_01_001": "sad", "x": "sad", HOSTILE: "sad"}))
-    assert "3 ids are none of this split (G00001_11_01_001, x, \\x1b" in foreign
+    assert "not in this split: 3 ids (G00001_11_01_001, x, \\x1b" in foreign
     both = refused(tmp_path, labels, lines_of({**dict.fromkeys(others, "sad"), "x": "sad"}))
-    assert "2 of 8 utterances" in both and "1 ids are none" in both
+    assert "2 of 8 utterances" in both and "not in this split: 1 id (x)" in both
     twice = refused(tmp_path, labels, lines_of(labels) + f"wav/{first}.wav,happy\n")
     assert f"1 id is there more than once ({first})" in twice
     assert "more than once" in refused(tmp_path, labels, '{"a": 1, "' + first + '": 1, "a": 2}', name="a.json")
     nothing = refused(tmp_path, labels, lines_of({"x": "sad"}), "--partial")
     assert "Nothing is left to score" in nothing
     many = refused(tmp_path, labels, lines_of({f"x{n}": "sad" for n in range(9)}))
-    assert "9 ids are none of this split (x0, x1, x2, x3, x4, … 4 more)" in many
+    assert "not in this split: 9 ids (x0, x1, x2, x3, x4, … 4 more)" in many
 
 
 UNKNOWN = ["joyful", "7", "-1", "1.5", "", "nan", "inf", "True", HOSTILE.replace("\x00", "")]
@@ -317,6 +317,7 @@ def test_other_things_that_are_not_right(labels, tmp_path):
     assert "no column of ids" in told("name,pred\nx,sad\n")
     assert "has no predictions: one of pred" in told(table("guess", "sad"))
     assert "call the one to score pred" in told(table("emotion,label", "sad,sad"))
+    assert "call the one to score pred" in told(table("emotion,emotion_pred", "sad,sad"))
     assert "line 2 has 3 columns" in told("id,pred\na,sad,sad\n")
     assert "has no predictions" in told("id,pred\n") and "has no predictions" in told("")
     assert "cannot be read" in told(b"id,pred\n\xff\xfe,sad\n") and "cannot be read" in told("{", name="a.json")
@@ -339,7 +340,7 @@ def test_partial_scores_what_is_there_and_says_how_much(labels, tmp_path):
     some_of = dict(list(labels.items())[:6])
     path = write(tmp_path / "a.csv", {**some_of, "x": "sad"})
     result, said = scores(path, "--config", "text", "--partial", out=tmp_path / "out")
-    assert "partial: 6 of 8 utterances are scored (75.0 %), 1 other ids" in said
+    assert "partial: 6 of 8 utterances are scored (75.0 %), other ids: 1." in said
     assert result["coverage"] == {"scored": 6, "of": 8, "passed_over": 1} and result["settings"]["partial"]
     assert of(result)["metrics"]["war"]["value"] == 1 and result["parts"]["test"]["utterances"] == 6
     whole, said = scores(write(path, labels), "--config", "text", "--partial", out=tmp_path / "out")
@@ -354,9 +355,11 @@ def test_the_four_take_predictions_of_the_four(labels, tmp_path):
     assert result["classes"] == list(FOUR) and result["coverage"]["of"] == len(four)
     path = write(tmp_path / "b.csv", dict.fromkeys(labels, "sad"))
     said = command("score", path, *options, *DUMMY, status=2).stderr
-    assert f"{len(labels) - len(four)} ids have a label that is none of the four" in said
+    assert f"the label is none of the four for {len(labels) - len(four)} ids (" in said
     partial = command("score", path, *options, "--partial", *DUMMY).stdout
-    assert f"{len(four)} of {len(four)} utterances are scored (100.0 %), {len(labels) - len(four)} other ids" in partial
+    assert (
+        f"{len(four)} of {len(four)} utterances are scored (100.0 %), other ids: {len(labels) - len(four)}." in partial
+    )
     path = write(tmp_path / "c.csv", dict.fromkeys(four, "surprised"))
     assert "not one of neutral, happy, sad, angry, 0…3" in command("score", path, *options, *DUMMY, status=2).stderr
 
@@ -374,9 +377,9 @@ def test_nothing_of_the_users_is_overwritten_and_nothing_is_read_before_that_is_
 
 
 def test_names_with_formulas_and_other_scripts_are_drawn(labels, tmp_path):
-    path = write(tmp_path / "$x_{$ 情感 [red].csv", labels)
+    path = write(tmp_path / "$x_{$ 情感 [red]\x1b[31m.csv", labels)
     result, said = scores([path, path], "--config", "text", out=tmp_path / "out")
-    assert "[red].csv" in said and (tmp_path / "out/confusion.png").stat().st_size > 10_000
+    assert "[red]\\x1b[31m.csv" in said and quiet(said) and (tmp_path / "out/confusion.png").stat().st_size > 10_000
     assert len(result["systems"]) == 2
 
 
@@ -437,6 +440,14 @@ def test_a_class_that_does_not_occur_is_left_out_of_the_means():
     assert not any(math.isnan(e["low"]) for name, e in found.items() if name != "d")
     alone = metrics.estimates(metrics.classification, sums.sum(axis=0, keepdims=True))  # one dialogue: no interval
     assert alone["war"] == {"value": pytest.approx(4 / 6), "low": None, "high": None}
+
+
+def test_neutral_is_the_most_frequent_class_everywhere():
+    """What docs/evaluation.md says: a constant answer of train is the one of the split that is scored."""
+    with gzip.open(SHARED / "reference/labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        table = pandas.DataFrame(csv.DictReader(file))
+    for _, part in table.groupby(table["id"].str[:6].map(split_of)):
+        assert {part[f"emotion_{name}"].mode()[0] for name in emotiontalk.CONDITIONS} == {"neutral"}
 
 
 def test_of_test_alone_there_are_speakers_that_no_other_split_has():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Optional, TypedDict
+from typing import TypedDict
 
 import numpy
 
@@ -25,15 +25,15 @@ Statistic = Callable[[numpy.ndarray], dict[str, numpy.ndarray]]  # sums (…, *F
 class Estimate(TypedDict):
     """A metric and its interval; None where it is not defined (no utterance of a class, a single dialogue)."""
 
-    value: Optional[float]  # noqa: UP045  read at run time on Python 3.9
-    low: Optional[float]  # noqa: UP045
-    high: Optional[float]  # noqa: UP045
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 class Difference(Estimate):
     """A difference of two systems on the same resamples: also the share of resamples in which it is at or below 0."""
 
-    share_at_or_below_0: Optional[float]  # noqa: UP045
+    share_at_or_below_0: float | None
 
 
 def confusions(

@@ -182,10 +182,11 @@ def _json_lines(path: Path) -> Any:
 
 def _parquet(path: Path) -> Any:
     """Read the columns that can hold an id or a prediction: no audio."""
-    with pyarrow.parquet.ParquetFile(path) as file:
-        kept = [f.name for f in file.schema_arrow if not (pa.types.is_nested(f.type) and not pa.types.is_list(f.type))]
-        kept = [name for name in kept if file.schema_arrow.field(name).type not in (pa.binary(), pa.large_binary())]
-        return file.read(columns=kept).to_pylist()
+    schema = pyarrow.parquet.read_schema(path)
+    nested = [f.name for f in schema if pa.types.is_nested(f.type) and not pa.types.is_list(f.type)]
+    audio = [f.name for f in schema if f.type in (pa.binary(), pa.large_binary())]
+    kept = [name for name in schema.names if name not in {*nested, *audio}]
+    return pyarrow.parquet.read_table(path, columns=kept, partitioning=None).to_pylist()
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -223,7 +224,12 @@ def _value_column(
         by_class = [] if predicted else _probability_columns(name, others, classes)
         if by_class:
             return ", ".join(by_class), lambda record: _most_probable([record.get(c) for c in by_class], classes)
-        predicted = predicted or _first(others, PROBABILITY_COLUMNS) or _first(others, CLASS_COLUMNS)
+        predicted = predicted or _first(others, PROBABILITY_COLUMNS)
+        if not predicted:
+            predicted = _first(others, CLASS_COLUMNS)
+            predicted += [
+                column for column in others if predicted and "pred" in column.lower()
+            ]  # emotion, emotion_pred
         wanted = [
             *PREDICTED_COLUMNS,
             *PROBABILITY_COLUMNS,

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional, TypedDict
+from typing import Any, TypedDict
 
 import numpy
 
@@ -52,7 +52,7 @@ class Part(TypedDict):
     utterances: int
     dialogues: int
     support: dict[str, int]
-    baseline: dict[str, Optional[float]]  # noqa: UP045  read at run time on Python 3.9
+    baseline: dict[str, float | None]
     always: dict[str, Any]
     chance: dict[str, float]
 
@@ -238,12 +238,15 @@ def _places(given: Sequence[Predictions], labels: Labels, everything: Labels, pa
         missing = [uid for uid in labels.ids if uid not in one.values]
         outside = [uid for uid in one.values if uid in others]
         foreign = [uid for uid in one.values if uid not in known and uid not in others]
-        kinds = [
-            (missing, f"of {len(known):,} utterances have no prediction"),
-            (outside, "ids have a label that is none of the four"),
-            (foreign, "ids are none of this split"),
+        problems += [
+            f"{one.name}: {what} ({named(ids)})"
+            for ids, what in (
+                (missing, f"no prediction for {len(missing):,} of {len(known):,} utterances"),
+                (outside, f"the label is none of the four for {_ids(outside)}"),
+                (foreign, f"not in this split: {_ids(foreign)}"),
+            )
+            if ids
         ]
-        problems += [f"{one.name}: {len(ids):,} {what} ({named(ids)})" for ids, what in kinds if ids]
     there = [n for n, uid in enumerate(labels.ids) if all(uid in one.values for one in given)]
     if problems and (not partial or not there):
         fix = "--partial (partial=True) scores those that have a label and a prediction."
@@ -251,6 +254,10 @@ def _places(given: Sequence[Predictions], labels: Labels, everything: Labels, pa
     if not there:
         raise PredictionsError("the release at hand has no utterance to score.")
     return numpy.array(there)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return f"{len(ids):,} id{'s' * (len(ids) != 1)}"
 
 
 def unseen_group(split: str) -> str | None:

@@ -65,7 +65,7 @@ def print_tables(result: Result) -> None:
         share = 100 * coverage["scored"] / coverage["of"]
         say(
             f"partial: {coverage['scored']:,} of {coverage['of']:,} utterances are scored ({share:.1f} %), "
-            f"{coverage['passed_over']:,} other ids are passed over: do not compare it with whole results."
+            f"other ids: {coverage['passed_over']:,}. Do not compare this with results of the whole split."
         )
     for letter, system in zip("AB", result["systems"]):
         which = f"{letter}: " if len(result["systems"]) > 1 else ""
