@@ -119,7 +119,8 @@ MODULES = (
     "loading",
 )
 
-# Names that need the extra `tools`, and the modules that have them: not in `__all__`, which everybody can import.
+# Names that need the extra `tools`, and the modules that have them. Not in `__all__`, which everybody can import, and not
+# in `dir`: `datasets` gets whatever is there before it streams.
 TOOLS = {"score": "cli.score"}
 
 
@@ -156,7 +157,7 @@ class Package(types.ModuleType):
 
     def __dir__(self) -> list[str]:
         """Return the names that are meant for users, too."""
-        return sorted({*super().__dir__(), *__all__, *TOOLS})
+        return sorted({*super().__dir__(), *__all__})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle it by its name."""

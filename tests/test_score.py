@@ -234,7 +234,6 @@ def test_in_python_too(labels, tmp_path):
         result = emotiontalk.score(one, **options)
         assert {name: e["value"] for name, e in result.metrics.items()} == pytest.approx(rates, **CLOSE)
     json.dumps(result.to_dict(), allow_nan=False)
-    assert "score" in dir(emotiontalk) and "score" not in emotiontalk.__all__  # `import *` needs no extra
     with pytest.raises(ValueError, match=r"split 'dev': choose from train, validation, test"):
         emotiontalk.score(predicted, split="dev", **options)
     with pytest.raises(ValueError, match="no sentiment score"):
@@ -243,14 +242,22 @@ def test_in_python_too(labels, tmp_path):
         emotiontalk.score([1, 2], **options)
 
 
-def test_importing_the_package_imports_no_tool_and_without_them_the_extra_is_named(tmp_path):
-    code = "import emotiontalk, sys; print([n for n in ('matplotlib', 'pandas', 'datasets') if n in sys.modules])"
+def python(code):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert run.stdout == "[]\n"
-    code = "import sys; sys.modules['matplotlib'] = None\nimport emotiontalk\nemotiontalk.score({})"
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert 'emotiontalk.score needs matplotlib, which is not installed: pip install "emotiontalk[tools]"' in run.stderr
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_importing_the_package_imports_no_tool_and_without_them_the_extra_is_named():
+    listed = "import emotiontalk, sys; print([n for n in ('matplotlib', 'numpy', 'datasets') if n in sys.modules])"
+    assert python(listed).stdout == "[]\n"
+    without = "import sys; sys.modules['matplotlib'] = None; import emotiontalk\n"
+    said = python(without + "emotiontalk.score({})").stderr
+    assert 'emotiontalk.score needs matplotlib, which is not installed: pip install "emotiontalk[tools]"' in said
+    # `datasets` gets all that `dir` has of the package before it streams
+    streamed = f"emotiontalk.load_dataset('text', {str(PROJECT / 'dummy_data')!r}, split='test', streaming=True)"
+    assert python(f"{without}print(next(iter({streamed}))['id'])").stdout == "G00003_13_06_001\n"
+    code = f"import emotiontalk, sys\n{streamed}\nprint('emotiontalk.cli' in sys.modules)"
+    assert python(code).stdout == "False\n"
 
 
 # --- what cannot be scored: status 2, and the first few by name
