@@ -119,8 +119,8 @@ MODULES = (
     "loading",
 )
 
-# Names that need the extra `tools`, and the modules that have them. Not in `__all__`, which everybody can import, and not
-# in `dir`: `datasets` gets whatever is there before it streams.
+# Names that need the extra `tools`, and the modules that have them. Not in `__all__`, which everybody can import, and
+# not in `dir`: `datasets` gets whatever is there before it streams.
 TOOLS = {"score": "cli.score"}
 
 
