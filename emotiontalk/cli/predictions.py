@@ -123,9 +123,9 @@ def _records(given: Given) -> tuple[str, list[Record]]:
             raise PredictionsError(f"{path}: give a file whose name ends in {', '.join(READERS)}.")
         try:
             return str(given), _rows(reader(path), str(path))
-        except (OSError, UnicodeError, ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
-            if isinstance(error, PredictionsError):
-                raise
+        except PredictionsError:
+            raise
+        except (OSError, ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise PredictionsError(f"{path} cannot be read: {brief(reason)}.") from None
     if hasattr(given, "to_dict") and hasattr(given, "columns"):
@@ -164,10 +164,10 @@ def _table(path: Path) -> list[Record]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object. Raises `PredictionsError` for a key that stands twice, which Python would pass over."""
+    """Make a JSON object. Raises `ValueError` for a key that stands twice, which Python would pass over."""
     twice = [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]
     if twice:
-        raise PredictionsError(f"{_many(len(twice), 'key')} there more than once ({named(twice)}).")
+        raise ValueError(f"{_many(len(twice), 'key')} there more than once ({named(twice)})")
     return dict(pairs)
 
 
