@@ -10,6 +10,7 @@ CC BY-NC-SA 4.0).
 """
 
 import importlib
+import os
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -127,8 +128,8 @@ TOOLS = {"score": "cli.score"}
 class Package(types.ModuleType):
     """This package: its names are found where they are defined, and it is pickled by its name.
 
-    `import emotiontalk` imports nothing else, so that commands start, and stop, at once. `datasets` finds what `map`
-    has made with it, whatever was imported meanwhile.
+    Commands import only what they need, so that they start, and stop, at once. `datasets` finds what `map` has made
+    with this module, whatever was imported meanwhile.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -136,7 +137,7 @@ class Package(types.ModuleType):
 
         Raises `AttributeError` where nothing has, `ModuleNotFoundError` where the extra that it needs is not installed.
         """
-        if name in MODULES:
+        if os.path.isfile(os.path.join(self.__path__[0], f"{name}.py")):
             return importlib.import_module(f"{self.__name__}.{name}")
         if name in __all__:
             for module in MODULES:
@@ -164,4 +165,12 @@ class Package(types.ModuleType):
         return importlib.import_module, (self.__name__,)
 
 
+def _is_command() -> bool:
+    """Whether this is `python -m emotiontalk …` or the console script `emotiontalk`."""
+    name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+    return name == "-m" or name.split(".")[0] == "emotiontalk"
+
+
 sys.modules[__name__].__class__ = Package
+if not _is_command():  # a program has imported everything before it begins to work
+    importlib.import_module(f"{__name__}.loading")

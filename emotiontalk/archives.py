@@ -88,7 +88,7 @@ def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, 
 
 def cached_file(url: str) -> str | None:
     """Return where a file of a commit (offline: of a branch, too) is in the cache of `huggingface_hub`, or None."""
-    if not url.startswith("hf://"):
+    if not url.startswith("hf://datasets/"):
         return None
     repo, revision, path = split_hf_url(url)
     if not (re.fullmatch("[0-9a-f]{40}", revision) or is_offline()):

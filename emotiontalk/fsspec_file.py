@@ -8,6 +8,7 @@ from typing import Any, cast
 import fsspec
 import fsspec.asyn
 import fsspec.core
+import huggingface_hub
 
 from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, brief, redacted
 from .read_ahead import BlockStream
@@ -16,6 +17,9 @@ from .remote_file import HEAD_BYTES, RemoteFile, innermost_reason
 
 def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
     """Open the file system of a URL: (it, the path in it). Raises `EmotionTalkError` if its library is missing."""
+    if url.startswith("hf://buckets/") and not hasattr(huggingface_hub.HfApi, "create_bucket"):
+        fix = "this huggingface_hub reads no buckets: `pip install --upgrade huggingface_hub`."
+        raise EmotionTalkError(f"{redacted(url)}: {fix}")
     thread = fsspec.asyn.iothread[0]
     if thread is not None and not thread.is_alive():  # a forked worker, in which older fsspec would wait for ever
         fsspec.asyn.reset_lock()

@@ -193,10 +193,10 @@ class RemoteFile:
     def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
         failures, reached, waited, failing = 0, start, 0.0, 0.0
         least, window = LEAST_RATE
-        while start != (self.size if end is None else min(end, self.size or end)):
+        while self._lacks(start, end):
             before = time.monotonic()
             try:
-                body = self._connect(start, end)
+                body, last = self._connect(start, end)
                 failing, before = failing + time.monotonic() - before, time.monotonic()
                 while (chunk := next(body, None)) is not None:
                     start += len(chunk)
@@ -208,9 +208,12 @@ class RemoteFile:
                         failures, reached, waited, failing = 0, start, 0.0, 0.0
                     elif waited > window:
                         raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
-                if self.size is not None and start < min(end or self.size, self.size):
+                waited += time.monotonic() - before
+                before = time.monotonic()
+                if last is None:
+                    return
+                if start < last:
                     raise ConnectionError("the response was cut short")
-                return
             except ConnectionError as error:
                 waited += time.monotonic() - before
                 if waited > window:  # what came so slowly is no progress
@@ -218,6 +221,11 @@ class RemoteFile:
                 failing, waited = failing + waited, 0.0
                 self._wait(error, failures, failing, start)
                 failures += 1
+
+    def _lacks(self, position: int, end: int | None) -> bool:
+        """Whether there are bytes between a position and an end, or the end of the file."""
+        until = self.size if end is None else min(end, self.size or end)
+        return until is None or position < until
 
     def _check_length(self, position: int) -> None:
         """Raise `EmotionTalkError` where a response that does not say its length does not end."""
@@ -274,8 +282,11 @@ class RemoteFile:
                 raise self.error(f"the token that is logged in holds characters that no token has. {SEND_TOKEN}")
         return headers
 
-    def _connect(self, start: int, end: int | None) -> Iterator[bytes]:
-        """Request the bytes from `start` to `end`. Raises `ConnectionError` for what a retry may solve."""
+    def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int | None]:
+        """Request the bytes from `start` to `end`: (those that come, where they end; None where that is unknown).
+
+        A server may send fewer than were requested, and say so. Raises `ConnectionError` for what a retry may solve.
+        """
         if is_offline():
             raise NoConnectionError(
                 f"{self.path} cannot be read: offline mode is on (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE). "
@@ -291,9 +302,10 @@ class RemoteFile:
             raise
         self._signed = url if url != self.url else None
         if not self.ranged:
-            return _from(iter(response), start)
-        last = _content_range(response.headers)[1]
-        return self._of_range(iter(response), last + 1 - start, (last + 1 if end is None else end) - start)
+            return _from(iter(response), start), self.size
+        sent_end = _content_range(response.headers)[1] + 1
+        wanted_end = sent_end if end is None else min(end, sent_end)
+        return self._of_range(iter(response), sent_end - start, wanted_end - start), wanted_end
 
     def _of_range(self, body: Iterator[bytes], sent: int, wanted: int) -> Iterator[bytes]:
         """Yield the wanted bytes of the body of a response to a range.

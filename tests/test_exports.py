@@ -1,11 +1,14 @@
 """Files that leave the script: the benchmark's manifest and sounds, Parquet that every version reads."""
 
+import hashlib
+import inspect
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 
 import datasets
@@ -19,7 +22,8 @@ from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows
 from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
 
-from emotiontalk.cli.dummy import relative, utterances
+from emotiontalk.cli import parquet
+from emotiontalk.cli.dummy import pack, relative, utterances
 
 
 def written(out):
@@ -63,6 +67,47 @@ def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):
         left = sum(path.stat().st_size + 1024 for path in sounds.iterdir() if path.name not in before)
         assert server.bytes["Audio.tar"] < left + 0.02 * (rebuilt() / "Audio.tar").stat().st_size
     server.close()
+
+
+def test_the_benchmarks_scripts_get_their_files(rebuilt, tmp_path):
+    """As sarapapi/hearing2translate 11b65587, infer.py, and the notebook 27590a95 of analysis/emotiontalk read them."""
+    manifests, oracle = tmp_path / "clone/manifests", tmp_path / "oracle.jsonl"
+    options = ("--manifests", manifests, "--transcripts", oracle, "--data-dir", rebuilt())
+    assert "is no folder: give the folder `manifests`" in command("zh-en", tmp_path / "out", *options, status=1).stderr
+    assert not (tmp_path / "out").exists()
+    manifests.mkdir(parents=True)
+    command("zh-en", tmp_path / "out", *options)
+    manifest, _ = written(tmp_path / "out")
+    assert manifest == manifest_of(rebuilt())[0] == (manifests / "emotiontalk/zh-en.jsonl").read_bytes()
+    assert [path.name for path in (manifests / "emotiontalk").glob("*.jsonl")] == ["zh-en.jsonl"]  # all are read
+    records = [json.loads(line) for line in manifest.decode().splitlines()]
+    clean = [json.loads(line) for line in (tmp_path / "out/emotiontalk/zh-en-clean.jsonl").open(encoding="utf-8")]
+    assert [{**record, "src_ref": None} for record in records] == [{**record, "src_ref": None} for record in clean]
+    assert sum(one["src_ref"] != other["src_ref"] for one, other in zip(records, clean)) == 622
+    assert not any(set(record["src_ref"]) & set("[]【】") for record in clean)
+    transcripts = {}
+    for line in oracle.open(encoding="utf-8"):
+        entry = json.loads(line)
+        assert list(entry) == ["dataset_id", "sample_id", "src_lang", "tgt_lang", "output"]
+        transcripts[entry["dataset_id"], entry["sample_id"]] = entry["output"]
+    assert [transcripts[record["dataset_id"], record["sample_id"]] for record in clean] == [
+        record["src_ref"] for record in clean
+    ]
+    assert {entry["tgt_lang"], entry["src_lang"]} == {"zh"}
+
+
+def test_manifests_and_transcripts_of_the_users_stay(tmp_path):
+    source = ("--data-dir", PROJECT / "dummy_data")
+    mine = tmp_path / "manifests/emotiontalk/zh-en.jsonl"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    said = command("zh-en", tmp_path / "out", "--manifests", tmp_path / "manifests", *source, status=1).stderr
+    assert f"{mine} is there, and is not what" in said and mine.read_text() == "mine"
+    said = command("zh-en", tmp_path / "out", "--transcripts", mine, *source, status=1).stderr
+    assert f"{mine} is there, and is not what" in said and mine.read_text() == "mine"
+    assert (
+        "cannot be written" in command("zh-en", tmp_path / "out", "--transcripts", tmp_path, *source, status=1).stderr
+    )
 
 
 CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")
@@ -134,6 +179,63 @@ def test_the_whole_release_exported(whole, clips, tmp_path):
         streamed = datasets.load_dataset(str(out), "audio", split=split, streaming=True)
         parts = [[row["id"] for row in rows(split_dataset_by_node(streamed, rank, 8))] for rank in range(8)]
         assert streamed.n_shards == number and sorted(uid for part in parts for uid in part) == found[split]["id"][:]
+
+
+def test_readers_can_skip_pages(export):
+    """Where pyarrow can: an offset index of every column, a column index where there is a minimum and a maximum."""
+    options = parquet.layout()
+    parameters = inspect.signature(pq.ParquetWriter.__init__).parameters
+    assert set(options) == {"write_page_index", "use_content_defined_chunking"} & set(parameters)
+    for path in export.glob("*/*.parquet"):
+        metadata = pq.read_metadata(path)
+        columns = [metadata.row_group(0).column(n) for n in range(metadata.num_columns)]
+        if "write_page_index" in options:
+            assert all(column.has_offset_index for column in columns), path
+            assert [c.has_column_index for c in columns if c.path_in_schema == "id"] in ([True], [])
+        chunked = b"content_defined_chunking" in metadata.metadata
+        assert chunked == ("use_content_defined_chunking" in options)
+
+
+def chunked(path):
+    """(digest, bytes) of a file in chunks of about 64 kB that end where the content says, as the Hub's storage has."""
+    data = path.read_bytes()
+    values = numpy.random.default_rng(1).integers(0, 2**32, 256, dtype=numpy.uint64)
+    sums = numpy.cumsum(values[numpy.frombuffer(data, numpy.uint8)], dtype=numpy.uint64)
+    hashes = ((sums[32:] - sums[:-32]) * numpy.uint64(0x9E3779B97F4A7C15)) >> numpy.uint64(48)
+    ends = [0, *(numpy.flatnonzero(hashes == 0) + 33), len(data)]
+    return [(hashlib.sha256(data[a:b]).digest(), b - a) for a, b in zip(ends, ends[1:])]
+
+
+@pytest.mark.slow
+@once
+def test_an_upload_of_a_changed_export_repeats_little(rebuilt, tmp_path):
+    whole = rebuilt("--only", "Audio", "--groups", "G00001", "--time-scale", "0.5")
+    with tarfile.open(whole / "Audio.tar") as tar:
+        members = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    gone = sorted(name.split("/")[-1][:-4] for name in members if name.endswith(".wav"))[10::400]
+    left = {name: data for name, data in members.items() if name.split("/")[-1].rsplit(".", 1)[0] not in gone}
+    (changed / "Audio.tar").write_bytes(pack(left, compressed=False))
+    found = []
+    for number, release in enumerate((whole, changed)):
+        command("parquet", tmp_path / str(number), "--config", "audio", "--data-dir", release)
+        shards = (tmp_path / str(number) / "audio").glob("*.parquet")
+        found.append([chunk for path in shards for chunk in chunked(path)])
+    before, after = {digest for digest, _ in found[0]}, found[1]
+    sent = sum(size for digest, size in after if digest not in before)
+    assert len(gone) == 3 and sent < 0.1 * sum(size for _, size in after)
+
+
+def test_a_pyarrow_without_these_options_is_not_asked_for_them(tmp_path, monkeypatch):
+    class Older(pq.ParquetWriter):
+        def __init__(self, where, schema, compression, use_dictionary, write_statistics):
+            super().__init__(where, schema, compression=compression, use_dictionary=use_dictionary)
+
+    monkeypatch.setattr(pq, "ParquetWriter", Older)
+    command("parquet", tmp_path / "out", "--config", "text", "--data-dir", PROJECT / "dummy_data")
+    found = datasets.load_dataset(str(tmp_path / "out"), "text", cache_dir=str(tmp_path / "cache"))
+    assert {split: len(dataset) for split, dataset in found.items()} == {"train": 8, "validation": 8, "test": 8}
 
 
 def test_a_finished_shard_is_not_written_again(export):

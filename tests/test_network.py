@@ -11,6 +11,7 @@ import time
 
 import datasets
 import fsspec
+import huggingface_hub
 import pytest
 from conftest import PROJECT, once, rows, typed, undecoded
 
@@ -266,6 +267,27 @@ def test_a_scheme_names_what_it_needs(call, scheme, says):
     with pytest.raises(emotiontalk.EmotionTalkError, match=f"{scheme}://bucket/x.*{says}") as error:
         call("text", f"{scheme}://bucket/x", split="test")
     assert "\n" not in str(error.value) and "nstall" in str(error.value)
+
+
+def test_a_bucket_of_the_hub_says_what_it_needs(call, monkeypatch):
+    monkeypatch.delattr(huggingface_hub.HfApi, "create_bucket", raising=False)
+    with pytest.raises(emotiontalk.EmotionTalkError, match="hf://buckets/me/x/Text.tar: .*upgrade huggingface_hub"):
+        call("text", "hf://buckets/me/x", split="test")
+
+
+@pytest.mark.skipif(not hasattr(huggingface_hub.HfApi, "create_bucket"), reason="huggingface_hub reads no buckets")
+def test_a_bucket_of_the_hub_is_read_by_its_library(serve, tmp_path):
+    """The URL is not taken for one of a dataset; the Hub, here a server without buckets, is asked."""
+    code = """
+import emotiontalk
+try:
+    emotiontalk.load_dataset("text", "hf://buckets/me/x", split="test")
+except emotiontalk.EmotionTalkError as error:
+    print(error)
+"""
+    server = serve(PROJECT / "dummy_data")
+    said = run(code, HF_HOME=str(tmp_path), HF_ENDPOINT=server.url).stdout
+    assert said.startswith("hf://buckets/me/x/Text.tar: ") and "expected hf://datasets" not in said
 
 
 def test_a_bucket_without_the_archive(call, bucket):

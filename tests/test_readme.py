@@ -114,7 +114,7 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
         "docs/loading.md": ["python", "python", "python"],
         "docs/network.md": [],
         "docs/probe.md": ["sh", "sh"],
-        "docs/toolkits.md": ["sh"],
+        "docs/toolkits.md": ["sh", "python"],
         "docs/verify.md": ["sh", "sh"],
         "CONTRIBUTING.md": ["sh", "text"],
     }
@@ -449,7 +449,12 @@ def test_the_quickstart(desk):
 
 
 def test_exports(desk, tmp_path):
+    manifests = tmp_path / "hearing2translate/manifests"  # of a clone of the benchmark
+    manifests.mkdir(parents=True)
     shell(desk, only("docs/exports.md", "sh")[0], cwd=tmp_path, H2T_DATADIR=str(tmp_path / "h2t"))
+    assert (manifests / "emotiontalk/zh-en.jsonl").read_bytes() == (
+        tmp_path / "h2t/emotiontalk/zh-en.jsonl"
+    ).read_bytes()
     assert len(list((tmp_path / "h2t/emotiontalk/audio/zh").glob("*.wav"))) == 8
     for out, ending in (("EXPORT", ".wav"), ("EXPORT16", ".flac")):
         dataset = datasets.load_dataset(str(tmp_path / out), "audio", split="test")
@@ -466,6 +471,15 @@ def test_toolkits(desk, tmp_path):
     written = {path.name for path in (tmp_path / "OUT").iterdir() if path.is_dir()}
     assert written == {"audio", "kaldi", "lhotse", "speechbrain"}
     assert [row[0].strip("`") for row in table("docs/toolkits.md", "`--for`")] == list(TOOLKITS)
+
+
+@pytest.mark.slow
+@once
+def test_the_recipe_for_lhotse(desk, tmp_path):
+    pytest.importorskip("lhotse")
+    command("files", tmp_path / "OUT", "--for", "lhotse", "--data-dir", PROJECT / "dummy_data")
+    said = python(desk, only("docs/toolkits.md")[0] + "print(len(cuts), cuts[0].supervisions[0].speaker)", cwd=tmp_path)
+    assert said == "8 06\n" and len(list((tmp_path / "manifests").iterdir())) == 6
 
 
 @pytest.mark.slow

@@ -63,6 +63,8 @@ ScoredConfig = enum.Enum("ScoredConfig", {name: name for name in source.SCORED},
 Split = enum.Enum("Split", {name: name for name in SPLITS}, type=str)  # type: ignore[misc]
 Toolkit = enum.Enum("Toolkit", {name: name for name in TOOLKITS}, type=str)  # type: ignore[misc]
 Task = enum.Enum("Task", {name: name for name in job_.TASKS}, type=str)  # type: ignore[misc]
+Caption = enum.Enum("Caption", {name: name for name in job_.CAPTIONS}, type=str)  # type: ignore[misc]
+Media = enum.Enum("Media", {name: name for name in job_.MEDIA}, type=str)  # type: ignore[misc]
 Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
 Target = enum.Enum("Target", {"emotion": "emotion", "sentiment": "sentiment"}, type=str)
 LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
@@ -138,12 +140,20 @@ def published(
 @app.command("zh-en")
 def zh_en(
     out: Path = typer.Argument(..., callback=_home, help="The benchmark's data folder (H2T_DATADIR)."),
+    manifests: Optional[Path] = typer.Option(
+        None,
+        callback=_home,
+        help="The folder `manifests` of a checkout of the benchmark: the manifest goes there, too.",
+    ),
+    transcripts: Optional[Path] = typer.Option(
+        None, callback=_home, help="A file for the transcripts without marks, as the benchmark's cascades take them."
+    ),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write the zh→en benchmark's manifest and audio."""
-    records = zh_en_.write(out, data_dir, cache_dir, token)
+    records = zh_en_.write(out, data_dir, cache_dir, token, manifests, transcripts)
     typer.echo(f"{records:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
 
 
@@ -177,6 +187,17 @@ def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: O
     )
 
 
+def _check_messages(wanted: bool, config: str, task: str, caption: str, media: str, language: str) -> None:
+    """Raise `CommandError` for options of messages that would do nothing."""
+    if not wanted and (task, caption, media, language) != ("emotion", "overall", "audio", "zh"):
+        names = "--task, --caption, --media and --prompt-language"
+        raise CommandError(f"{names} are for messages: add --for messages, or omit them.")
+    if caption != "overall" and task != "caption":
+        raise CommandError("--caption is for captions: add --task caption, or omit it.")
+    if media == "video" and config != "multimodal":
+        raise CommandError("--media video is the audio-visual clips: add --config multimodal, which has their labels.")
+
+
 @app.command()
 def files(
     out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
@@ -191,6 +212,8 @@ def files(
         False, "--original", help="The release's own bytes: WAV, most 44.1 kHz stereo, some mono."
     ),
     task: Task = typer.Option("emotion", help="messages: what is asked."),
+    caption: Caption = typer.Option("overall", help="messages, --task caption: what the caption is about."),
+    media: Media = typer.Option("audio", help="messages: the audio, or the video clips with audio."),
     prompt_language: Language = typer.Option("zh", help="messages: in which language."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
@@ -199,12 +222,12 @@ def files(
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
     if original and (sampling_rate, channels, format) != (None, None, None):
-        raise CommandError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
-    if "messages" not in toolkits and (task.value, prompt_language.value) != ("emotion", "zh"):
-        raise CommandError("--task and --prompt-language are for messages: add --for messages, or leave them away.")
+        raise CommandError("--original is the audio as released: omit --sampling-rate, --channels and --format.")
+    of_messages = (task.value, caption.value, media.value, prompt_language.value)
+    _check_messages("messages" in toolkits, config.value, *of_messages)
     conversion = Conversion() if original else _for_speech(sampling_rate, channels, format)
     asked = (config.value, label_set.value, splits, conversion, task.value, prompt_language.value)
-    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token)
+    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token, media.value, caption.value)
     sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))
 
@@ -244,14 +267,14 @@ def push(
     """Upload the loader, or an export of the release, to the Hub."""
     push_.check_name(repo)
     if kind is Kind.script and (export is not None or config):
-        raise CommandError("--export and --config are about an export: add --as parquet, or leave them away.")
+        raise CommandError("--export and --config are about an export: add --as parquet, or omit them.")
     export = export or Path("emotiontalk-parquet")
     configs = [c.value for c in config]
     if pr:
         if kind is Kind.script or private is not None:
-            raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
+            raise CommandError("--pr is for an export: add --as parquet, and omit --private and --public.")
         if data_dir or cache_dir:
-            raise CommandError("--pr is for an export that is written: leave --data-dir and --cache-dir away.")
+            raise CommandError("--pr is for an export that is written: omit --data-dir and --cache-dir.")
         _open_pull_request(repo, export, configs, dry_run, token)
         return
     private = kind is Kind.parquet if private is None else private

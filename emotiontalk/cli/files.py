@@ -1,6 +1,7 @@
 """`emotiontalk files OUT --for TOOLKIT`: the files that the toolkits of the field read.
 
     OUT/audio/<split>/<id>.wav        the audio, once for all toolkits
+    OUT/video/<split>/<id>.mp4        the video clips, where messages are about these
     OUT/<toolkit>/…                   what that toolkit reads, and a README.md that says what it is and how to start
 
 The modules of `toolkits` say what each toolkit reads. A clip gets its name once it is complete, the small files once
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from .conversion import Conversion
 from .errors import CommandError
 from .job import Job, Row, Rows, storable
 from .toolkits import TOOLKITS
+from .videos import Videos
 from .workers import Workers, workers
 from .written import Folder, check_space, writing_to
 
@@ -49,11 +52,13 @@ def write(
     data_dir: str | None = None,
     cache_dir: str | None = None,
     token: str | None = None,
+    media: str = "audio",
+    caption: str = "overall",
 ) -> dict[str, int]:
     """Write the files of some toolkits; return {split: utterances}.
 
-    Raises `CommandError` where a file is in the way that no command wrote, and where a toolkit needs audio and the
-    config has none.
+    Raises `CommandError` where a file is in the way that no command wrote, where a toolkit needs audio and the config
+    has none, and where a toolkit could not read the files.
     """
     conversion = conversion or Conversion()
     modules = {name: importlib.import_module(f".toolkits.{TOOLKITS[name]}", __package__) for name in toolkits}
@@ -62,20 +67,27 @@ def write(
             raise CommandError(
                 f"{name} needs audio, which the config text has not: choose --config audio or multimodal."
             )
+        warning = module.check(out, conversion) if hasattr(module, "check") else None
+        if warning:
+            print(warning, file=sys.stderr)
     wanted = [split for split in SPLITS if split in splits] or None
     builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set)
     release = next(iter(found.values()))["release"]
     origin = source.origin(source.fingerprints(release, token), str(conversion))
-    as_files = config != "text" and any(module.AUDIO != "inside" for module in modules.values())
+    about = (Folder(out), builder, found, origin, media, caption)
+    job = Job(out, config, label_set, conversion, task, prompt_language, *about)
+    videos = Videos(job, data_dir, cache_dir, token) if media == "video" else None
+    of_files = [name for name, module in modules.items() if module.AUDIO != "inside"]
+    as_files = config != "text" and of_files != (["messages"] if videos else [])
     inside = any(module.AUDIO == "inside" for module in modules.values())
     size = conversion.bytes_of(sum(source.media_bytes(builder, kwargs) for kwargs in found.values()))
     finished = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{conversion.suffix}")) if as_files else 0
     advice = "Choose another disk, fewer splits (--split), or smaller audio."
-    needed = size * (as_files + inside) - finished
+    needed = size * (as_files + inside) - finished + (videos.bytes_left() if videos else 0)
     check_space(out, needed, advice)
     with writing_to(out, needed):
-        job = Job(out, config, label_set, conversion, task, prompt_language, Folder(out), builder, found, origin)
-        counts = _write(job, modules, as_files)
+        job.folder.read()  # as it is now
+        counts = _write(job, modules, as_files, videos)
     if job.replaced:
         logger.warning(
             f"{len(job.replaced):,} utterances hold characters that XML, CSV and Kaldi have no place for: U+FFFD is "
@@ -84,11 +96,13 @@ def write(
     return counts
 
 
-def _write(job: Job, modules: Mapping[str, Any], as_files: bool) -> dict[str, int]:
+def _write(job: Job, modules: Mapping[str, Any], as_files: bool, videos: Videos | None) -> dict[str, int]:
     """Write the files of these modules; return {split: utterances}."""
     rows: Rows = {}
-    if as_files or job.config == "text":
+    if any(module.AUDIO != "inside" for module in modules.values()):
         rows = {split: list(_rows(job, split, kwargs, as_files)) for split, kwargs in job.splits.items()}
+    if videos:
+        videos.write(rows)
     counts: dict[str, int] = {}
     for name, module in modules.items():
         if module.AUDIO == "inside":
@@ -97,7 +111,8 @@ def _write(job: Job, modules: Mapping[str, Any], as_files: bool) -> dict[str, in
         else:
             module.write(job, rows)
             counts = {split: len(rows[split]) for split in rows}
-        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about()}\n{module.start(job).strip()}\n"
+        start = module.start(job).strip("\n")  # which may begin with code, and so with blanks
+        text = f"# EmotionTalk for {module.TOOLKIT}\n\n{job.about(name)}\n{start}\n"
         job.write(f"{name}/README.md", text)
     return counts
 

@@ -22,6 +22,8 @@ from .written import Folder
 TAG = re.compile(r"<(\||/?(?:audio|image|video)>)", re.IGNORECASE)
 NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 TASKS = ("emotion", "caption", "asr")
+CAPTIONS = ("overall", "speaker", "style", "emotion")  # the first is the whole one
+MEDIA = ("audio", "video")
 
 
 @dataclasses.dataclass
@@ -47,6 +49,7 @@ class Row:
     sampling_rate: int = 0
     channels: int = 0
     samples: int = 0
+    video: str | None = None  # below OUT
 
     @property
     def seconds(self) -> float:
@@ -77,6 +80,8 @@ class Job:
     builder: EmotionTalk
     splits: dict[str, GenKwargs]
     origin: str  # see `source.origin`
+    media: str = MEDIA[0]
+    caption: str = CAPTIONS[0]
     replaced: dict[str, None] = dataclasses.field(default_factory=dict)  # ids whose texts were not `storable`
 
     @property
@@ -115,14 +120,16 @@ class Job:
             shutil.copy2(self.out / str(row.path), partial)
         self.folder.finish(name, self.origin)
 
-    def about(self) -> str:
+    def about(self, toolkit: str) -> str:
         """Return the lines of a README about labels, splits and audio."""
-        audio = "none" if self.config == "text" else str(self.conversion)
+        audio = "Audio: " + ("none" if self.config == "text" else str(self.conversion))
+        if toolkit == "messages" and self.media == "video":
+            audio = "Video: as released, with its audio: the bytes of the MP4 files, in `video/<split>`"
         condition = CONDITION_NAMES[CONFIGS[self.config].condition]
         return (
             f"- Labels: **{condition}** ({', '.join(self.emotions)}).\n"
             f"- Splits: the official ones ({', '.join(self.splits)}).\n"
-            f"- Texts: clean, without marks.\n- Audio: {audio}.\n"
+            f"- Texts: clean, without marks.\n- {audio}.\n"
             f"- Written by the EmotionTalk loader {__version__} from {REPO_ID}. {LICENSE}: do not publish.\n"
         )
 

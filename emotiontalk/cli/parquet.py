@@ -13,6 +13,8 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
+import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -38,6 +40,9 @@ from .written import LOCK, check_space, writing_to
 FILES = {"train": 48, "validation": 24, "test": 24}
 FEW_FILES = 8  # of a config without
 ROW_GROUP_BYTES = 16 << 20
+# Pages of so many bytes, which end where the content says, as those of `datasets` 5: small ones, which a reader can
+# skip, and the same again behind an utterance that is new, so that an upload repeats little.
+CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}
 WRITING_ORDER = ("test", "validation", "train")  # the small ones can be tried first
 DEFAULT_CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is requested
 Task = tuple[EmotionTalk, str, source.GenKwargs]  # of a split
@@ -60,7 +65,7 @@ def write(
     """
     conversion = conversion or Conversion()
     if conversion and not any("audio" in CONFIGS[config].fields for config in configs):
-        raise CommandError(f"{', '.join(configs)} has no audio: leave --sampling-rate, --channels and --format away.")
+        raise CommandError(f"{', '.join(configs)} has no audio: omit --sampling-rate, --channels and --format.")
     for config in configs:
         there = CONFIGS[config].splits
         if splits and not set(splits) & set(there):
@@ -193,13 +198,23 @@ def _write_shard(builder: EmotionTalk, conversion: Conversion, shard: Shard) -> 
     # audio is neither compressible nor worth a dictionary or a minimum and maximum
     compression = "snappy" if len(small) == len(schema) else "none"
     options: dict[str, Any] = {"compression": compression, "use_dictionary": small, "write_statistics": small}
+    options |= layout()
     with pq.ParquetWriter(path, schema, **options) as writer:
+        if "use_content_defined_chunking" in options:  # by this key the Hub knows it
+            writer.add_key_value_metadata({"content_defined_chunking": json.dumps(CHUNKING)})
         for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES):
             if conversion and "audio" in schema.names:
                 table = _converted(table, conversion)
             writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
             write_out(path)
     return number
+
+
+def layout() -> dict[str, Any]:
+    """Return the options of pyarrow's writer, where it has them, with which readers can skip pages."""
+    known = inspect.signature(pq.ParquetWriter.__init__).parameters
+    wanted = {"write_page_index": True, "use_content_defined_chunking": CHUNKING}
+    return {name: value for name, value in wanted.items() if name in known}
 
 
 def _converted(table: pa.Table, conversion: Conversion) -> pa.Table:

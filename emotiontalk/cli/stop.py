@@ -66,6 +66,9 @@ def stopping() -> Iterator[None]:
             return
         threading.Thread(target=_end_soon, daemon=True).start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
+        # what threads and callbacks of libraries say of it is of no use
+        sys.unraisablehook = lambda found: None
+        threading.excepthook = lambda found: None
         if not forks.now:
             raise Stopped
 

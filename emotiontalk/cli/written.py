@@ -30,6 +30,10 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self.read()
+
+    def read(self) -> None:
+        """Read the list, as it is now."""
         self._known: dict[str, list[int | str | None]] = {}
         self._cut = ""  # what ends a last line that a stopped run has left unfinished
         if (self.path / self.LIST).is_file():

@@ -1,7 +1,10 @@
 """`emotiontalk zh-en OUT`: the files of the zh→en benchmark (Hearing to Translate), written from the release.
 
     OUT/emotiontalk/zh-en.jsonl             one record a line, sorted by id
+    OUT/emotiontalk/zh-en-clean.jsonl       the same, `src_ref` without marks
     OUT/emotiontalk/audio/zh/<id>.wav       the release's own bytes
+    MANIFESTS/emotiontalk/zh-en.jsonl       the manifest again, where the benchmark's scripts read it
+    TRANSCRIPTS                             the texts without marks, as the benchmark's cascades take the output of ASR
 
 OUT is the benchmark's H2T_DATADIR. Each WAV gets its name once it is complete, and the manifest once all of them are: a
 stopped run resumes, and from the same archive it reads no finished clip again. A clip that was written from another
@@ -11,37 +14,87 @@ archive is compared, and written again where it differs.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from emotiontalk.annotations import spoken_text
 from emotiontalk.builder import EmotionTalk
 
 from . import source
+from .errors import CommandError
 from .written import Folder, check_space, writing_to
 
 
-def write(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None) -> int:
+def write(
+    out: Path,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    token: str | None = None,
+    manifests: Path | None = None,
+    transcripts: Path | None = None,
+) -> int:
     """Write the manifest and the clips; return the number of records.
 
-    Raises the errors of `load_dataset`, and `CommandError` where a file is in the way that no command wrote.
+    Args:
+        out: the benchmark's data folder.
+        data_dir, cache_dir, token: as in `load_dataset`.
+        manifests: the folder `manifests` of a checkout of the benchmark.
+        transcripts: a file for the transcripts.
+
+    Raises:
+        CommandError: a file is in the way that no command wrote, or a folder is missing.
+        EmotionTalkError: the errors of `load_dataset`.
     """
+    _check(manifests, transcripts)
     builder, splits = source.open_release("zh-en", data_dir, cache_dir, token)
     needed = source.media_bytes(builder, splits["test"])
     origin = source.origin(source.fingerprints(splits["test"]["release"], token))
     finished = sum(path.stat().st_size for path in (out / "emotiontalk").rglob("*.wav"))
     check_space(out, needed - finished, "Choose another disk.")
     with writing_to(out / "emotiontalk", needed):
-        return _write(out, builder, splits["test"], origin)
+        records = _write(out, builder, splits["test"], origin)
+    if manifests:
+        Folder(manifests / "emotiontalk").write("zh-en.jsonl", _jsonl(records))
+    if transcripts:
+        Folder(transcripts.parent).write(transcripts.name, _jsonl(map(_transcript, map(_clean, records))))
+    return len(records)
 
 
-def _write(out: Path, builder: EmotionTalk, kwargs: source.GenKwargs, origin: str) -> int:
+def _write(out: Path, builder: EmotionTalk, kwargs: source.GenKwargs, origin: str) -> list[dict[str, Any]]:
+    """Write clips and manifests to the data folder; return the records of the manifest."""
     folder = Folder(out / "emotiontalk")
     names = {path.stem: f"audio/zh/{path.name}" for path in (folder.path / "audio" / "zh").glob("*.wav")}
     finished = frozenset(uid for uid, name in names.items() if folder.is_own(name, origin))
-    lines = []
+    records = []
     for uid, example in source.examples(builder, kwargs, "zh-en", skip_media=finished):
         clip = example.pop("audio")["bytes"]
         if uid not in finished:
             folder.write(f"audio/zh/{uid}.wav", clip.read(), origin)
-        lines.append(json.dumps(example, ensure_ascii=False) + "\n")
-    folder.write("zh-en.jsonl", "".join(lines).encode())
-    return len(lines)
+        records.append(example)
+    folder.write("zh-en.jsonl", _jsonl(records))
+    folder.write("zh-en-clean.jsonl", _jsonl(map(_clean, records)))
+    return records
+
+
+def _clean(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without marks in its transcription."""
+    return {**record, "src_ref": spoken_text(record["src_ref"])}
+
+
+def _check(manifests: Path | None, transcripts: Path | None) -> None:
+    """Raise `CommandError` before the work for what could not be written after it."""
+    if manifests and not manifests.is_dir():
+        raise CommandError(f"{manifests} is no folder: give the folder `manifests` of a checkout of the benchmark.")
+    if transcripts and (transcripts.is_dir() or not transcripts.parent.is_dir()):
+        raise CommandError(f"{transcripts} cannot be written: give the name of a file in a folder that is there.")
+
+
+def _jsonl(records: Iterable[Any]) -> bytes:
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+
+
+def _transcript(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of the output of ASR, whose target language is the source's."""
+    keys = {name: record[name] for name in ("dataset_id", "sample_id", "src_lang")}
+    return {**keys, "tgt_lang": record["src_lang"], "output": record["src_ref"] or ""}

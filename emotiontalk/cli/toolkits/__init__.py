@@ -4,9 +4,15 @@ A module has `TOOLKIT` (its name for people), `AUDIO` ("files": audio files next
 None: as "files", but it does without where the config has no audio), `write(job, rows)`, which writes its files from
 the rows of each split, and `start(job)`, which says how to start the toolkit with the files. Where `AUDIO` is "inside",
 it is `write(job, clips)` instead, which returns the number of utterances of each split.
+
+A module may have `check(out, conversion)`, too: it raises `CommandError` where the toolkit could not read the files,
+and returns a warning, or None.
 """
 
 from __future__ import annotations
+
+from ..conversion import Conversion
+from ..errors import CommandError
 
 SHORT = {"train": "train", "validation": "valid", "test": "test"}  # names of the splits in some toolkits
 TOOLKITS = {
@@ -19,5 +25,14 @@ TOOLKITS = {
     "messages": "messages",
     "webdataset": "webdataset",
     "merbench": "merbench",
+    "audformat": "audformat",
+    "nemo": "nemo",
+    "evaluation": "evaluation",
     "csv": "table",
 }
+
+
+def require_one_channel(toolkit: str, conversion: Conversion) -> None:
+    """Raise `CommandError` where the audio has not one channel: what reads it would fail, or mix channels with time."""
+    if conversion.channels != 1:
+        raise CommandError(f"{toolkit} reads audio of one channel: omit --original and --channels 2 for it.")

@@ -66,4 +66,10 @@ def start(job: Job) -> str:
     return f"""    from lhotse import CutSet
     cuts = CutSet.from_file("lhotse/cuts_{job.example}.jsonl.gz")
     cuts[0].supervisions[0].custom["emotion"]
+
+Shar, for reading in sequence; FLAC is without loss:
+
+    os.makedirs("shar/{job.example}")
+    cuts.to_shar("shar/{job.example}", fields={{"recording": "flac"}}, shard_size=1000)
+    cuts = CutSet.from_shar(in_dir="shar/{job.example}")
 """

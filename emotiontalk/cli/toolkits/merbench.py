@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy
 
+from ..conversion import Conversion
+from ..errors import CommandError
 from ..job import Job, Rows
+from . import require_one_channel
 
 TOOLKIT, AUDIO = "MERTools (MERBench)", "files"
 NAMES = {"train": "train_corpus", "validation": "val_corpus", "test": "test_corpus"}
+NO_SCORE = -10  # the authors' own value in the label files of conditions without a score; 0 is a real score
+
+
+def check(out: Path, conversion: Conversion) -> None:
+    """See `toolkits`."""
+    require_one_channel("merbench", conversion)
+    if (conversion.rate, conversion.suffix) != (16_000, "wav"):
+        raise CommandError("merbench reads WAV of 16 kHz: omit --sampling-rate and --format for it.")
 
 
 def write(job: Job, rows: Rows) -> None:
@@ -26,7 +38,7 @@ def write(job: Job, rows: Rows) -> None:
             score = row.fields.get("sentiment_score")
             corpora[NAMES[split]][row.id] = {
                 "emo": job.emotions.index(row.emotion),
-                "val": 0.0 if score is None else float(score),
+                "val": NO_SCORE if score is None else float(score),
             }
             writer.writerow([row.id, row.text, ""])
     data = io.BytesIO()
@@ -40,10 +52,20 @@ def start(job: Job) -> str:
     val = (
         "the sentiment score, −2…2"
         if job.config == "multimodal"
-        else "0: the audio-visual condition alone has the score (`--config multimodal`)"
+        else f"{NO_SCORE}, as in the authors' files: the audio-visual condition alone has the score"
     )
-    return f"""In MERTools' `config.py`: `PATH_TO_RAW_AUDIO`, `PATH_TO_LABEL`, `PATH_TO_TRANSCRIPTIONS`. `emo` numbers
-the labels as above from 0 on; `val` is {val}.
+    corpus = NAMES[job.example]
+    return f"""In `config.py` of MERTools, or of the authors' code: `PATH_TO_RAW_AUDIO`, `PATH_TO_LABEL`,
+`PATH_TO_TRANSCRIPTIONS`. `emo` numbers the labels as above from 0 on;
+`val` is {val}.
 
-    numpy.load("merbench/label-{job.config}.npz", allow_pickle=True)["train_corpus"].tolist()
+    numpy.load("merbench/label-{job.config}.npz", allow_pickle=True)["{corpus}"].tolist()
+
+Utterances stand in the order of their ids, and so by dialogue and speaker. The authors' files, too, are grouped by
+dialogue and speaker, but in the order in which their disk listed the files, which cannot be derived. Their loader does
+not shuffle train. To train in their order, take the ids from the label file in their repository:
+
+    ours = numpy.load("merbench/label-{job.config}.npz", allow_pickle=True)["{corpus}"].tolist()
+    theirs = numpy.load("mm_label.npz", allow_pickle=True)["{corpus}"].tolist()
+    {{uid: ours[uid] for uid in theirs if uid in ours}}
 """

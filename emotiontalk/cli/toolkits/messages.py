@@ -1,4 +1,9 @@
-"""Conversations for large audio models, as ms-swift and LLaMA-Factory read them, one a line."""
+"""Conversations for large audio and video models, as ms-swift and LLaMA-Factory read them, one a line.
+
+<task>-<split>.jsonl               the conversations; of video clips: <task>-video-<split>.jsonl
+dataset_info.json                  all of them, for LLaMA-Factory
+references-<task>-<split>.json     captions, but for train: {id: [reference, …]}, all five of the whole one
+"""
 
 from __future__ import annotations
 
@@ -6,59 +11,74 @@ import json
 from typing import Any
 
 from ..job import Job, Row, Rows, jsonl, untagged
+from ..prompts import prompt, references, task_name
 
 TOOLKIT, AUDIO = "ms-swift and LLaMA-Factory", None
-PROMPTS = {
-    ("emotion", "zh"): "这段话表达了哪种情感？只回答一个词：{labels}。",
-    ("emotion", "en"): "Which emotion does this utterance express? Answer with one word: {labels}.",
-    ("caption", "zh"): "请用一句话描述这段语音的说话人、风格和情感。",
-    ("caption", "en"): "Describe the speaker, the style and the emotion of this utterance in one sentence.",
-    ("asr", "zh"): "请逐字转写这段语音。",
-    ("asr", "en"): "Transcribe this utterance word by word.",
-}
 INFO = "messages/dataset_info.json"
 
 
 def write(job: Job, rows: Rows) -> None:
     """See `toolkits`."""
-    labels = "、".join(job.emotions) if job.prompt_language == "zh" else ", ".join(job.emotions)
-    prompt = PROMPTS[job.task, job.prompt_language].format(labels=labels)
+    task = task_name(job.task, job.caption)
+    question = prompt(task, job.prompt_language, job.emotions, job.media)
     infos = {}
     if job.folder.is_own(INFO):  # of other tasks
         infos = json.loads((job.out / INFO).read_text(encoding="utf-8"))
     for split, utterances in rows.items():
-        records = [_record(job, row, prompt) for row in utterances]
-        name = f"{job.task}-{split}.jsonl"
-        job.write(f"messages/{name}", jsonl(record for record in records if record))
-        columns = {"messages": "messages"} if job.config == "text" else {"messages": "messages", "audios": "audios"}
-        infos[f"emotiontalk_{job.task}_{split}"] = {
-            "file_name": name,
+        records = [_record(job, row, question, task) for row in utterances]
+        name = f"{_stem(job)}-{split}"
+        job.write(f"messages/{name}.jsonl", jsonl(record for record in records if record))
+        columns = (
+            {"messages": "messages"} if job.config == "text" else {"messages": "messages", _column(job): _column(job)}
+        )
+        infos[f"emotiontalk_{name.replace('-', '_')}"] = {
+            "file_name": f"{name}.jsonl",
             "formatting": "sharegpt",
             "columns": columns,
             "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
         }
+        if job.task == "caption" and split != "train":
+            found = {row.id: references(row, task) for row in utterances}
+            text = json.dumps({uid: said for uid, said in found.items() if said}, ensure_ascii=False, indent=1)
+            job.write(f"messages/references-{task}-{split}.json", text + "\n")
     job.write(INFO, json.dumps(infos, indent=2) + "\n")
 
 
-def _record(job: Job, row: Row, prompt: str) -> dict[str, Any] | None:
-    text = untagged(row.text)
-    answer = {"emotion": row.emotion, "asr": text or None, "caption": _caption(row)}[job.task]
-    if answer is None:
+def _stem(job: Job) -> str:
+    return task_name(job.task, job.caption) + ("-video" if job.media == "video" else "")
+
+
+def _column(job: Job) -> str:
+    return f"{job.media}s"
+
+
+def _record(job: Job, row: Row, question: str, task: str) -> dict[str, Any] | None:
+    answers = references(row, task)
+    if not answers:
         return None
-    question = f"{prompt}\n{text}" if job.config == "text" else f"<audio>{prompt}"
-    record = {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
-    return record if job.config == "text" else {**record, "audios": [job.absolute(row)]}
-
-
-def _caption(row: Row) -> str | None:
-    overall = (row.fields.get("captions") or {}).get("overall", [])
-    return next((untagged(caption) for caption in overall if caption), None)
+    asked = f"{question}\n{untagged(row.text)}" if job.config == "text" else f"<{job.media}>{question}"
+    record = {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": untagged(answers[0])}]}
+    if job.config == "text":
+        return record
+    path = row.video if job.media == "video" else row.path
+    return {**record, _column(job): [str((job.out / str(path)).resolve())]}
 
 
 def start(job: Job) -> str:
     """See `toolkits`."""
-    return f"""One line an utterance; for `caption` and `asr`, utterances without a caption or a text are left out.
+    stem, split = _stem(job), "validation" if "validation" in job.splits else job.example
+    told = f"""One line an utterance; for `caption` and `asr`, utterances without a caption or a text are left out.
 
-    swift sft --model … --dataset messages/{job.task}-train.jsonl --val_dataset messages/{job.task}-validation.jsonl
-    llamafactory-cli train … --dataset_dir messages --dataset emotiontalk_{job.task}_train
+    swift sft --model … --dataset messages/{stem}-train.jsonl --val_dataset messages/{stem}-{split}.jsonl
+    llamafactory-cli train … --dataset_dir messages --dataset emotiontalk_{stem.replace("-", "_")}_train
 """
+    if job.task == "caption":
+        told += f"""
+`references-{task_name(job.task, job.caption)}-<split>.json` has all references of an utterance. pycocoevalcap's scorers
+and aac-metrics count what stands between blanks: put one between characters, or between words of a segmenter.
+
+    references = json.load(open("messages/references-{task_name(job.task, job.caption)}-{job.example}.json"))
+    references = {{uid: [" ".join(caption) for caption in captions] for uid, captions in references.items()}}
+    pycocoevalcap.cider.cider.Cider().compute_score(references, predictions)    # predictions: {{uid: ["你 好"]}}
+"""
+    return told

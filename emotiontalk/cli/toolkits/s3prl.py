@@ -1,12 +1,20 @@
-"""S3PRL metadata, as the emotion task of SUPERB reads them: `<split>_meta_data.json`."""
+"""S3PRL metadata, where the emotion task of SUPERB looks: `Session1/{train,validation,test}_meta_data.json`."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+from ..conversion import Conversion
 from ..job import Job, Rows
+from . import require_one_channel
 
 TOOLKIT, AUDIO = "S3PRL (SUPERB)", "files"
+
+
+def check(out: Path, conversion: Conversion) -> None:
+    """See `toolkits`."""
+    require_one_channel("s3prl", conversion)
 
 
 def write(job: Job, rows: Rows) -> None:
@@ -15,14 +23,17 @@ def write(job: Job, rows: Rows) -> None:
     for split, utterances in rows.items():
         records = [{"path": row.path, "label": row.emotion, "speaker": row.speaker} for row in utterances]
         content = {"labels": labels, "meta_data": records}
-        job.write(f"s3prl/{split}_meta_data.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        job.write(f"s3prl/Session1/{split}_meta_data.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def start(job: Job) -> str:
     """See `toolkits`."""
-    return """Paths are below the folder that holds `audio/`: pass it as `data_dir`, one of these files as `meta_path`.
+    out, datarc = job.out.resolve(), "config.downstream_expert.datarc"
+    return f"""In `s3prl/` of a checkout of S3PRL; `fold1` is what it calls `Session1`:
 
-    IEMOCAPDataset(data_dir="OUT", meta_path="OUT/s3prl/train_meta_data.json")
+    python3 run_downstream.py -n ExpName -m train -u fbank -d emotion -c downstream/emotion/config.yaml -o \\
+        "{datarc}.root='{out}',,{datarc}.meta_data='{out}/s3prl',,{datarc}.test_fold='fold1'"
 
-The task itself takes a random fifth of train to validate on; `validation_meta_data.json` is the official split.
+The task takes a random fifth of train to validate on, and does not read `validation_meta_data.json`, the official
+split. Its `DownstreamExpert` reads these files; the training was not run with them.
 """

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+from ..conversion import Conversion
 from ..job import Job, Rows
-from . import SHORT
+from . import SHORT, require_one_channel
 
 TOOLKIT, AUDIO = "SpeechBrain", "files"
+
+
+def check(out: Path, conversion: Conversion) -> None:
+    """See `toolkits`."""
+    require_one_channel("speechbrain", conversion)
 
 
 def write(job: Job, rows: Rows) -> None:
@@ -28,9 +35,14 @@ def write(job: Job, rows: Rows) -> None:
 
 def start(job: Job) -> str:
     """See `toolkits`."""
-    return f"""In the recipe `IEMOCAP/emotion_recognition`, which leaves `prepare_data` out with `--skip_prep True`:
+    out = job.out.resolve()
+    return f"""In `recipes/IEMOCAP/emotion_recognition`, which leaves `prepare_data` out with `--skip_prep True`:
 
-    python train_with_wav2vec2.py hparams/train_with_wav2vec2.yaml --data_folder {job.out.resolve()} --skip_prep True \\
-        --train_annotation speechbrain/train.json --valid_annotation speechbrain/valid.json \\
-        --test_annotation speechbrain/test.json
+    python train_with_wav2vec2.py hparams/train_with_wav2vec2.yaml --skip_prep True \\
+        --data_folder {out} --out_n_neurons {len(job.emotions)} \\
+        --train_annotation {out}/speechbrain/train.json \\
+        --valid_annotation {out}/speechbrain/valid.json \\
+        --test_annotation {out}/speechbrain/test.json
+
+The recipe's own `dataio_prep` reads these files; its training, which downloads wav2vec 2.0, was not run with them.
 """

@@ -1,4 +1,6 @@
-"""One `metadata.csv` a split, `file_name` first: what `datasets`' audiofolder and pandas read.
+"""Tables: `<split>.csv` for pandas, and `<split>/{<id>.wav,metadata.jsonl}` for `datasets`' audiofolder.
+
+JSONL, because audiofolder makes 2 of the speaker "02" where it reads a metadata.csv.
 
 Cells are data: a text that begins with `=` stays as it is, which a spreadsheet would take for a formula.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 
-from ..job import Job, Rows, readable
+from ..job import Job, Rows, jsonl, readable
 
 TOOLKIT, AUDIO = "pandas and audiofolder", None
 
@@ -16,25 +18,31 @@ TOOLKIT, AUDIO = "pandas and audiofolder", None
 def write(job: Job, rows: Rows) -> None:
     """See `toolkits`."""
     for split, utterances in rows.items():
-        text, writer = io.StringIO(), None
+        records = []
         for row in utterances:
             fields = {k: v for k, v in readable(row).items() if not isinstance(v, (list, dict)) and k != "soft_label"}
             fields["text"] = row.text
             if row.path:
                 job.link(row, f"csv/{split}/{row.id}.{job.suffix}")
                 fields = {"file_name": f"{row.id}.{job.suffix}", **fields, "seconds": row.seconds}
-            if writer is None:
-                writer = csv.DictWriter(text, fields, lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(fields)
-        job.write(f"csv/{split}/metadata.csv", text.getvalue())
+            records.append(fields)
+        if records and "file_name" in records[0]:
+            job.write(f"csv/{split}/metadata.jsonl", jsonl(records))
+            records = [{**fields, "file_name": f"{split}/{fields['file_name']}"} for fields in records]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, records[0] if records else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        job.write(f"csv/{split}.csv", text.getvalue())
 
 
 def start(job: Job) -> str:
     """See `toolkits`."""
-    lines = [f'    pandas.read_csv("csv/{job.example}/metadata.csv", dtype={{"speaker_id": str}})\n']
+    lines = [f'    pandas.read_csv("csv/{job.example}.csv", dtype={{"speaker_id": str}})    # else "02" becomes 2\n']
     if job.config != "text":
+        lines.append('    datasets.load_dataset("audiofolder", data_dir="csv")\n')
         lines.append(
-            '    datasets.load_dataset("audiofolder", data_dir="csv")      # below datasets 4 with pandas 1 or 2\n'
+            "\n`file_name` is below `csv/` in the CSV, below `csv/<split>/` in `metadata.jsonl`. "
+            "`datasets` 4 and\nlater needs torchcodec to read it.\n"
         )
     return "".join(lines)

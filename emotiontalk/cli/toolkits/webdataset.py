@@ -60,4 +60,6 @@ def start(job: Job) -> str:
     webdataset.WebDataset("webdataset/{split}-{{000000..{number - 1:06d}}}.tar", shardshuffle={number})
     files = {{"{split}": "webdataset/{split}-*.tar"}}
     datasets.load_dataset("webdataset", data_files=files, split="{split}", streaming=True)
+
+`datasets` 4 and later needs torchcodec for it, also to cast the audio to `Audio(decode=False)`.
 """
