@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emotiontalk.archives import Location, Release
     from emotiontalk.audio import decode_audio
     from emotiontalk.builder import EmotionTalk
+    from emotiontalk.cli.score import score as score
     from emotiontalk.corpus import (
         ANNOTATORS,
         ARCHIVES,
@@ -119,6 +120,10 @@ MODULES = (
     "loading",
 )
 
+# Names that need the extra `tools`, and the modules that have them. Not in `__all__`, which everybody can import, and
+# not in `dir`: `datasets` gets whatever is there before it streams.
+TOOLS = {"score": "cli.score"}
+
 
 class Package(types.ModuleType):
     """This package: its names are found where they are defined, and it is pickled by its name.
@@ -128,7 +133,10 @@ class Package(types.ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        """Import what has this name. Raises `AttributeError` where nothing has."""
+        """Import what has this name.
+
+        Raises `AttributeError` where nothing has, `ModuleNotFoundError` where the extra that it needs is not installed.
+        """
         if os.path.isfile(os.path.join(self.__path__[0], f"{name}.py")):
             return importlib.import_module(f"{self.__name__}.{name}")
         if name in __all__:
@@ -137,6 +145,15 @@ class Package(types.ModuleType):
                 if name in found:
                     setattr(self, name, found[name])
                     return found[name]
+        if name in TOOLS:
+            try:
+                found = vars(importlib.import_module(f"{self.__name__}.{TOOLS[name]}"))
+            except ModuleNotFoundError as error:
+                library, install = (error.name or "").split(".")[0], f'pip install "{self.__name__}[tools]"'
+                message = f"{self.__name__}.{name} needs {library}, which is not installed: {install}"
+                raise ModuleNotFoundError(message, name=error.name) from None
+            setattr(self, name, found[name])
+            return found[name]
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:

@@ -100,6 +100,7 @@ COMMANDS = [
     (["probe", "--data-dir", "release"], 0, "WAR"),
     (["probe", "--upstream", "me/encoder", "--config", "audio", "--data-dir", "release"], 1, "emotiontalk[encoders]"),
     (["report", "--data-dir", "release"], 0, "24 utterances"),
+    (["score", "none.csv", "--data-dir", "release"], 2, "No such file"),
 ]
 
 

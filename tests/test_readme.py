@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import inspect
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -105,6 +106,7 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
     assert counted == {
         "README.md": cards,
         "README.zh.md": cards,
+        "docs/evaluation.md": ["sh", "python"],
         "docs/exports.md": ["sh", "python"],
         "docs/gpus.md": ["python", "sh", "python"],
         "docs/hub.md": ["sh"],
@@ -497,6 +499,20 @@ def test_probe(desk, tmp_path):
     for said in shell(desk, only("docs/probe.md", "sh")[0], cwd=tmp_path):
         assert "WAR" in said and "UAR" in said
     assert (tmp_path / "RESULT" / "result.json").is_file()
+
+
+@once
+def test_score(desk, tmp_path):
+    ids = [row["id"] for row in emotiontalk.load_dataset("text", PROJECT / "dummy_data", split="test", streaming=True)]
+    for name, value in (("PREDICTIONS", "happy"), ("A", "1"), ("SCORES", "0.5")):
+        lines = "".join(f"{uid},{value}\n" for uid in ids)
+        (tmp_path / f"{name}.csv").write_text(f"id,pred\n{lines}", encoding="utf-8")
+    lines = "".join(json.dumps({"key": uid, "pred": "anger"}) + "\n" for uid in ids)
+    (tmp_path / "B.jsonl").write_text(lines, encoding="utf-8")
+    one, two, sentiment = shell(desk, only("docs/evaluation.md", "sh")[0], cwd=tmp_path)
+    assert "WAR" in one and "audio-only label" in one and (tmp_path / "RESULT/score.json").is_file()
+    assert "A − B" in two and "CCC" in sentiment
+    assert python(desk, only("docs/evaluation.md")[0]).startswith("{'value': ")
 
 
 @once

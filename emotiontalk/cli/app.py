@@ -29,6 +29,7 @@ from . import verify as verify_
 from . import zh_en as zh_en_
 from .conversion import Conversion
 from .errors import NETWORK_ERRORS, CommandError, network_message
+from .predictions import PredictionsError
 from .project import checkout
 from .toolkits import TOOLKITS
 from .written import Folder
@@ -46,6 +47,10 @@ def _home(path: Optional[Path]) -> Optional[Path]:
     return path and path.expanduser()
 
 
+def _homes(paths: List[Path]) -> List[Path]:
+    return [path.expanduser() for path in paths]
+
+
 DATA_DIR = typer.Option(
     None, help="As in load_dataset: the folder or the URL that holds the archives; the Hub by default."
 )
@@ -54,12 +59,14 @@ TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is 
 Config = enum.Enum("Config", {name: name for name in CONFIGS}, type=str)  # type: ignore[misc]
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
 LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in source.LABELED}, type=str)  # type: ignore[misc]
+ScoredConfig = enum.Enum("ScoredConfig", {name: name for name in source.SCORED}, type=str)  # type: ignore[misc]
 Split = enum.Enum("Split", {name: name for name in SPLITS}, type=str)  # type: ignore[misc]
 Toolkit = enum.Enum("Toolkit", {name: name for name in TOOLKITS}, type=str)  # type: ignore[misc]
 Task = enum.Enum("Task", {name: name for name in job_.TASKS}, type=str)  # type: ignore[misc]
 Caption = enum.Enum("Caption", {name: name for name in job_.CAPTIONS}, type=str)  # type: ignore[misc]
 Media = enum.Enum("Media", {name: name for name in job_.MEDIA}, type=str)  # type: ignore[misc]
 Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
+Target = enum.Enum("Target", {"emotion": "emotion", "sentiment": "sentiment"}, type=str)
 LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(
     list(parquet_.DEFAULT_CONFIGS), "--config", help="A config to write; can be given several times."
@@ -73,6 +80,9 @@ def run() -> None:
             stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
     try:
         app(prog_name="emotiontalk")
+    except PredictionsError as error:
+        typer.echo(f"emotiontalk: {brief(error, LONGEST_MESSAGE)}", err=True)
+        sys.exit(2)
     except (CommandError, EmotionTalkError) as error:
         sys.exit(f"emotiontalk: {brief(error, LONGEST_MESSAGE)}")
     except NETWORK_ERRORS as error:
@@ -322,7 +332,9 @@ def probe(
     seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
     layer: int = typer.Option(-1, help="Encoders: which of the hidden states."),
     device: Optional[str] = typer.Option(None, help="Encoders: cpu, cuda, …; by default cuda where there is one."),
-    out: Optional[Path] = typer.Option(None, callback=_home, help="A folder for result.json and confusion.png."),
+    out: Optional[Path] = typer.Option(
+        None, callback=_home, help="A folder for result.json, predictions.jsonl and confusion.png."
+    ),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -338,6 +350,44 @@ def probe(
     if out:
         probe_.write(out, result)
         typer.echo(f"  {out / 'result.json'}, {out / 'confusion.png'}")
+
+
+@app.command()
+def score(
+    predictions: List[Path] = typer.Argument(
+        ..., callback=_homes, help="CSV, TSV, JSON, JSONL or Parquet: id and class; two files are compared."
+    ),
+    config: ScoredConfig = typer.Option("multimodal", help="The config whose label is predicted."),
+    split: Split = typer.Option("test", help="The split that is predicted."),
+    label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
+    target: Target = typer.Option("emotion", help="emotion, or sentiment: scores −2…2."),
+    partial: bool = typer.Option(False, "--partial", help="Score those utterances that have a prediction."),
+    out: Optional[Path] = typer.Option(None, callback=_home, help="A folder for score.json and confusion.png."),
+    data_dir: Optional[str] = DATA_DIR,
+    cache_dir: Optional[str] = CACHE_DIR,
+    token: Optional[str] = TOKEN,
+) -> None:
+    """Score predictions: WAR, UAR, F1 or MAE, CCC, with intervals over dialogues. Status 2: they cannot be scored."""
+    from . import score as score_  # matplotlib takes half a second to import
+    from .score_output import print_tables
+
+    if len(predictions) > 2:
+        raise typer.BadParameter("give one file, or two to compare.", param_hint="PREDICTIONS")
+    result = score_.score(
+        *predictions,
+        config=config.value,
+        split=split.value,
+        label_set=label_set.value,
+        target=target.value,
+        partial=partial,
+        out=out,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        token=token,
+    )
+    print_tables(result.to_dict())
+    if out:
+        typer.echo(f"{out / 'score.json'}, {out / 'confusion.png'}")
 
 
 @app.command()

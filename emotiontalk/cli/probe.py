@@ -29,7 +29,6 @@ import sklearn.metrics
 import sklearn.pipeline
 import sklearn.preprocessing
 
-from emotiontalk.archives import Release
 from emotiontalk.corpus import CONDITION_NAMES, DEFAULT_SOURCE, EMOTIONS, FOUR, REVISION, SPLITS, __version__
 from emotiontalk.errors import redacted
 from emotiontalk.schema import CONFIGS
@@ -57,7 +56,8 @@ class Result:
     """What a probe found; `to_dict` has all that is needed to run it again. Rates are fractions, 0…1.
 
     validation: alpha -> mean cross-entropy on validation; war, uar: one for each seed; recalls, confusion: of the first
-    seed (rows are labels, columns predictions).
+    seed (rows are labels, columns predictions), and so is predicted: the class of each utterance of test, in the order
+    of `ids`. Both are written to a file of their own.
     """
 
     settings: dict[str, Any]
@@ -70,6 +70,8 @@ class Result:
     recalls: dict[str, float]
     confusion: list[list[int]]
     baseline: Baseline
+    predicted: list[str]
+    ids: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def at_baseline(self) -> bool:
@@ -81,9 +83,11 @@ class Result:
         return statistics.fmean(self.war) < war + 2 * war_error and statistics.fmean(self.uar) < uar + 2 * uar_error
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-ready."""
+        """Return all of it, JSON-ready; of the predictions, in which file they are."""
+        written = {"file": FILES[1], "seed": self.settings["seeds"][0]}
+        found = {name: value for name, value in dataclasses.asdict(self).items() if name not in ("predicted", "ids")}
         means = {"war": statistics.fmean(self.war), "uar": statistics.fmean(self.uar)}
-        return {**dataclasses.asdict(self), "mean": means, "at_baseline": self.at_baseline}
+        return {**found, "predictions": written, "mean": means, "at_baseline": self.at_baseline}
 
 
 def probe(
@@ -126,14 +130,17 @@ def probe(
         "epochs": EPOCHS,
         **OPTIMISER,
         "data_dir": redacted(data_dir or DEFAULT_SOURCE),
-        "archives": archives(next(iter(splits.values()))["release"]),
+        "archives": source.archives(next(iter(splits.values()))["release"]),
         "loader": __version__,
         "revision": REVISION,
         "versions": versions(extractor),
         "command": _without_secrets(sys.argv[1:]),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
-    return evaluate(x, y, names, settings, range(seeds))
+    result = evaluate(x, y, names, settings, range(seeds))
+    test = source.examples(builder, splits["test"], "ids of test", skip_media=source.EVERYTHING)
+    result.ids = [uid for uid, example in test if example["emotion"] < len(names)]
+    return result
 
 
 def evaluate(
@@ -182,6 +189,7 @@ def evaluate(
             "war": float((y["test"] == most_frequent).mean()),
             "uar": 1 / len(there),
         },
+        predicted=[names[label] for label in predictions[0]],
     )
 
 
@@ -210,16 +218,6 @@ def _without_secrets(arguments: Iterable[str]) -> list[str]:
     ]
 
 
-def archives(release: Release) -> dict[str, Any]:
-    """Say where each archive was read: [path, bytes] of each local tar or folder, or the URL."""
-    return {
-        name: [[path, size] for path, _, size, _ in location.fingerprint or ()]
-        if location.paths
-        else redacted(location.url)
-        for name, location in release.locations.items()
-    }
-
-
 def versions(extractor: features.Upstream) -> dict[str, str]:
     """Return the versions of Python and of the libraries that the result depends on."""
     import datasets
@@ -228,11 +226,11 @@ def versions(extractor: features.Upstream) -> dict[str, str]:
     return {"python": platform.python_version(), **{module.__name__: module.__version__ for module in modules}}
 
 
-FILES = ("result.json", "confusion.png")
+FILES = ("result.json", "predictions.jsonl", "confusion.png")
 
 
 def write(out: Path, result: Result) -> None:
-    """Write result.json and the confusion matrix, confusion.png. Raises `CommandError` where others are."""
+    """Write result.json, predictions.jsonl (for `score`) and confusion.png. Raises `CommandError` where others are."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -241,6 +239,9 @@ def write(out: Path, result: Result) -> None:
     folder = Folder(out)
     folder.refuse_foreign(*FILES)
     folder.write("result.json", json.dumps(result.to_dict(), ensure_ascii=False, indent=1).encode())
+    pairs = zip(result.ids, result.predicted)
+    lines = "".join(json.dumps({"id": uid, "pred": name}) + "\n" for uid, name in pairs)
+    folder.write("predictions.jsonl", lines.encode())
     counts = numpy.array(result.confusion)
     figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
     shares = counts / numpy.maximum(counts.sum(axis=1, keepdims=True), 1)

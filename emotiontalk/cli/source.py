@@ -19,6 +19,7 @@ from emotiontalk.remote_tar import RemoteArchive
 from emotiontalk.urls import archive_url, is_remote
 
 LABELED = ("audio", "multimodal", "text")  # configs of utterances with a label of their own, but for the video clips
+SCORED = (*LABELED, "video")  # whose labels are read, and no media
 GenKwargs = dict[str, Any]  # `shards` and `release` of a split
 Fingerprints = dict[str, list[Any]]
 
@@ -134,3 +135,13 @@ def origin(known: Fingerprints, *facts: object) -> str:
     if not is_certain(known):
         return os.urandom(16).hex()
     return hashlib.sha256(json.dumps([known, *facts], default=str).encode()).hexdigest()
+
+
+def archives(release: Release) -> dict[str, Any]:
+    """Say where each archive was read: [path, bytes] of each local tar or folder, or the URL."""
+    return {
+        name: [[path, size] for path, _, size, _ in location.fingerprint or ()]
+        if location.paths
+        else redacted(location.url)
+        for name, location in release.locations.items()
+    }
