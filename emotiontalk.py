@@ -329,7 +329,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.pressed, self._here, self._others = False, os.getpid(), _workers()
-        self._left = threading.Event()
+        self._left, self._hook = threading.Event(), sys.unraisablehook
 
     def handle(self, number: int, frame: Any) -> None:
         """Raise `KeyboardInterrupt` in the process that entered the block: the handler of the signal."""
@@ -338,6 +338,7 @@ class Interrupt:
             return
         if not self.pressed:
             self.pressed = True
+            sys.unraisablehook = lambda ignored: None  # what generators of `datasets` say as they are closed
             for worker in _workers() - self._others:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGINT)
@@ -353,6 +354,7 @@ class Interrupt:
         """End what is left of the block."""
         self._left.set()
         if self.pressed:
+            sys.unraisablehook = self._hook
             for worker in _workers() - self._others:
                 worker.kill()
 

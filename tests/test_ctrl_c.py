@@ -123,7 +123,7 @@ def test_preparing_with_several_processes_stops(rebuilt, tmp_path, send, moment)
     process = start("-c", PREPARE, rebuilt(), tmp_path)
     status, said = stopped(*process, lambda said: moment in said, send)
     assert status in (130, -signal.SIGINT), said
-    assert said.count("Traceback") <= 1 and "\nKeyboardInterrupt\n" in said
+    assert said.count("Traceback") <= 1 and "\nKeyboardInterrupt\n" in said, said
     assert not list(tmp_path.rglob("dataset_info.json"))
 
 
