@@ -431,7 +431,13 @@ def redacted(url: Path) -> str:
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
-    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it."""
+    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it.
+
+    Attributes:
+        damaged: whether the archive is truncated, corrupt or no archive.
+    """
+
+    damaged = False
 
     def __init__(self, message: object = "") -> None:
         super().__init__(brief(message, LONGEST_MESSAGE))
@@ -439,10 +445,6 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):
     """An archive that the config needs was not found."""
-
-
-class DamagedArchiveError(EmotionTalkError):
-    """An archive is truncated, corrupt or no archive."""
 
 
 class NoUtteranceError(EmotionTalkError):
@@ -570,10 +572,12 @@ class Source:
     def damaged(self, what: str) -> EmotionTalkError:
         """Make the error for an archive that is truncated, corrupt or no archive."""
         size, sha256 = ARCHIVES[self.archive]
-        return DamagedArchiveError(
+        error = EmotionTalkError(
             f"{self.path}: {what} The released {self.archive}.tar has {size:,} bytes and SHA-256 {sha256}; "
             f"compare, and download it again from {HOMEPAGE} if yours differs."
         )
+        error.damaged = True
+        return error
 
 
 class InMemory(Source):
@@ -3242,7 +3246,9 @@ class Downloads:
                     with open(partial, "ab+") as file:
                         remote.save(file)
                         _check(remote, file)
-                except DamagedArchiveError as error:
+                except EmotionTalkError as error:
+                    if not error.damaged:
+                        raise
                     os.remove(partial)
                     raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
                 os.replace(partial, path)
@@ -3264,7 +3270,7 @@ def _partial(path: str, remote: RemoteFile, force: bool) -> str:
 
 
 def _check(remote: RemoteFile, file: IO[bytes]) -> None:
-    """Raise `DamagedArchiveError` for a download that is no whole tar: it must not be found by the next run."""
+    """Raise `EmotionTalkError` for a download that is no whole tar: it must not be found by the next run."""
     if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
         return
     collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)

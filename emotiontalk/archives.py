@@ -19,7 +19,6 @@ import huggingface_hub
 
 from .corpus import ARCHIVES, DEFAULT_SOURCE
 from .errors import (
-    DamagedArchiveError,
     EmotionTalkError,
     MissingArchiveError,
     NoConnectionError,
@@ -250,7 +249,9 @@ class Downloads:
                     with open(partial, "ab+") as file:
                         remote.save(file)
                         _check(remote, file)
-                except DamagedArchiveError as error:
+                except EmotionTalkError as error:
+                    if not error.damaged:
+                        raise
                     os.remove(partial)
                     raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
                 os.replace(partial, path)
@@ -272,7 +273,7 @@ def _partial(path: str, remote: RemoteFile, force: bool) -> str:
 
 
 def _check(remote: RemoteFile, file: IO[bytes]) -> None:
-    """Raise `DamagedArchiveError` for a download that is no whole tar: it must not be found by the next run."""
+    """Raise `EmotionTalkError` for a download that is no whole tar: it must not be found by the next run."""
     if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
         return
     collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)

@@ -58,7 +58,13 @@ def redacted(url: Path) -> str:
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
-    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it."""
+    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it.
+
+    Attributes:
+        damaged: whether the archive is truncated, corrupt or no archive.
+    """
+
+    damaged = False
 
     def __init__(self, message: object = "") -> None:
         super().__init__(brief(message, LONGEST_MESSAGE))
@@ -66,10 +72,6 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):
     """An archive that the config needs was not found."""
-
-
-class DamagedArchiveError(EmotionTalkError):
-    """An archive is truncated, corrupt or no archive."""
 
 
 class NoUtteranceError(EmotionTalkError):

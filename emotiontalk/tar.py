@@ -18,7 +18,6 @@ from typing import IO, Any, NamedTuple, cast
 
 from .corpus import ARCHIVES, HOMEPAGE, match_member
 from .errors import (
-    DamagedArchiveError,
     EmotionTalkError,
     MissingArchiveError,
     brief,
@@ -50,10 +49,12 @@ class Source:
     def damaged(self, what: str) -> EmotionTalkError:
         """Make the error for an archive that is truncated, corrupt or no archive."""
         size, sha256 = ARCHIVES[self.archive]
-        return DamagedArchiveError(
+        error = EmotionTalkError(
             f"{self.path}: {what} The released {self.archive}.tar has {size:,} bytes and SHA-256 {sha256}; "
             f"compare, and download it again from {HOMEPAGE} if yours differs."
         )
+        error.damaged = True
+        return error
 
 
 class InMemory(Source):
