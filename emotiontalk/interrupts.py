@@ -85,10 +85,10 @@ class Interrupt:
         if not self.pressed:
             self.pressed = True
             sys.unraisablehook = lambda ignored: None  # what generators of `datasets` say as they are closed
-            for worker in _workers() - self._others:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGINT)
             threading.Thread(target=self._insist, name="emotiontalk-interrupt", daemon=True).start()
+        for worker in _workers() - self._others:  # each time: some may have been forked meanwhile
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGINT)
         if not forks.now:
             raise KeyboardInterrupt
 

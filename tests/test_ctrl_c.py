@@ -123,7 +123,8 @@ def test_preparing_with_several_processes_stops(rebuilt, tmp_path, send, moment)
     process = start("-c", PREPARE, rebuilt(), tmp_path)
     status, said = stopped(*process, lambda said: moment in said, send)
     assert status in (130, -signal.SIGINT), said
-    assert said.count("Traceback") <= 1 and "\nKeyboardInterrupt\n" in said, said
+    assert "ForkPoolWorker" not in said and "\nKeyboardInterrupt\n" in said, said
+    assert said.count("Traceback") - said.count("Exception ignored in") <= 1, said  # a generator that is closed early
     assert not list(tmp_path.rglob("dataset_info.json"))
 
 
