@@ -273,13 +273,14 @@ class Forks:
     """What happens around a fork of this process."""
 
     def __init__(self) -> None:
+        self._parent = 0
         self.now = False  # errors of its callbacks are ignored by Python, an interrupt, too
         self.follow = 0  # how many blocks are entered whose forked processes end with this one
         if hasattr(os, "register_at_fork"):  # elsewhere nothing is forked
             os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
 
     def _before(self) -> None:
-        self.now = True
+        self.now, self._parent = True, os.getpid()
 
     def _after(self) -> None:
         self.now = False
@@ -287,15 +288,17 @@ class Forks:
     def _in_child(self) -> None:
         follow, self.now, self.follow = self.follow, False, 0
         if follow:
-            follow_parent()
+            follow_parent(self._parent)
 
 
 forks = Forks()
 
 
-def follow_parent() -> None:
-    """End this process soon after its parent."""
-    parent = os.getppid()
+def follow_parent(parent: int) -> None:
+    """End this process soon after its parent, which may have ended already.
+
+    parent: its process id.
+    """
 
     def wait() -> None:
         while os.getppid() == parent:
@@ -313,9 +316,10 @@ def be_silent() -> None:
 def follow_in_worker() -> None:
     """Let a worker of `datasets` that was spawned, not forked, ignore Ctrl-C, and end with its parent."""
     library = sys.modules.get("multiprocess")
-    if library and library.parent_process() and library.get_start_method() != "fork":
+    parent = library and library.parent_process()
+    if library and parent and library.get_start_method() != "fork":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        follow_parent()
+        follow_parent(parent.pid)
 
 
 def _workers() -> set[Any]:

@@ -49,5 +49,6 @@ def workers() -> Iterator[Workers]:
 
 def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if multiprocessing.get_start_method() != "fork":  # forked ones do so by themselves
-        follow_parent()
+    parent = multiprocessing.parent_process()
+    if parent and parent.pid and multiprocessing.get_start_method() != "fork":  # forked ones do so by themselves
+        follow_parent(parent.pid)
