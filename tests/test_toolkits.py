@@ -200,7 +200,7 @@ def test_tables_keep_the_speaker_a_string(made):
 def test_readers_of_one_channel_refuse_two_and_others_warn(small, tmp_path, options):
     for name in ("s3prl", "speechbrain", "emobox", "merbench"):
         said = small("--for", "lhotse", "--for", name, *options, status=1).stderr
-        assert f"{name} reads audio of one channel: omit --original and --channels 2" in said
+        assert f"{name} reads audio of one channel: leave --original and --channels 2 away" in said
     assert not (tmp_path / "out").exists()
     said = small("--for", "kaldi", "--for", "funasr", "--for", "lhotse", *options).stderr
     assert "kaldi: of two channels, Kaldi and WeNet read the first" in said and "funasr: SenseVoice converts" in said

@@ -191,9 +191,9 @@ def _check_messages(wanted: bool, config: str, task: str, caption: str, media: s
     """Raise `CommandError` for options of messages that would do nothing."""
     if not wanted and (task, caption, media, language) != ("emotion", "overall", "audio", "zh"):
         names = "--task, --caption, --media and --prompt-language"
-        raise CommandError(f"{names} are for messages: add --for messages, or omit them.")
+        raise CommandError(f"{names} are for messages: add --for messages, or leave them away.")
     if caption != "overall" and task != "caption":
-        raise CommandError("--caption is for captions: add --task caption, or omit it.")
+        raise CommandError("--caption is for captions: add --task caption, or leave it away.")
     if media == "video" and config != "multimodal":
         raise CommandError("--media video is the audio-visual clips: add --config multimodal, which has their labels.")
 
@@ -222,7 +222,7 @@ def files(
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
     if original and (sampling_rate, channels, format) != (None, None, None):
-        raise CommandError("--original is the audio as released: omit --sampling-rate, --channels and --format.")
+        raise CommandError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
     of_messages = (task.value, caption.value, media.value, prompt_language.value)
     _check_messages("messages" in toolkits, config.value, *of_messages)
     conversion = Conversion() if original else _for_speech(sampling_rate, channels, format)
@@ -267,14 +267,14 @@ def push(
     """Upload the loader, or an export of the release, to the Hub."""
     push_.check_name(repo)
     if kind is Kind.script and (export is not None or config):
-        raise CommandError("--export and --config are about an export: add --as parquet, or omit them.")
+        raise CommandError("--export and --config are about an export: add --as parquet, or leave them away.")
     export = export or Path("emotiontalk-parquet")
     configs = [c.value for c in config]
     if pr:
         if kind is Kind.script or private is not None:
-            raise CommandError("--pr is for an export: add --as parquet, and omit --private and --public.")
+            raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
         if data_dir or cache_dir:
-            raise CommandError("--pr is for an export that is written: omit --data-dir and --cache-dir.")
+            raise CommandError("--pr is for an export that is written: leave --data-dir and --cache-dir away.")
         _open_pull_request(repo, export, configs, dry_run, token)
         return
     private = kind is Kind.parquet if private is None else private

@@ -24,6 +24,7 @@ HEAD = re.compile(
 OPENED = re.compile(r"\s*---[ \t]*(?:[\r\n]|\Z)")
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 KEY = re.compile(r"^[\w-]+(?=[ \t]*:)", re.MULTILINE)
+# What a terminal would obey; the last ones turn text around.
 KINDS = {dict: "a mapping", list: "a list", type(None): "empty", int: "a number", bytes: "binary data", tuple: "a pair"}
 
 Metadata = dict[str, Any]
@@ -53,7 +54,7 @@ class _Dumper(yaml.SafeDumper):
 def told(value: object) -> str:
     """Say what a value is; a short one is quoted."""
     if isinstance(value, str):
-        return f"'{brief(value, 80)}'"
+        return f"'{(brief(value, 80))}'"
     if isinstance(value, (bool, float, datetime.date)) or (isinstance(value, int) and abs(value) < 10**18):
         return str(value)
     return KINDS.get(type(value), f"a {type(value).__name__}")

@@ -65,7 +65,7 @@ def write(
     """
     conversion = conversion or Conversion()
     if conversion and not any("audio" in CONFIGS[config].fields for config in configs):
-        raise CommandError(f"{', '.join(configs)} has no audio: omit --sampling-rate, --channels and --format.")
+        raise CommandError(f"{', '.join(configs)} has no audio: leave --sampling-rate, --channels and --format away.")
     for config in configs:
         there = CONFIGS[config].splits
         if splits and not set(splits) & set(there):

@@ -124,7 +124,7 @@ def export_files(export: Path, configs: Sequence[str] = ()) -> dict[str, Path]:
     if configs and there != set(configs):
         raise CommandError(
             f"{export} holds {', '.join(sorted(there))}: an export is pushed as a whole. Export {', '.join(configs)} "
-            "to another folder (--export), or omit --config."
+            "to another folder (--export), or leave --config away."
         )
     return files
 

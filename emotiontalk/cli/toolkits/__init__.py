@@ -35,4 +35,4 @@ TOOLKITS = {
 def require_one_channel(toolkit: str, conversion: Conversion) -> None:
     """Raise `CommandError` where the audio has not one channel: what reads it would fail, or mix channels with time."""
     if conversion.channels != 1:
-        raise CommandError(f"{toolkit} reads audio of one channel: omit --original and --channels 2 for it.")
+        raise CommandError(f"{toolkit} reads audio of one channel: leave --original and --channels 2 away for it.")

@@ -22,7 +22,7 @@ def check(out: Path, conversion: Conversion) -> None:
     """See `toolkits`."""
     require_one_channel("merbench", conversion)
     if (conversion.rate, conversion.suffix) != (16_000, "wav"):
-        raise CommandError("merbench reads WAV of 16 kHz: omit --sampling-rate and --format for it.")
+        raise CommandError("merbench reads WAV of 16 kHz: leave --sampling-rate and --format away for it.")
 
 
 def write(job: Job, rows: Rows) -> None:
