@@ -3192,16 +3192,12 @@ class Downloads:
             return Location.local(name, (cached,), url)
         if self.force or not _is_certain(known):
             return None
-        if is_pinned(url) and os.path.exists(self.path(url)):  # the server need not be asked
-            return Location.local(name, (self.path(url),), url)
-        try:
-            paths, certain = self._paths(name, find_remote(name, source, token), token, known)
-        except NoConnectionError as error:
+        if is_pinned(url):  # the server need not be asked
             others = sorted(glob.glob(f"{glob.escape(self.path(url))}-{16 * '[0-9a-f]'}"), key=os.path.getmtime)
-            if not others:
-                raise
-            logger.warning(f"{error} What was downloaded from it before is used.")
-            return Location.local(name, (others[-1],), url)
+            for path in (self.path(url), *reversed(others)):
+                if os.path.exists(path):
+                    return Location.local(name, (path,), url)
+        paths, certain = self._paths(name, find_remote(name, source, token), token, known)
         return Location.local(name, paths, url) if certain and all(map(os.path.exists, paths)) else None
 
     def _paths(
@@ -3218,10 +3214,11 @@ class Downloads:
         file = remote_file(name, urls[0], token)
         if file.size == ARCHIVES[name][0]:
             return tuple(paths), True
-        # not the pinned archive, whatever the URL promises: only as long as the server answers the same
+        # not the pinned archive, whatever the URL promises: without an entity tag it is not found by the next run
         other = file.fingerprint()
         digest = hashlib.sha256(json.dumps(other).encode()).hexdigest()[:16]
-        return (f"{paths[0]}-{digest}",), _is_certain([other])
+        certain = _is_certain([other])
+        return (f"{paths[0]}-{digest}{'' if certain else '.uncertain'}",), certain
 
     def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
         """Download an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""

@@ -138,7 +138,7 @@ def probe(
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     result = evaluate(x, y, names, settings, range(seeds))
-    test = source.examples(builder, splits["test"], "ids of test", skip_media=source.EVERYTHING)
+    test = builder.examples(**splits["test"], skip_media=source.EVERYTHING)
     result.ids = [uid for uid, example in test if example["emotion"] < len(names)]
     return result
 
