@@ -3098,10 +3098,14 @@ def cached_file(url: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def _digest(about: object) -> str:
+    """Return what a file about something is called: a digest of it, in 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+
 def learned_path(folder: str, about: object, suffix: str) -> str:
     """Return where something small that was learned about a URL is cached."""
-    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return os.path.join(folder, "emotiontalk-urls", digest + suffix)
+    return os.path.join(folder, "emotiontalk-urls", _digest(about) + suffix)
 
 
 @functools.lru_cache(maxsize=16)
@@ -3182,7 +3186,7 @@ class Downloads:
 
     def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
         """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
-        return os.path.join(self.folder, hashlib.sha256(json.dumps([http_url(url), fingerprint]).encode()).hexdigest())
+        return os.path.join(self.folder, _digest([http_url(url), fingerprint]))
 
     def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
         """Return an archive that was downloaded before, here or by `huggingface_hub`; None where it was not."""
@@ -3216,9 +3220,8 @@ class Downloads:
             return tuple(paths), True
         # not the pinned archive, whatever the URL promises: without an entity tag it is not found by the next run
         other = file.fingerprint()
-        digest = hashlib.sha256(json.dumps(other).encode()).hexdigest()[:16]
         certain = _is_certain([other])
-        return (f"{paths[0]}-{digest}{'' if certain else '.uncertain'}",), certain
+        return (f"{paths[0]}-{_digest(other)[:16]}{'' if certain else '.uncertain'}",), certain
 
     def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
         """Download an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""
@@ -3262,7 +3265,7 @@ class Downloads:
 def _partial(path: str, remote: RemoteFile, force: bool) -> str:
     """Return where a download is written before it is complete. What is there of another file is removed."""
     begins = [remote.size, remote.tag, hashlib.sha256(remote.head()).hexdigest()]
-    partial = f"{path}.{hashlib.sha256(json.dumps(begins).encode()).hexdigest()[:16]}.incomplete"
+    partial = f"{path}.{_digest(begins)[:16]}.incomplete"
     for found in glob.glob(f"{glob.escape(path)}.*incomplete"):
         # of unknown size: nothing says whether what is there belongs to it
         if found != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:

@@ -278,26 +278,26 @@ def test_a_mirror_without_tags_is_told_by_the_ends_of_its_file(call, serve, rele
 # --- patience has bounds ----------------------------------------------------------------------------------------------
 
 
+def for_ever(request, data):
+    """Send some bytes again and again, until nobody listens."""
+    try:
+        while True:
+            request.wfile.write(data)
+            time.sleep(0.1)
+    except OSError:
+        return True
+
+
 def dripping_headers(request, file, start, end):
     """A header that grows by a byte now and then: no timeout between two bytes sees it."""
     request.send_response(200)
     request.flush_headers()
-    try:
-        while True:
-            request.wfile.write(b"x")
-            time.sleep(0.1)
-    except OSError:
-        return True
+    return for_ever(request, b"x")
 
 
 def informed(request, file, start, end):
     """One informational answer after the other."""
-    try:
-        while True:
-            request.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            time.sleep(0.1)
-    except OSError:
-        return True
+    return for_ever(request, b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def endless(request, file, start, end):

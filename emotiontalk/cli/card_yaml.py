@@ -168,8 +168,8 @@ def dumped(key: str, value: object) -> str:
 def replaced(card: Card, values: Mapping[str, str]) -> str:
     """Return the YAML of a card with these values (as `dumped`) of these keys; the others have those that they had.
 
-    Their lines stay as they are; where that cannot be, as in `{a: 1}`, all is written anew. Raises `CardError` where
-    neither can be.
+    Their lines stay as they are; where that cannot be, as in `{a: 1}`, the YAML is serialized again. Raises `CardError`
+    where neither can be.
     """
     pairs = _pairs(yaml.compose(card.yaml))
     for key in values:
@@ -195,9 +195,9 @@ def _without(pairs: Pairs, keys: Mapping[str, str]) -> yaml.MappingNode:
 
 def _candidates(card: Card, rest: yaml.MappingNode, new: Mapping[str, str]) -> Iterator[str]:
     """Yield the YAML with these keys, the best way first. It may be wrong: see `_holds`."""
-    for anew in (False, True):
+    for serialized in (False, True):
         text = card.yaml
-        if anew:
+        if serialized:
             text = yaml.serialize(rest, Dumper=yaml.SafeDumper, allow_unicode=True) if rest.value else ""
             text = text.removesuffix("\n").replace("\n", card.line_break)
         pairs = _pairs(yaml.compose(text))

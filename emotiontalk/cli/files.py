@@ -32,7 +32,7 @@ from .job import Job, Row, Rows, storable
 from .toolkits import TOOLKITS
 from .videos import Videos
 from .workers import Workers, workers
-from .written import Folder, check_space, writing_to
+from .written import Folder, bytes_of_files, check_space, writing_to
 
 OF_THE_RELEASED_CLIP = ("audio", "duration", "sampling_rate", "channels")  # a row has those of the file it writes
 OF_TEXT = frozenset({"text", "transcription", "captions"})
@@ -81,7 +81,7 @@ def write(
     as_files = config != "text" and of_files != (["messages"] if videos else [])
     inside = any(module.AUDIO == "inside" for module in modules.values())
     size = conversion.bytes_of(sum(source.media_bytes(builder, kwargs) for kwargs in found.values()))
-    finished = sum(path.stat().st_size for path in (out / "audio").rglob(f"*.{conversion.suffix}")) if as_files else 0
+    finished = bytes_of_files(out / "audio", f"*.{conversion.suffix}") if as_files else 0
     advice = "Choose another disk, fewer splits (--split), or smaller audio."
     needed = size * (as_files + inside) - finished + (videos.bytes_left() if videos else 0)
     check_space(out, needed, advice)

@@ -35,6 +35,7 @@ from emotiontalk.schema import CONFIGS
 
 from . import features, source
 from .errors import CommandError
+from .job import jsonl
 from .written import Folder
 
 # Nobody has published an optimiser, epochs or penalties for this layer: these are ours.
@@ -240,8 +241,7 @@ def write(out: Path, result: Result) -> None:
     folder.refuse_foreign(*FILES)
     folder.write("result.json", json.dumps(result.to_dict(), ensure_ascii=False, indent=1).encode())
     pairs = zip(result.ids, result.predicted)
-    lines = "".join(json.dumps({"id": uid, "pred": name}) + "\n" for uid, name in pairs)
-    folder.write("predictions.jsonl", lines.encode())
+    folder.write("predictions.jsonl", jsonl({"id": uid, "pred": name} for uid, name in pairs).encode())
     counts = numpy.array(result.confusion)
     figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
     shares = counts / numpy.maximum(counts.sum(axis=1, keepdims=True), 1)

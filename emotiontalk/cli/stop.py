@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -46,10 +46,15 @@ def _end_soon() -> None:
     _end()
 
 
+def _handle(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    """Handle Ctrl-C so from now on; other threads than the first cannot."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
+
+
 def end_at_once() -> None:
     """Let Ctrl-C end this process without ado: while libraries are imported."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, lambda number, frame: _end())
+    _handle(lambda number, frame: _end())
 
 
 @contextlib.contextmanager
@@ -72,12 +77,10 @@ def stopping() -> Iterator[None]:
         if not forks.now:
             raise Stopped
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, interrupt)
+    _handle(interrupt)
     try:
         yield
     except Stopped:
         _end()  # not by way of Python's own end, where a progress bar may say something still
     finally:  # all is done; what ends now is Python
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _handle(signal.SIG_IGN)

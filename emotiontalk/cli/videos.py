@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from . import source
 from .job import Job, Row, Rows
+from .written import bytes_of_files
 
 
 class _Without:
@@ -37,7 +38,7 @@ class Videos:
     def bytes_left(self) -> int:
         """Estimate how many bytes are still to be written."""
         size = sum(source.media_bytes(self._builder, kwargs) for kwargs in self._splits.values())
-        return size - sum(path.stat().st_size for path in (self._job.out / "video").rglob("*.mp4"))
+        return size - bytes_of_files(self._job.out / "video", "*.mp4")
 
     def write(self, rows: Rows) -> None:
         """Write the clips of rows, but those that are finished; each row then says where its video is."""

@@ -151,6 +151,11 @@ def write_elsewhere(folder: Folder, path: Path, data: bytes) -> None:
     folder.adopt(name, path)
 
 
+def bytes_of_files(folder: Path, pattern: str) -> int:
+    """Count the bytes of the files below a folder whose names are as the pattern says."""
+    return sum(path.stat().st_size for path in folder.rglob(pattern))
+
+
 def check_space(out: Path, needed: int, advice: str) -> None:
     """Print how much will be written. Raises `CommandError` where the disk has less space."""
     there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())

@@ -13,8 +13,6 @@ archive is compared, and written again where it differs.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,8 @@ from emotiontalk.builder import EmotionTalk
 
 from . import source
 from .errors import CommandError
-from .written import Folder, check_space, write_elsewhere, writing_to
+from .job import jsonl
+from .written import Folder, bytes_of_files, check_space, write_elsewhere, writing_to
 
 
 def write(
@@ -50,7 +49,7 @@ def write(
     builder, splits = source.open_release("zh-en", data_dir, cache_dir, token)
     needed = source.media_bytes(builder, splits["test"])
     origin = source.origin(source.fingerprints(splits["test"]["release"], token))
-    finished = sum(path.stat().st_size for path in (out / "emotiontalk").rglob("*.wav"))
+    finished = bytes_of_files(out / "emotiontalk", "*.wav")
     check_space(out, needed - finished, "Choose another disk.")
     with writing_to(out / "emotiontalk", needed):
         folder = Folder(out / "emotiontalk")
@@ -58,7 +57,7 @@ def write(
         records = _write(folder, builder, splits["test"], origin)
         for path, transcribed in elsewhere.items():
             given = map(_transcript, map(_clean, records)) if transcribed else records
-            write_elsewhere(folder, path, _jsonl(given))
+            write_elsewhere(folder, path, jsonl(given).encode())
     return len(records)
 
 
@@ -72,8 +71,8 @@ def _write(folder: Folder, builder: EmotionTalk, kwargs: source.GenKwargs, origi
         if uid not in finished:
             folder.write(f"audio/zh/{uid}.wav", clip.read(), origin)
         records.append(example)
-    folder.write("zh-en.jsonl", _jsonl(records))
-    folder.write("zh-en-clean.jsonl", _jsonl(map(_clean, records)))
+    folder.write("zh-en.jsonl", jsonl(records).encode())
+    folder.write("zh-en-clean.jsonl", jsonl(map(_clean, records)).encode())
     return records
 
 
@@ -98,10 +97,6 @@ def _elsewhere(out: Path, manifests: Path | None, transcripts: Path | None) -> d
             raise CommandError(f"{transcripts} is where the manifests are: choose another file for the transcripts.")
         paths[transcripts] = True
     return paths
-
-
-def _jsonl(records: Iterable[Any]) -> bytes:
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
 
 
 def _transcript(record: dict[str, Any]) -> dict[str, Any]:
