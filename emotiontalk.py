@@ -111,7 +111,12 @@ GROUPS = {
     "G00011": 1154, "G00012": 1068, "G00013": 1383, "G00014": 1479, "G00015": 1136,
 }  # fmt: skip
 TOTAL = sum(GROUPS.values())
-DIALOGUES = {"train": 587, "validation": 71, "test": 84}  # counted in the published ids
+DIALOGUES_OF_GROUPS = {  # counted in the published ids
+    "G00001": 30, "G00002": 41, "G00003": 32, "G00004": 62, "G00005": 38,
+    "G00006": 57, "G00007": 62, "G00008": 60, "G00009": 51, "G00010": 50,
+    "G00011": 54, "G00012": 41, "G00013": 55, "G00014": 57, "G00015": 52,
+}  # fmt: skip
+DIALOGUES = {"train": 587, "validation": 71, "test": 84}
 SPLITS = ("train", "validation", "test")
 HELD_OUT = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
 # Groups that share speakers, directly or through another group: no speaker is in two of these sets.
@@ -122,6 +127,8 @@ SPEAKER_SETS = (
     ("G00014",),
     ("G00015",),
 )
+FOLDS = range(1, len(SPEAKER_SETS) + 1)  # of cross-validation: the test split of each is the speaker set of its number
+FOLD_SPLITS = ("train", "test")
 # WAV files of each format, (rate in Hz, channels), all 16 bit: counted in the real archive by a public project, not by
 # the authors, whose card says 44.1 kHz. Which files these are is not published.
 AUDIO_FORMATS = {(44_100, 2): 18_612, (44_100, 1): 518, (16_000, 1): 120}
@@ -158,9 +165,11 @@ def match_member(name: str) -> re.Match[str] | None:
     return None if "__MACOSX" in folders else MEMBER.fullmatch(name)
 
 
-def split_of(group: str) -> str:
-    """Return the official split of a group id: "train", "validation" or "test"."""
-    return HELD_OUT.get(group, "train")
+def split_of(group: str, fold: int | None = None) -> str:
+    """Return the split of a group id: the official "train", "validation" or "test"; of a fold "train" or "test"."""
+    if fold is None:
+        return HELD_OUT.get(group, "train")
+    return "test" if speaker_set_of(group) == fold else "train"
 
 
 def speaker_set_of(group: str) -> int:
@@ -1160,6 +1169,14 @@ def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False
     return wav_file(*pcm16(audio, sampling_rate, mono))
 
 
+def converted_clip(clip: Member, sampling_rate: int | None = None, mono: bool = False) -> Member:
+    """Return a clip as `converted` rewrites it; one that is not fetched stays. Raises as `pcm16`."""
+    if isinstance(clip.source, NotFetched):
+        return clip
+    data = converted(clip.read(), sampling_rate, mono)
+    return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
+
+
 def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:
     """Return (samples, float32, of shape (channels, samples); rate in Hz; path or None) of the field `audio`."""
     if hasattr(audio, "get_all_samples"):  # torchcodec's decoder, from datasets 4 on
@@ -1765,11 +1782,20 @@ def features_of(config: str, label_set: str = "all", sampling_rate: int | None =
     return datasets.Features(features)
 
 
-def split_sizes(config: str) -> dict[str, int]:
-    """Return the number of examples of the pinned release in each split of a config."""
-    if config == "dialogues":
+def splits_of(config: str, fold: int | None = None) -> tuple[str, ...]:
+    """Return the splits of a config: the official ones, or those of a fold of cross-validation."""
+    return CONFIGS[config].splits if fold is None else FOLD_SPLITS
+
+
+def split_sizes(config: str, fold: int | None = None) -> dict[str, int]:
+    """Return the number of examples of the pinned release in each split of a config; fold: 1…5, of those of a fold."""
+    if config == "dialogues" and fold is None:
         return dict(DIALOGUES)
-    return {split: sum(GROUPS[g] for g in GROUPS if split_of(g) == split) for split in CONFIGS[config].splits}
+    sizes = DIALOGUES_OF_GROUPS if config == "dialogues" else GROUPS
+    return {
+        split: sum(size for group, size in sizes.items() if split_of(group, fold) == split)
+        for split in splits_of(config, fold)
+    }
 
 
 def description_of(config: str, field: str) -> str:
@@ -3428,6 +3454,8 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
     prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where `split="test"`
         makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
+    fold: 1…5, a fold of speaker-independent cross-validation: `test` is the speaker set of this number, `train` the
+        other four; no speaker is in both, and there is no `validation`. None: the official splits.
     strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the reverse,
         no JSON, unknown emotion, score out of range); False skips it and logs how many and which.
     data_dir (as everywhere in `datasets`): the folder or URL that holds the archives.
@@ -3439,6 +3467,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     strict: bool = True
     sampling_rate: int | None = None
     mono: bool = False
+    fold: int | None = None
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
@@ -3462,8 +3491,20 @@ class EmotionTalkConfig(datasets.BuilderConfig):
             raise ValueError('label_set="four" would leave holes in the dialogues; choose "all".')
         if not isinstance(self.strict, bool):
             raise ValueError(f"strict={self.strict!r}: choose True or False.")
+        self._check_fold()
         self._check_prepare_splits()
         self._check_conversion()
+
+    def _check_fold(self) -> None:
+        if self.fold is None:
+            return
+        if isinstance(self.fold, bool) or not isinstance(self.fold, int) or self.fold not in FOLDS:
+            raise ValueError(
+                f"fold={self.fold!r}: choose from {', '.join(map(str, FOLDS))}, or None: the official splits."
+            )
+        if CONFIGS[self.name].splits != SPLITS:
+            only = ", ".join(CONFIGS[self.name].splits)
+            raise ValueError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
 
     def _check_conversion(self) -> None:
         rate = self.sampling_rate
@@ -3489,9 +3530,12 @@ class EmotionTalkConfig(datasets.BuilderConfig):
             self.prepare_splits = [self.prepare_splits]
         if self.prepare_splits is None:
             return
-        names, wanted = CONFIGS[self.name].splits, self.prepare_splits
+        names, wanted = splits_of(self.name, self.fold), self.prepare_splits
         if not (isinstance(wanted, (list, tuple)) and wanted and set(map(str, wanted)) <= {*names}):
-            raise ValueError(f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}.")
+            of_fold = f", fold={self.fold}" if self.fold is not None else ""
+            raise ValueError(
+                f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}{of_fold}."
+            )
 
 
 # === emotiontalk/code_hash.py =========================================================================================
@@ -3552,7 +3596,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         hash: of the code that `datasets` found; the loader's own hash is used instead.
         whole: this builder prepares one split of several that are requested, so the media are downloaded whole.
         fingerprints: of the archives behind a URL that can change; None: the server is asked when they are read.
-        label_set, prepare_splits, strict: see `EmotionTalkConfig`.
+        label_set, prepare_splits, fold, strict: see `EmotionTalkConfig`.
     """
 
     # `datasets` names the cache by the module: the package's is that of the script
@@ -3650,10 +3694,10 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         release = Release(locations, self._is_complete(archives))
         generators, absent = [], []
-        for split in self.spec.splits:
+        for split in splits_of(self.config.name, self.config.fold):
             if self.config.prepare_splits and split not in self.config.prepare_splits:
                 continue
-            wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g) == split]
+            wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g, self.config.fold) == split]
             # a group without annotations may have media, of which the user is to be told
             counts = {group: max(1, self._count(archives, group, release.complete)) for group in wanted}
             if counts:
@@ -3680,7 +3724,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             force=not dl_manager.is_streaming and settings.force_download,
             check=getattr(dl_manager, "record_checksums", False),  # of verification_mode="all_checks"
         )
-        all_splits = self.spec.splits == SPLITS and (self._whole or self.config.prepare_splits is None)
+        all_splits = len(self.spec.splits) > 1 and (self._whole or self.config.prepare_splits is None)
         is_media = self.spec.media is not None and name == self.spec.media[0]
         whole = all_splits and is_media and not dl_manager.is_streaming
         known = self._url_fingerprints().get(name)
@@ -3714,8 +3758,9 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _expect(self, splits: list[str], complete: bool) -> None:
         """Leave to `datasets` the check of those split sizes that can be known, where it read dataset_infos.json."""
         if complete and self.config.label_set == "all" and self.config.strict:
-            read = self.info.splits or {}
-            sizes = {name: info.num_examples for name, info in read.items()} or split_sizes(self.config.name)
+            read = {} if self.config.fold else self.info.splits or {}
+            sizes = {name: info.num_examples for name, info in read.items()}
+            sizes = sizes or split_sizes(self.config.name, self.config.fold)
             infos = [datasets.SplitInfo(name, num_examples=size) for name, size in sizes.items() if name in splits]
             self.info.splits = datasets.SplitDict({info.name: info for info in infos})
         else:
@@ -3864,18 +3909,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
         if "audio" in example and (self.config.sampling_rate or self.config.mono):
-            example["audio"]["bytes"] = self._converted(example["audio"]["bytes"])
+            clip = example["audio"]["bytes"]
+            try:
+                example["audio"]["bytes"] = converted_clip(clip, self.config.sampling_rate, self.config.mono)
+            except AudioDecodeError as error:
+                raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example
-
-    def _converted(self, clip: Member) -> Member:
-        """Convert a clip to the config's rate and channels. Raises `BadUtteranceError` if it cannot be decoded."""
-        if isinstance(clip.source, NotFetched):
-            return clip
-        try:
-            data = converted(clip.read(), self.config.sampling_rate, self.config.mono)
-        except AudioDecodeError as error:
-            raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
-        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
 
     def _check_count(self, group: str, count: int, archives: Archives) -> None:
         """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""
@@ -3926,6 +3965,21 @@ def _instruction(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
     if isinstance(split, datasets.ReadInstruction):
         return split
     return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
+
+
+def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> list[str]:
+    """Return the splits that some of `split=` name, in order. Raises `ValueError` for one that is not there."""
+    sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
+    try:
+        named = {part.splitname for one in wanted for part in _instruction(one or "all", splits).to_absolute(sizes)}
+    except ValueError as error:
+        if fold is None or "validation" not in str(error):
+            raise
+        raise ValueError(
+            f"fold={fold} has no validation split: it has train and test. Take every tenth dialogue of train: "
+            'sorted(set(train["dialogue"]))[9::10].'
+        ) from None
+    return [name for name in splits if name in named]
 
 
 def _prepare(
@@ -4032,7 +4086,7 @@ def load_dataset(
     name: str = "multimodal", data_dir: Path | None = None, *, split: Any = None, cache_dir: Path | None = None,
     streaming: bool = False, num_proc: int | None = None, token: str | bool | None = None, download_mode: Any = None,
     verification_mode: Any = None, keep_in_memory: bool | None = None, label_set: str = "all", strict: bool = True,
-    sampling_rate: int | None = None, mono: bool = False, **others: Any,
+    sampling_rate: int | None = None, mono: bool = False, fold: int | None = None, **others: Any,
 ) -> Any:  # fmt: skip
     """Load EmotionTalk as `datasets.load_dataset` would, on every version of `datasets` from 2.14 on.
 
@@ -4045,7 +4099,7 @@ def load_dataset(
             of these; None: all splits.
         streaming: give examples as they are read; nothing is prepared or cached.
         cache_dir, num_proc, token, download_mode, verification_mode, keep_in_memory: as in `datasets`.
-        label_set, strict, sampling_rate, mono: see `EmotionTalkConfig`; for example 16000 and True.
+        label_set, strict, sampling_rate, mono, fold: see `EmotionTalkConfig`; for example 16000, True and 5.
 
     Returns:
         A `DatasetDict` of all splits, or for `split` a `Dataset` (for a list a list, for a dict a `DatasetDict`); with
@@ -4065,14 +4119,12 @@ def load_dataset(
     folder = os.fspath(cache_dir) if cache_dir is not None else None
     source = without_file_scheme(os.fspath(data_dir)) if data_dir is not None else None
     how_rows_are: dict[str, Any] = {
-        "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono,
+        "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono, "fold": fold,
     }  # fmt: skip
     EmotionTalkConfig(name=name, **how_rows_are).check()  # before any work
-    splits = CONFIGS[name].splits
+    splits = splits_of(name, fold)
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
-    sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
-    named = {part.splitname for one in wanted for part in _instruction(one or "all", splits).to_absolute(sizes)}
-    names = [name for name in splits if name in named]
+    names = _named(wanted, splits, fold)
     options: dict[str, Any] = {"config_name": name, "cache_dir": folder, "token": token}
     options |= {"data_dir": source} if source is not None else {}
     cached_in = os.path.expanduser(folder or datasets.config.HF_DATASETS_CACHE)

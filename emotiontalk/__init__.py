@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         DEFAULT_SOURCE,
         DIALOGUES,
         EMOTIONS,
+        FOLDS,
         FOUR,
         GROUPS,
         HOMEPAGE,
@@ -56,7 +57,16 @@ if TYPE_CHECKING:
     )
     from emotiontalk.loading import load_dataset
     from emotiontalk.options import EmotionTalkConfig
-    from emotiontalk.schema import CONFIGS, FIELDS, archives_of, description_of, features_of, fields_of, split_sizes
+    from emotiontalk.schema import (
+        CONFIGS,
+        FIELDS,
+        archives_of,
+        description_of,
+        features_of,
+        fields_of,
+        split_sizes,
+        splits_of,
+    )
 
 __all__ = [
     "ANNOTATORS",
@@ -70,6 +80,7 @@ __all__ = [
     "DIALOGUES",
     "EMOTIONS",
     "FIELDS",
+    "FOLDS",
     "FOUR",
     "GROUPS",
     "HOMEPAGE",
@@ -104,6 +115,7 @@ __all__ = [
     "speaker_set_of",
     "split_of",
     "split_sizes",
+    "splits_of",
     "spoken_text",
 ]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import AudioDecodeError
-from .tar import InMemory, Member
+from .tar import InMemory, Member, NotFetched
 
 LOWEST_RATE = 8_000  # Hz: below it, nothing of speech is left to recognize
 FULL_SCALE = 32_768  # of 16-bit samples
@@ -139,6 +139,14 @@ def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False
     if wav and whole and wav.rate == (sampling_rate or wav.rate) and (not mono or wav.channels == 1):
         return audio
     return wav_file(*pcm16(audio, sampling_rate, mono))
+
+
+def converted_clip(clip: Member, sampling_rate: int | None = None, mono: bool = False) -> Member:
+    """Return a clip as `converted` rewrites it; one that is not fetched stays. Raises as `pcm16`."""
+    if isinstance(clip.source, NotFetched):
+        return clip
+    data = converted(clip.read(), sampling_rate, mono)
+    return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
 
 
 def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:

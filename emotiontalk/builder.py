@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from .annotations import COMPARE, Utterance
 from .archives import Downloads, Location, Release, UrlFingerprint, locate_remote, url_fingerprints
-from .audio import converted
+from .audio import converted_clip
 from .code_hash import code_hash
 from .corpus import (
     ARCHIVES,
@@ -31,7 +31,6 @@ from .corpus import (
     HOMEPAGE,
     LICENSE,
     SHARDS,
-    SPLITS,
     TOTAL,
     Shard,
     ShardRun,
@@ -67,9 +66,10 @@ from .schema import (
     features_of,
     fields_of,
     split_sizes,
+    splits_of,
 )
 from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
-from .tar import InMemory, Member, NotFetched
+from .tar import Member
 from .urls import checked_token, is_remote, without_file_scheme
 
 Archives = dict[str, "LocalArchive | RemoteArchive"]
@@ -88,7 +88,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         hash: of the code that `datasets` found; the loader's own hash is used instead.
         whole: this builder prepares one split of several that are requested, so the media are downloaded whole.
         fingerprints: of the archives behind a URL that can change; None: the server is asked when they are read.
-        label_set, prepare_splits, strict: see `EmotionTalkConfig`.
+        label_set, prepare_splits, fold, strict: see `EmotionTalkConfig`.
     """
 
     # `datasets` names the cache by the module: the package's is that of the script
@@ -186,10 +186,10 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         release = Release(locations, self._is_complete(archives))
         generators, absent = [], []
-        for split in self.spec.splits:
+        for split in splits_of(self.config.name, self.config.fold):
             if self.config.prepare_splits and split not in self.config.prepare_splits:
                 continue
-            wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g) == split]
+            wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g, self.config.fold) == split]
             # a group without annotations may have media, of which the user is to be told
             counts = {group: max(1, self._count(archives, group, release.complete)) for group in wanted}
             if counts:
@@ -216,7 +216,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             force=not dl_manager.is_streaming and settings.force_download,
             check=getattr(dl_manager, "record_checksums", False),  # of verification_mode="all_checks"
         )
-        all_splits = self.spec.splits == SPLITS and (self._whole or self.config.prepare_splits is None)
+        all_splits = len(self.spec.splits) > 1 and (self._whole or self.config.prepare_splits is None)
         is_media = self.spec.media is not None and name == self.spec.media[0]
         whole = all_splits and is_media and not dl_manager.is_streaming
         known = self._url_fingerprints().get(name)
@@ -250,8 +250,9 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _expect(self, splits: list[str], complete: bool) -> None:
         """Leave to `datasets` the check of those split sizes that can be known, where it read dataset_infos.json."""
         if complete and self.config.label_set == "all" and self.config.strict:
-            read = self.info.splits or {}
-            sizes = {name: info.num_examples for name, info in read.items()} or split_sizes(self.config.name)
+            read = {} if self.config.fold else self.info.splits or {}
+            sizes = {name: info.num_examples for name, info in read.items()}
+            sizes = sizes or split_sizes(self.config.name, self.config.fold)
             infos = [datasets.SplitInfo(name, num_examples=size) for name, size in sizes.items() if name in splits]
             self.info.splits = datasets.SplitDict({info.name: info for info in infos})
         else:
@@ -400,18 +401,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
         if "audio" in example and (self.config.sampling_rate or self.config.mono):
-            example["audio"]["bytes"] = self._converted(example["audio"]["bytes"])
+            clip = example["audio"]["bytes"]
+            try:
+                example["audio"]["bytes"] = converted_clip(clip, self.config.sampling_rate, self.config.mono)
+            except AudioDecodeError as error:
+                raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example
-
-    def _converted(self, clip: Member) -> Member:
-        """Convert a clip to the config's rate and channels. Raises `BadUtteranceError` if it cannot be decoded."""
-        if isinstance(clip.source, NotFetched):
-            return clip
-        try:
-            data = converted(clip.read(), self.config.sampling_rate, self.config.mono)
-        except AudioDecodeError as error:
-            raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
-        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
 
     def _check_count(self, group: str, count: int, archives: Archives) -> None:
         """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""

@@ -48,7 +48,12 @@ GROUPS = {
     "G00011": 1154, "G00012": 1068, "G00013": 1383, "G00014": 1479, "G00015": 1136,
 }  # fmt: skip
 TOTAL = sum(GROUPS.values())
-DIALOGUES = {"train": 587, "validation": 71, "test": 84}  # counted in the published ids
+DIALOGUES_OF_GROUPS = {  # counted in the published ids
+    "G00001": 30, "G00002": 41, "G00003": 32, "G00004": 62, "G00005": 38,
+    "G00006": 57, "G00007": 62, "G00008": 60, "G00009": 51, "G00010": 50,
+    "G00011": 54, "G00012": 41, "G00013": 55, "G00014": 57, "G00015": 52,
+}  # fmt: skip
+DIALOGUES = {"train": 587, "validation": 71, "test": 84}
 SPLITS = ("train", "validation", "test")
 HELD_OUT = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
 # Groups that share speakers, directly or through another group: no speaker is in two of these sets.
@@ -59,6 +64,8 @@ SPEAKER_SETS = (
     ("G00014",),
     ("G00015",),
 )
+FOLDS = range(1, len(SPEAKER_SETS) + 1)  # of cross-validation: the test split of each is the speaker set of its number
+FOLD_SPLITS = ("train", "test")
 # WAV files of each format, (rate in Hz, channels), all 16 bit: counted in the real archive by a public project, not by
 # the authors, whose card says 44.1 kHz. Which files these are is not published.
 AUDIO_FORMATS = {(44_100, 2): 18_612, (44_100, 1): 518, (16_000, 1): 120}
@@ -95,9 +102,11 @@ def match_member(name: str) -> re.Match[str] | None:
     return None if "__MACOSX" in folders else MEMBER.fullmatch(name)
 
 
-def split_of(group: str) -> str:
-    """Return the official split of a group id: "train", "validation" or "test"."""
-    return HELD_OUT.get(group, "train")
+def split_of(group: str, fold: int | None = None) -> str:
+    """Return the split of a group id: the official "train", "validation" or "test"; of a fold "train" or "test"."""
+    if fold is None:
+        return HELD_OUT.get(group, "train")
+    return "test" if speaker_set_of(group) == fold else "train"
 
 
 def speaker_set_of(group: str) -> int:

@@ -17,7 +17,7 @@ from .archives import url_fingerprints
 from .builder import EmotionTalk
 from .errors import NoUtteranceError, Path, logger
 from .options import INSTEAD, EmotionTalkConfig
-from .schema import CONFIGS, MEDIA, MEDIA_FEATURE, archives_of
+from .schema import MEDIA, MEDIA_FEATURE, archives_of, splits_of
 from .urls import checked_token, without_file_scheme
 
 MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
@@ -29,6 +29,21 @@ def _instruction(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
     if isinstance(split, datasets.ReadInstruction):
         return split
     return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
+
+
+def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> list[str]:
+    """Return the splits that some of `split=` name, in order. Raises `ValueError` for one that is not there."""
+    sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
+    try:
+        named = {part.splitname for one in wanted for part in _instruction(one or "all", splits).to_absolute(sizes)}
+    except ValueError as error:
+        if fold is None or "validation" not in str(error):
+            raise
+        raise ValueError(
+            f"fold={fold} has no validation split: it has train and test. Take every tenth dialogue of train: "
+            'sorted(set(train["dialogue"]))[9::10].'
+        ) from None
+    return [name for name in splits if name in named]
 
 
 def _prepare(
@@ -135,7 +150,7 @@ def load_dataset(
     name: str = "multimodal", data_dir: Path | None = None, *, split: Any = None, cache_dir: Path | None = None,
     streaming: bool = False, num_proc: int | None = None, token: str | bool | None = None, download_mode: Any = None,
     verification_mode: Any = None, keep_in_memory: bool | None = None, label_set: str = "all", strict: bool = True,
-    sampling_rate: int | None = None, mono: bool = False, **others: Any,
+    sampling_rate: int | None = None, mono: bool = False, fold: int | None = None, **others: Any,
 ) -> Any:  # fmt: skip
     """Load EmotionTalk as `datasets.load_dataset` would, on every version of `datasets` from 2.14 on.
 
@@ -148,7 +163,7 @@ def load_dataset(
             of these; None: all splits.
         streaming: give examples as they are read; nothing is prepared or cached.
         cache_dir, num_proc, token, download_mode, verification_mode, keep_in_memory: as in `datasets`.
-        label_set, strict, sampling_rate, mono: see `EmotionTalkConfig`; for example 16000 and True.
+        label_set, strict, sampling_rate, mono, fold: see `EmotionTalkConfig`; for example 16000, True and 5.
 
     Returns:
         A `DatasetDict` of all splits, or for `split` a `Dataset` (for a list a list, for a dict a `DatasetDict`); with
@@ -168,14 +183,12 @@ def load_dataset(
     folder = os.fspath(cache_dir) if cache_dir is not None else None
     source = without_file_scheme(os.fspath(data_dir)) if data_dir is not None else None
     how_rows_are: dict[str, Any] = {
-        "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono,
+        "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono, "fold": fold,
     }  # fmt: skip
     EmotionTalkConfig(name=name, **how_rows_are).check()  # before any work
-    splits = CONFIGS[name].splits
+    splits = splits_of(name, fold)
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
-    sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
-    named = {part.splitname for one in wanted for part in _instruction(one or "all", splits).to_absolute(sizes)}
-    names = [name for name in splits if name in named]
+    names = _named(wanted, splits, fold)
     options: dict[str, Any] = {"config_name": name, "cache_dir": folder, "token": token}
     options |= {"data_dir": source} if source is not None else {}
     cached_in = os.path.expanduser(folder or datasets.config.HF_DATASETS_CACHE)

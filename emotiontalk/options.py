@@ -10,9 +10,9 @@ from typing import Any
 import datasets
 
 from .audio import LOWEST_RATE
-from .corpus import REPO_ID
+from .corpus import FOLDS, REPO_ID, SPLITS
 from .local_archive import find_archive, fingerprint_of
-from .schema import CONFIGS, archives_of, features_of
+from .schema import CONFIGS, archives_of, features_of, splits_of
 from .urls import is_remote
 
 # Keywords of `datasets.load_dataset` that have no meaning here, and what to do instead.
@@ -42,6 +42,8 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
     prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where `split="test"`
         makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
+    fold: 1…5, a fold of speaker-independent cross-validation: `test` is the speaker set of this number, `train` the
+        other four; no speaker is in both, and there is no `validation`. None: the official splits.
     strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the reverse,
         no JSON, unknown emotion, score out of range); False skips it and logs how many and which.
     data_dir (as everywhere in `datasets`): the folder or URL that holds the archives.
@@ -53,6 +55,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     strict: bool = True
     sampling_rate: int | None = None
     mono: bool = False
+    fold: int | None = None
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
@@ -76,8 +79,20 @@ class EmotionTalkConfig(datasets.BuilderConfig):
             raise ValueError('label_set="four" would leave holes in the dialogues; choose "all".')
         if not isinstance(self.strict, bool):
             raise ValueError(f"strict={self.strict!r}: choose True or False.")
+        self._check_fold()
         self._check_prepare_splits()
         self._check_conversion()
+
+    def _check_fold(self) -> None:
+        if self.fold is None:
+            return
+        if isinstance(self.fold, bool) or not isinstance(self.fold, int) or self.fold not in FOLDS:
+            raise ValueError(
+                f"fold={self.fold!r}: choose from {', '.join(map(str, FOLDS))}, or None: the official splits."
+            )
+        if CONFIGS[self.name].splits != SPLITS:
+            only = ", ".join(CONFIGS[self.name].splits)
+            raise ValueError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
 
     def _check_conversion(self) -> None:
         rate = self.sampling_rate
@@ -103,6 +118,9 @@ class EmotionTalkConfig(datasets.BuilderConfig):
             self.prepare_splits = [self.prepare_splits]
         if self.prepare_splits is None:
             return
-        names, wanted = CONFIGS[self.name].splits, self.prepare_splits
+        names, wanted = splits_of(self.name, self.fold), self.prepare_splits
         if not (isinstance(wanted, (list, tuple)) and wanted and set(map(str, wanted)) <= {*names}):
-            raise ValueError(f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}.")
+            of_fold = f", fold={self.fold}" if self.fold is not None else ""
+            raise ValueError(
+                f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}{of_fold}."
+            )

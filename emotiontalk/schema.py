@@ -15,7 +15,9 @@ from .corpus import (
     CONDITION_NAMES,
     CONDITIONS,
     DIALOGUES,
+    DIALOGUES_OF_GROUPS,
     EMOTIONS,
+    FOLD_SPLITS,
     FOUR,
     GROUPS,
     SENTIMENTS,
@@ -330,11 +332,20 @@ def features_of(config: str, label_set: str = "all", sampling_rate: int | None =
     return datasets.Features(features)
 
 
-def split_sizes(config: str) -> dict[str, int]:
-    """Return the number of examples of the pinned release in each split of a config."""
-    if config == "dialogues":
+def splits_of(config: str, fold: int | None = None) -> tuple[str, ...]:
+    """Return the splits of a config: the official ones, or those of a fold of cross-validation."""
+    return CONFIGS[config].splits if fold is None else FOLD_SPLITS
+
+
+def split_sizes(config: str, fold: int | None = None) -> dict[str, int]:
+    """Return the number of examples of the pinned release in each split of a config; fold: 1…5, of those of a fold."""
+    if config == "dialogues" and fold is None:
         return dict(DIALOGUES)
-    return {split: sum(GROUPS[g] for g in GROUPS if split_of(g) == split) for split in CONFIGS[config].splits}
+    sizes = DIALOGUES_OF_GROUPS if config == "dialogues" else GROUPS
+    return {
+        split: sum(size for group, size in sizes.items() if split_of(group, fold) == split)
+        for split in splits_of(config, fold)
+    }
 
 
 def description_of(config: str, field: str) -> str:
