@@ -55,6 +55,7 @@ DATA_DIR = typer.Option(
     None, help="As in load_dataset: the folder or the URL that holds the archives; the Hub by default."
 )
 CACHE_DIR = typer.Option(None, help="As in load_dataset.")
+FOLD = typer.Option(None, help="1 to 5: a fold of cross-validation instead of the official splits.")
 TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
 Config = enum.Enum("Config", {name: name for name in CONFIGS}, type=str)  # type: ignore[misc]
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
@@ -170,12 +171,15 @@ def parquet(
     sampling_rate: Optional[int] = typer.Option(None, help="Resample the audio, in Hz, for example 16000."),
     channels: Optional[int] = typer.Option(None, help="1 for mono."),
     format: Optional[str] = typer.Option(None, help="wav or flac."),
+    fold: Optional[int] = FOLD,
 ) -> None:
     """Write sharded Parquet that every version of datasets loads by itself."""
     conversion = Conversion(sampling_rate, channels, format)
-    splits = [s.value for s in split]
-    parquet_.write(out, [c.value for c in config], data_dir, cache_dir, token, conversion, splits)
-    typer.echo(f'{out}: load_dataset("{out}", "{config[0].value}", split="{splits[0] if splits else "test"}")')
+    splits, configs = [s.value for s in split], [c.value for c in config]
+    if fold is not None and configs == list(parquet_.DEFAULT_CONFIGS):  # not given: those that have folds
+        configs = [name for name in configs if CONFIGS[name].splits == SPLITS]
+    parquet_.write(out, configs, data_dir, cache_dir, token, conversion, splits, fold)
+    typer.echo(f'{out}: load_dataset("{out}", "{configs[0]}", split="{splits[0] if splits else "test"}")')
 
 
 def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Conversion:
@@ -215,6 +219,7 @@ def files(
     caption: Caption = typer.Option("overall", help="messages, --task caption: what the caption is about."),
     media: Media = typer.Option("audio", help="messages: the audio, or the video clips with audio."),
     prompt_language: Language = typer.Option("zh", help="messages: in which language."),
+    fold: Optional[int] = FOLD,
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -227,7 +232,7 @@ def files(
     _check_messages("messages" in toolkits, config.value, *of_messages)
     conversion = Conversion() if original else _for_speech(sampling_rate, channels, format)
     asked = (config.value, label_set.value, splits, conversion, task.value, prompt_language.value)
-    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token, media.value, caption.value)
+    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token, media.value, caption.value, fold)
     sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))
 
@@ -361,6 +366,7 @@ def score(
     split: Split = typer.Option("test", help="The split that is predicted."),
     label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
     target: Target = typer.Option("emotion", help="emotion, or sentiment: scores −2…2."),
+    fold: Optional[int] = FOLD,
     partial: bool = typer.Option(False, "--partial", help="Score those utterances that have a prediction."),
     out: Optional[Path] = typer.Option(None, callback=_home, help="A folder for score.json and confusion.png."),
     data_dir: Optional[str] = DATA_DIR,
@@ -379,6 +385,7 @@ def score(
         split=split.value,
         label_set=label_set.value,
         target=target.value,
+        fold=fold,
         partial=partial,
         out=out,
         data_dir=data_dir,

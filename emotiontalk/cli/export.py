@@ -26,30 +26,36 @@ def shard_name(split: str, n: int, number: int) -> str:
     return f"{split}-{n:05d}-of-{number:05d}.parquet"
 
 
+def split_words(fold: int | None) -> str:
+    """Name the splits in a message."""
+    return "the official splits" if fold is None else f"fold {fold}"
+
+
 class Export:
     """The folder of an export. The request is in export.json; the finished shards are in the list of `Folder`.
 
     Args:
         out: the folder; it need not exist.
-        conversion: of the audio; None takes that of the export that is there.
+        conversion: of the audio; None takes this and the fold of the export that is there.
+        fold: of cross-validation; None: the official splits.
 
     Raises:
-        CommandError: it holds an export by another version, with other audio, or no export.
+        CommandError: it holds an export by another version, with other audio or of another fold, or no export.
     """
 
-    def __init__(self, out: Path, conversion: Conversion | None = None) -> None:
+    def __init__(self, out: Path, conversion: Conversion | None = None, fold: int | None = None) -> None:
         self.path, self.folder, self._file = out, Folder(out), out / "export.json"
         self.request: dict[str, Any] = {}
         self._content: dict[str, Any] = {
-            "audio": str(conversion), "version": __version__, "requested": None, "sources": {}, "shards": {},
-            "complete": False,
+            "audio": str(conversion), "version": __version__, "fold": fold, "requested": None, "sources": {},
+            "shards": {}, "complete": False,
         }  # fmt: skip
         if self._file.is_file():
-            self._content = self._read(conversion)
+            self._content = self._read(conversion, fold)
             self.request = self._content["requested"] or {}
         self.conversion = Conversion(*self.request["conversion"]) if conversion is None else conversion
 
-    def _read(self, conversion: Conversion | None) -> dict[str, Any]:
+    def _read(self, conversion: Conversion | None, fold: int | None) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
             other = found["version"] != __version__ or (conversion is not None and found["audio"] != str(conversion))
@@ -58,6 +64,11 @@ class Export:
             raise CommandError(
                 f"{self._file} is not what `emotiontalk parquet` writes: choose another folder."
             ) from None
+        if conversion is not None and found.setdefault("fold", None) != fold:
+            raise CommandError(
+                f"{self.path} holds an export of {split_words(found['fold'])}: choose another folder for "
+                f"{split_words(fold)}."
+            )
         if other:
             raise CommandError(
                 f"{self.path} holds an export by version {found['version']} of the loader, its audio "
@@ -69,6 +80,12 @@ class Export:
     def complete(self) -> bool:
         """Whether all that was requested is there, and the card that names it."""
         return bool(self._content["complete"])
+
+    @property
+    def fold(self) -> int | None:
+        """The fold of cross-validation; None: the official splits."""
+        fold: int | None = self._content.get("fold")
+        return fold
 
     def configs(self) -> list[str]:
         """Return the configs of which there is something."""

@@ -12,6 +12,7 @@ from emotiontalk.schema import CONFIGS, description_of, features_of
 
 from .conversion import Conversion
 from .export import Export
+from .source import splits_in_words
 
 CARD = """---
 pretty_name: EmotionTalk
@@ -31,7 +32,7 @@ from datasets import load_dataset
 ds = load_dataset("PATH OR REPOSITORY", "{first}", split="{split}")
 ```
 
-**Made** with `emotiontalk parquet`, version {version} of the loader. Audio: {audio}.
+**Made** with `emotiontalk parquet`, version {version} of the loader. Audio: {audio}. Splits: {splits}.
 
 **Licence.** CC BY-NC-SA 4.0: no commercial use, share alike, name the authors (citation below). The media of the
 release are gated: whoever loads them here must have accepted the terms at the source. Do not publish this export.
@@ -78,6 +79,7 @@ def write_card(export: Export) -> None:
         split=first["data_files"][-1]["split"],  # test, or the smallest there is
         version=__version__,
         audio=export.conversion,
+        splits=splits_in_words(export.fold),
         configs="\n".join(texts),
         citation=CITATION,
     )

@@ -36,6 +36,7 @@ from .written import Folder, bytes_of_files, check_space, writing_to
 
 OF_THE_RELEASED_CLIP = ("audio", "duration", "sampling_rate", "channels")  # a row has those of the file it writes
 OF_TEXT = frozenset({"text", "transcription", "captions"})
+DIVISION = ".emotiontalk-splits"  # in OUT: which splits its files are of
 AT_ONCE = 64  # clips that are converted together
 Examples = list[tuple[str, dict[str, Any]]]
 
@@ -54,11 +55,12 @@ def write(
     token: str | None = None,
     media: str = "audio",
     caption: str = "overall",
+    fold: int | None = None,
 ) -> dict[str, int]:
     """Write the files of some toolkits; return {split: utterances}.
 
     Raises `CommandError` where a file is in the way that no command wrote, where a toolkit needs audio and the config
-    has none, and where a toolkit could not read the files.
+    has none, where a toolkit could not read the files, and where `out` holds the files of another fold.
     """
     conversion = conversion or Conversion()
     modules = {name: importlib.import_module(f".toolkits.{TOOLKITS[name]}", __package__) for name in toolkits}
@@ -70,12 +72,17 @@ def write(
         warning = module.check(out, conversion) if hasattr(module, "check") else None
         if warning:
             print(warning, file=sys.stderr)
+    if fold and "emobox" in toolkits:
+        raise CommandError(
+            "emobox gets all five folds where all official splits are written: leave --fold away for it."
+        )
     wanted = [split for split in SPLITS if split in splits] or None
-    builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set)
+    builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set, fold)
     release = next(iter(found.values()))["release"]
     origin = source.origin(source.fingerprints(release, token), str(conversion))
-    about = (Folder(out), builder, found, origin, media, caption)
+    about = (Folder(out), builder, found, origin, media, caption, fold)
     job = Job(out, config, label_set, conversion, task, prompt_language, *about)
+    _check_splits(job)
     videos = Videos(job, data_dir, cache_dir, token) if media == "video" else None
     of_files = [name for name, module in modules.items() if module.AUDIO != "inside"]
     as_files = config != "text" and of_files != (["messages"] if videos else [])
@@ -87,6 +94,8 @@ def write(
     check_space(out, needed, advice)
     with writing_to(out, needed):
         job.folder.read()  # as it is now
+        _check_splits(job)
+        job.write(DIVISION, _division(job))
         counts = _write(job, modules, as_files, videos)
     if job.replaced:
         logger.warning(
@@ -94,6 +103,20 @@ def write(
             f"written for each. The first: {next(iter(job.replaced))}."
         )
     return counts
+
+
+def _division(job: Job) -> str:
+    return f"fold {job.fold}\n" if job.fold else "official\n"
+
+
+def _check_splits(job: Job) -> None:
+    """Raise `CommandError` where the folder holds the files of other splits: some would be read with the new ones."""
+    there = "official\n" if job.folder.names() else _division(job)
+    if job.folder.is_own(DIVISION):
+        there = (job.out / DIVISION).read_text(encoding="utf-8")
+    if there != _division(job):
+        what = "the official splits" if there == "official\n" else there.strip()
+        raise CommandError(f"{job.out} holds the files of {what}: choose another folder.")
 
 
 def _write(job: Job, modules: Mapping[str, Any], as_files: bool, videos: Videos | None) -> dict[str, int]:
@@ -125,7 +148,7 @@ def clips(pool: Workers, job: Job, gen_kwargs: source.GenKwargs) -> Iterator[tup
             names = [f"{uid}.wav" for uid, _ in batch]
             files = pool.results(job.conversion.named, zip(names, files))
         for (_, example), data in zip(batch, files):
-            yield _row(job, example, split_of(example["group"])), data
+            yield _row(job, example, split_of(example["group"], job.fold)), data
 
 
 def _batches(examples: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Examples]:

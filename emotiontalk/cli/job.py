@@ -16,7 +16,7 @@ from emotiontalk.corpus import CONDITION_NAMES, EMOTIONS, FOUR, LICENSE, REPO_ID
 from emotiontalk.schema import CONFIGS
 
 from .conversion import Conversion
-from .source import GenKwargs
+from .source import GenKwargs, splits_in_words
 from .written import Folder
 
 TAG = re.compile(r"<(\||/?(?:audio|image|video)>)", re.IGNORECASE)
@@ -24,6 +24,9 @@ NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 TASKS = ("emotion", "caption", "asr")
 CAPTIONS = ("overall", "speaker", "style", "emotion")  # the first is the whole one
 MEDIA = ("audio", "video")
+NO_VALIDATION = """- A fold has no validation split. Where a command below names one, take every tenth dialogue of
+  train, by the order of their names, and leave these out of train.
+"""
 
 
 @dataclasses.dataclass
@@ -82,6 +85,7 @@ class Job:
     origin: str  # see `source.origin`
     media: str = MEDIA[0]
     caption: str = CAPTIONS[0]
+    fold: int | None = None
     replaced: dict[str, None] = dataclasses.field(default_factory=dict)  # ids whose texts were not `storable`
 
     @property
@@ -128,7 +132,7 @@ class Job:
         condition = CONDITION_NAMES[CONFIGS[self.config].condition]
         return (
             f"- Labels: **{condition}** ({', '.join(self.emotions)}).\n"
-            f"- Splits: the official ones ({', '.join(self.splits)}).\n"
+            f"- Splits: {splits_in_words(self.fold)} ({', '.join(self.splits)}).\n{NO_VALIDATION if self.fold else ''}"
             f"- Texts: clean, without marks.\n- {audio}.\n"
             f"- Written by the EmotionTalk loader {__version__} from {REPO_ID}. {LICENSE}: do not publish.\n"
         )

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from emotiontalk.builder import EmotionTalk
 from emotiontalk.files import write_out
-from emotiontalk.schema import CONFIGS
+from emotiontalk.schema import CONFIGS, splits_of
 
 from . import source
 from .conversion import Conversion
@@ -57,6 +57,7 @@ def write(
     token: str | None = None,
     conversion: Conversion | None = None,
     splits: Sequence[str] = (),
+    fold: int | None = None,
 ) -> None:
     """Write the configs to `out`: the splits that are named, or all.
 
@@ -67,19 +68,20 @@ def write(
     if conversion and not any("audio" in CONFIGS[config].fields for config in configs):
         raise CommandError(f"{', '.join(configs)} has no audio: leave --sampling-rate, --channels and --format away.")
     for config in configs:
-        there = CONFIGS[config].splits
+        source.check_fold(config, splits, fold)
+        there = splits_of(config, fold)
         if splits and not set(splits) & set(there):
             raise CommandError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(there)}.")
     others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
     if others and not (out / "export.json").is_file():
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
-    export = Export(out, conversion)
-    tasks = list(_tasks(configs, splits, data_dir, cache_dir, token))
+    export = Export(out, conversion, fold)
+    tasks = list(_tasks(configs, splits, data_dir, cache_dir, token, fold))
     _print_sizes(tasks, export)
     if not (out / LOCK).exists():  # nobody writes to it: refused before anything is written
         _check_own(export, configs)
     with writing_to(out):
-        export = Export(out, conversion)  # as it is now
+        export = Export(out, conversion, fold)  # as it is now
         _check_own(export, configs)
         export.note_request(configs, data_dir, splits)
         _write_tasks(export, tasks, token)
@@ -119,18 +121,24 @@ def _as_completed(pool: Workers, write_shard: Callable[[Shard], int], shards: li
 
 
 def _tasks(
-    configs: Sequence[str], splits: Sequence[str], data_dir: str | None, cache_dir: str | None, token: str | None
+    configs: Sequence[str],
+    splits: Sequence[str],
+    data_dir: str | None,
+    cache_dir: str | None,
+    token: str | None,
+    fold: int | None,
 ) -> Iterator[Task]:
     """Yield all that is requested, in the order in which it is written."""
     for config in configs:
-        wanted = [split for split in CONFIGS[config].splits if split in splits] or None
-        builder, found = source.open_release(config, data_dir, cache_dir, token, wanted)
+        wanted = [split for split in splits_of(config, fold) if split in splits] or None
+        builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, fold=fold)
         yield from ((builder, split, found[split]) for split in WRITING_ORDER if split in found)
 
 
 def _number(builder: EmotionTalk, split: str, kwargs: source.GenKwargs) -> int:
     """Return in how many shards a split is written."""
-    return source.even_number(FILES[split] if builder.spec.media else FEW_FILES, kwargs)
+    most = FILES["train" if builder.config.fold else split]  # each split of a fold can be the large one
+    return source.even_number(most if builder.spec.media else FEW_FILES, kwargs)
 
 
 def _print_sizes(tasks: list[Task], export: Export) -> None:
@@ -176,7 +184,8 @@ def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None,
                 f"{out} was begun from a URL with a password, which is not stored: pass --data-dir again."
             )
         conversion = Conversion(*request["conversion"])
-        write(out, request["configs"], data_dir or request["data_dir"], cache_dir, token, conversion, request["splits"])
+        where = (data_dir or request["data_dir"], cache_dir, token)
+        write(out, request["configs"], *where, conversion, request["splits"], export.fold)
 
 
 def finished_files(out: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from emotiontalk.schema import CONFIGS
 from . import dummy, infos, parquet
 from .card_merge import FOLDER, difference, merged_card
 from .errors import NETWORK_ERRORS, CommandError
+from .export import Export
 from .project import ROOT, is_checkout
 
 SHARD = re.compile(rf"({'|'.join(CONFIGS)})/({'|'.join(SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet")
@@ -239,7 +240,13 @@ def pull_request(
         raise CommandError(
             f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go."
         )
-    files = {f"{FOLDER}/{name}": path for name, path in export_files(export, configs).items() if name != "README.md"}
+    sent = export_files(export, configs)
+    fold = Export(export).fold
+    if fold:
+        raise CommandError(
+            f"{export} holds fold {fold}: --pr is for the official splits. Export these to a new folder."
+        )
+    files = {f"{FOLDER}/{name}": path for name, path in sent.items() if name != "README.md"}
     before = _their_card(api, repo, present) if "README.md" in _names(present) else b""
     after = merged_card(before, (export / "README.md").read_bytes(), repo)
     return {**files, "README.md": after.encode()}, difference(before, after), present.sha

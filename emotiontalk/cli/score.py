@@ -133,6 +133,7 @@ def score(
     split: str = "test",
     label_set: str = "all",
     target: str = "emotion",
+    fold: int | None = None,
     partial: bool = False,
     out: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -148,6 +149,7 @@ def score(
         split: "train", "validation" or "test".
         label_set: "all" seven emotions, or the paper's "four": utterances of the others are left out.
         target: "emotion", or "sentiment": scores −2…2, of the configs multimodal and video.
+        fold: 1…5: `split` is that of a fold of cross-validation, as in `load_dataset`.
         partial: score the utterances that have a prediction; otherwise each must have one.
         out: a folder for score.json and confusion.png.
         data_dir, cache_dir, token: as in `load_dataset`. No audio or video is read, nor fetched from a URL.
@@ -156,24 +158,26 @@ def score(
         ValueError: predictions cannot be scored (the message names the first few), or options do not go together.
         EmotionTalkError: the release is not as it should be; see `load_dataset`.
     """
-    _check(config, split, label_set, target)
+    _check(config, split, label_set, target, fold)
     if out is not None:  # before the work, so that an error is not after it
         Folder(Path(out).expanduser()).refuse_foreign(*FILES)
     classes = FOUR if label_set == "four" else EMOTIONS
     given = [read(one, classes if target == "emotion" else None) for one in (predictions, other) if one is not None]
-    everything = read_labels(config, split, target, data_dir, cache_dir, token)
+    everything = read_labels(config, split, target, data_dir, cache_dir, token, fold)
     labels = everything
     if target == "emotion":
         labels = everything.only(everything.values < len(classes))
     scored = labels.only(_places(given, labels, everything, partial))
     foreign = len(set().union(*(one.values for one in given)) - set(labels.ids))
-    result = evaluate(given, scored, labels, split, list(classes) if target == "emotion" else None)
+    names = list(classes) if target == "emotion" else None
+    result = evaluate(given, scored, labels, split, names, None if fold else unseen_group(split))
     result.coverage = {"scored": len(scored.ids), "of": len(labels.ids), "passed_over": foreign}
     result.settings = {
         "config": config,
         "split": split,
         "label_set": label_set,
         "target": target,
+        "fold": fold,
         "partial": partial,
         "resamples": metrics.RESAMPLES,
         "resampled": "dialogues",
@@ -192,7 +196,7 @@ def score(
     return result
 
 
-def _check(config: str, split: str, label_set: str, target: str) -> None:
+def _check(config: str, split: str, label_set: str, target: str, fold: int | None) -> None:
     """Raise `CommandError` for a value that an option does not have, or for options that do not go together."""
     choices = {
         "config": (config, source.SCORED),
@@ -203,6 +207,7 @@ def _check(config: str, split: str, label_set: str, target: str) -> None:
     for name, (value, possible) in choices.items():
         if value not in possible:
             raise CommandError(f"{name} {value!r}: choose from {', '.join(possible)}.")
+    source.check_fold(config, [split], fold)
     if target == "sentiment" and "sentiment_score" not in CONFIGS[config].fields:
         raise CommandError(f"the config {config!r} has no sentiment score: choose multimodal.")
     if target == "sentiment" and label_set == "four":
@@ -216,9 +221,10 @@ def read_labels(
     data_dir: str | os.PathLike[str] | None = None,
     cache_dir: str | None = None,
     token: str | None = None,
+    fold: int | None = None,
 ) -> Labels:
     """Read all labels of a split, and no audio or video. Raises the errors of `load_dataset`."""
-    builder, splits = source.open_release(config, data_dir, cache_dir, token, splits=[split])
+    builder, splits = source.open_release(config, data_dir, cache_dir, token, splits=[split], fold=fold)
     field = "sentiment_score" if target == "sentiment" else "emotion"
     found = builder.utterances(**splits[split], fields=(field,), skip_media=source.EVERYTHING)
     rows = sorted((u.id, u.dialogue, u.group, example[field]) for u, example in found)
@@ -269,7 +275,12 @@ def unseen_group(split: str) -> str | None:
 
 
 def evaluate(
-    given: Sequence[Predictions], scored: Labels, labels: Labels, split: str, classes: list[str] | None
+    given: Sequence[Predictions],
+    scored: Labels,
+    labels: Labels,
+    split: str,
+    classes: list[str] | None,
+    alone: str | None = None,
 ) -> Score:
     """Score one or two systems; the settings are left to the caller.
 
@@ -278,11 +289,11 @@ def evaluate(
         scored, labels: what is scored, and all labels, from which the constant answers of the baselines are taken.
         split: how the part with all that is scored is called.
         classes: the names of the classes; None: sentiment scores.
+        alone: a group that is scored for itself, too.
     """
     masks = {split: numpy.ones(len(scored.ids), dtype=bool)}
-    unseen = unseen_group(split)
-    if unseen and (scored.groups == unseen).any():
-        masks[unseen] = scored.groups == unseen
+    if alone and (scored.groups == alone).any():
+        masks[alone] = scored.groups == alone
     predicted = [numpy.array([one.values[uid] for uid in scored.ids]) for one in given]
     task = _Emotion(classes, labels.values) if classes else _Sentiment(labels.values)
     parts: dict[str, Part] = {}

@@ -44,6 +44,10 @@ def _what(settings: dict[str, Any]) -> str:
     return f"{CONDITION_NAMES[CONFIGS[settings['config']].condition]} label, {which}"
 
 
+def _where(settings: dict[str, Any]) -> str:
+    return f"fold {settings['fold']}, {settings['split']}" if settings["fold"] else str(settings["split"])
+
+
 def _part_title(result: Result, name: str) -> str:
     part = result["parts"][name]
     alone = "" if name == result["settings"]["split"] else " alone: speakers that validation has not seen"
@@ -58,9 +62,7 @@ def print_tables(result: Result) -> None:
         console.print(rich.text.Text(text))
 
     settings, coverage = result["settings"], result["coverage"]
-    say(
-        f"{_what(settings)}, {settings['split']}; % unless it is MAE, Pearson or CCC; intervals of 95 %, over dialogues"
-    )
+    say(f"{_what(settings)}, {_where(settings)}; % unless it is MAE, Pearson or CCC; intervals of 95 %, over dialogues")
     if coverage["scored"] < coverage["of"] or coverage["passed_over"]:
         share = 100 * coverage["scored"] / coverage["of"]
         say(
@@ -148,9 +150,10 @@ def confusion_picture(result: Result, path: Path) -> None:
         ]
         sentiment = result["settings"]["target"] == "sentiment"
         of = "class of the sentiment score" if sentiment else _what(result["settings"])
+        utterances = f"{result['parts'][name]['utterances']:,} utterances"
         lines = [
             f"{brief(Path(system['predictions']).name, 60)}: what is predicted for each {of}",
-            f"{name}, {result['parts'][name]['utterances']:,} utterances; shares of each row, and utterances",
+            f"{_where(result['settings'])}, {utterances}; shares of each row, and utterances",
             ", ".join(shown),
         ]
         axes.set_title("\n".join(lines), fontsize=9, parse_math=False)

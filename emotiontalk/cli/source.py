@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, cast
 
 from tqdm import tqdm
 
 from emotiontalk.archives import Location, Release, cached_file, find_remote
 from emotiontalk.builder import EmotionTalk
-from emotiontalk.corpus import GROUPS, TOTAL
+from emotiontalk.corpus import FOLD_SPLITS, FOLDS, GROUPS, SPLITS, TOTAL
 from emotiontalk.errors import MissingArchiveError, redacted
 from emotiontalk.local_archive import find_archive, fingerprint_of
 from emotiontalk.remote_tar import RemoteArchive
+from emotiontalk.schema import CONFIGS
 from emotiontalk.urls import archive_url, is_remote
+
+from .errors import CommandError
 
 LABELED = ("audio", "multimodal", "text")  # configs of utterances with a label of their own, but for the video clips
 SCORED = (*LABELED, "video")  # whose labels are read, and no media
@@ -39,16 +42,38 @@ def open_release(
     token: str | None = None,
     splits: list[str] | None = None,
     label_set: str = "all",
+    fold: int | None = None,
 ) -> tuple[EmotionTalk, dict[str, GenKwargs]]:
-    """Open a config: (builder, {split: gen_kwargs}). splits: those that are wanted; None: all that are there.
+    """Open a config: (builder, {split: gen_kwargs}).
+
+    splits: those that are wanted; None: all that are there; fold: as in `load_dataset`.
 
     `gen_kwargs` go to the builder's `examples`, `tables` and `utterances`. From a URL only the groups' ranges are
-    read. Raises the errors of `load_dataset`.
+    read. Raises the errors of `load_dataset`, and `CommandError` for a split that a fold has not.
     """
+    check_fold(config, splits or (), fold)
     options: dict[str, Any] = {"data_dir": str(data_dir)} if data_dir else {}
-    options |= {"cache_dir": cache_dir, "token": token, "prepare_splits": splits, "label_set": label_set}
+    options |= {"cache_dir": cache_dir, "token": token, "prepare_splits": splits, "label_set": label_set, "fold": fold}
     builder = EmotionTalk(config_name=config, **options)
     return builder, builder.open_splits()
+
+
+def check_fold(config: str, splits: Iterable[str], fold: int | None) -> None:
+    """Raise `CommandError` for a fold that is not there, or that the config or one of the splits has not."""
+    if fold is None:
+        return
+    if fold not in FOLDS:
+        raise CommandError(f"--fold {fold}: choose from {', '.join(map(str, FOLDS))}.")
+    if CONFIGS[config].splits != SPLITS:
+        raise CommandError(f"{config} has the official test split alone: leave --fold away, or choose another config.")
+    missing = [split for split in splits if split not in FOLD_SPLITS]
+    if missing:
+        raise CommandError(f"a fold has no {' and no '.join(missing)} split: it has {' and '.join(FOLD_SPLITS)}.")
+
+
+def splits_in_words(fold: int | None) -> str:
+    """Say which splits these are."""
+    return "the official ones" if fold is None else f"fold {fold} of {len(FOLDS)}: no speaker of test is in train"
 
 
 def find_location(name: str, source: str, token: str | None = None) -> Location:

@@ -31,7 +31,9 @@ class Videos:
     def __init__(self, job: Job, data_dir: str | None, cache_dir: str | None, token: str | None) -> None:
         self._job = job
         # all labels: those of the silent video do not decide which utterances are written
-        self._builder, self._splits = source.open_release("video", data_dir, cache_dir, token, list(job.splits))
+        self._builder, self._splits = source.open_release(
+            "video", data_dir, cache_dir, token, list(job.splits), fold=job.fold
+        )
         release = next(iter(self._splits.values()))["release"]
         self._origin = source.origin(source.fingerprints(release, token), "video")
 

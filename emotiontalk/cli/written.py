@@ -46,6 +46,10 @@ class Folder:
                     continue  # the last line of a run that was stopped while it wrote it
                 self._known[name] = [size, time_ns, origin]
 
+    def names(self) -> list[str]:
+        """Return the names of the files that were written."""
+        return list(self._known)
+
     def is_own(self, name: str, origin: str | None = None) -> bool:
         """Whether a file is there as a command has written it; origin: from this origin, too."""
         path, facts = self.path / name, self._known.get(name)
