@@ -905,6 +905,19 @@ def test_groups_without_common_speakers():
 
 
 @once
+@pytest.mark.parametrize("document", ["README.md", "README.zh.md"])
+def test_the_folds_of_the_cards(document):
+    speakers = {number: len(row[2].split(", ")) for number, row in enumerate(table("README.md", "`speaker_set`"), 1)}
+    expected = []
+    for fold in emotiontalk.FOLDS:
+        sizes, dialogues = (emotiontalk.split_sizes(config, fold) for config in ("text", "dialogues"))
+        expected.append([fold, sizes["train"], sizes["test"], dialogues["test"], speakers[fold]])
+    found = [[int(cell.replace(",", "")) for cell in row] for row in table(document, "`fold`")]
+    assert found == expected
+    assert '`sorted(set(train["dialogue"]))[9::10]`' in text_of(document)
+
+
+@once
 @pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
 def test_every_link_leads_somewhere(document):
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
