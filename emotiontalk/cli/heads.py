@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 TOGETHER = 64  # utterances that are evaluated at once; the result does not depend on it
 
 
-class Head(torch.nn.Module):
+class Head(torch.nn.Module, abc.ABC):
     """A network that turns the features of some utterances into a logit for each class."""
 
     @property
@@ -25,9 +26,9 @@ class Head(torch.nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
+    @abc.abstractmethod
     def gather(self, features: Sequence[numpy.ndarray], indices: Sequence[int]) -> tuple[torch.Tensor, ...]:
-        """Read the features of some utterances and return what `forward` takes, on the head's device."""
-        raise NotImplementedError
+        """Read the features of some utterances to the head's device, and return what `forward` takes."""
 
     def layer_weights(self) -> list[float] | None:
         """Return the share of each layer in the weighted sum; None where there is none."""
@@ -40,7 +41,7 @@ class Head(torch.nn.Module):
         batches = [range(start, min(start + TOGETHER, len(features))) for start in starts]
         logits = torch.cat([self(*self.gather(features, indices)) for indices in batches])
         if not torch.isfinite(logits).all():
-            raise CommandError("some features are infinite or no number: float16 ends at 65,504.")
+            raise CommandError("some features are infinite or not a number (float16 ends at 65,504).")
         shares: numpy.ndarray = logits.double().softmax(dim=1).cpu().numpy()
         return shares
 
@@ -48,7 +49,7 @@ class Head(torch.nn.Module):
 class FrameHead(Head):
     """A layer with ReLU on each frame, the mean over time, a layer: that of EmoBox and emotion2vec.
 
-    They pad a batch and mask the padding; here the frames of a batch stand in one long table, without padding.
+    They pad a batch and mask the padding; here the frames of a batch stand in one table, one utterance after another.
     """
 
     def __init__(self, dims: int, hidden: int, classes: int, normalise: bool) -> None:
@@ -76,8 +77,8 @@ class FrameHead(Head):
 class LayerHead(Head):
     """A weighted sum of layers, the mean over time, and two layers without activation: that of S3PRL.
 
-    S3PRL takes the mean over time last but one. All before it is linear, so the mean can be taken first, of each layer:
-    the logits are the same, and an utterance is (layers, dims) and no longer (layers, frames, dims).
+    S3PRL takes the mean of what the projector returns for each frame. All of it is linear, so the mean of each layer
+    can be taken first: the logits are the same, and an utterance is (layers, dims) instead of (layers, frames, dims).
     """
 
     def __init__(self, layers: int, dims: int, hidden: int, classes: int) -> None:
@@ -106,7 +107,7 @@ def _matrix(item: numpy.ndarray) -> numpy.ndarray:
     item = numpy.atleast_2d(item)
     if item.ndim != 2 or not item.size:
         raise CommandError(
-            f"the features of an utterance have the shape {item.shape}: (frames or layers, dims) it must be."
+            f"the features of an utterance have the shape {item.shape}; it must be (frames or layers, dimensions)."
         )
     return item
 
