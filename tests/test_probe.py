@@ -1,6 +1,5 @@
 """`emotiontalk probe`: WAR and UAR of a linear layer on the official splits, from text, sound, or any encoder."""
 
-import io
 import json
 import re
 import tarfile
@@ -8,14 +7,12 @@ import tarfile
 import numpy
 import pytest
 import sklearn.metrics
-import soundfile
 from card import text_of
-from conftest import PROJECT, archives, command
+from conftest import PROJECT, command
 from hub_server import HubServer
 
-from emotiontalk.cli import features, probe
+from emotiontalk.cli import linear
 from emotiontalk.cli.dummy import relative, utterances
-from emotiontalk.cli.errors import CommandError
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 
@@ -168,48 +165,6 @@ def test_an_encoder_of_transformers_runs_offline(tmp_path, kind, monkeypatch):
 
 
 @pytest.mark.slow
-def test_hidden_states_are_averaged_over_time(tmp_path):
-    torch = pytest.importorskip("torch")
-    upstream = features.open_upstream(str(encoder(tmp_path / "encoder", "text")))
-    [vector] = upstream.of_lines(["今天好累"])
-    with torch.inference_mode():
-        states = upstream.model(**upstream.reader("今天好累", return_tensors="pt")).last_hidden_state
-    assert vector == pytest.approx(states[0].mean(dim=0).numpy(), abs=1e-6)
-
-
-@pytest.mark.slow
-def test_padding_is_not_averaged(tmp_path):
-    """Whisper hears 30 s, whatever it is given: of 2 s of sound 100 of 1,500 hidden states count."""
-    torch = pytest.importorskip("torch")
-    upstream = features.open_upstream(str(encoder(tmp_path / "encoder", "whisper")))
-    samples = numpy.random.default_rng(0).normal(0, 0.1, 2 * 16_000).astype("float32")
-    sound = io.BytesIO()
-    soundfile.write(sound, samples, 16_000, format="WAV", subtype="FLOAT")
-    [vector] = upstream.of_audio([("a", sound.getvalue())])
-    with torch.inference_mode():
-        states = upstream.model(
-            upstream.reader(samples, sampling_rate=16_000, return_tensors="pt").input_features
-        ).last_hidden_state[0]
-    assert len(states) == 1_500 and vector == pytest.approx(states[:100].mean(dim=0).numpy(), abs=1e-5)
-
-
-@pytest.mark.slow
-def test_an_encoder_that_hides_its_padding_is_refused(tmp_path):
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-
-    class Padding:  # as the extractors of spectrograms of one length: no mask
-        sampling_rate = 16_000
-
-        def __call__(self, samples, **_):
-            return transformers.BatchFeature({"input_values": torch.zeros(1, 1_024, 128)})
-
-    upstream = features.open_upstream(str(encoder(tmp_path / "encoder", "audio")))
-    upstream.reader = Padding()
-    with pytest.raises(CommandError, match="the padding would be averaged"):
-        next(upstream.of_audio([("a", next(d for n, d in archives()["Audio"].items() if n.endswith(".wav")))]))
-
-
-@pytest.mark.slow
 def test_features_are_of_the_release_that_is_there_now(tmp_path, release):
     server = HubServer(release())
     arguments = logmel_of(server.url + "/files", tmp_path, "--seeds", "1")
@@ -257,17 +212,30 @@ def test_the_layer_learns_what_is_there_and_chooses_on_validation():
     random = numpy.random.default_rng(0)
     y = {split: random.integers(0, 3, size) for split, size in (("train", 600), ("validation", 200), ("test", 200))}
     x = {split: numpy.eye(3)[labels] * 2 + random.normal(size=(len(labels), 3)) for split, labels in y.items()}
-    result = probe.evaluate(x, y, ["neutral", "happy", "sad"], {"seeds": [0, 1]}, range(2))
-    assert min(result.war) > 0.75 and not result.at_baseline
-    best = min(result.validation, key=result.validation.get)
-    assert result.alpha == float(best)
-    model = probe._fit(x["train"], y["train"], False, result.alpha, 1)
-    assert result.war[1] == sklearn.metrics.accuracy_score(y["test"], model.predict(x["test"]))
+    head = linear.fit(x, y, 3, range(2))
+    accuracy = [(shares.argmax(axis=1) == y["test"]).mean() for shares in head.probabilities(x["test"])]
+    assert min(accuracy) > 0.75
+    assert head.alpha == float(min(head.validation, key=head.validation.get))
+    model = linear.fit_one(x["train"], y["train"], False, head.alpha, 1)
+    assert accuracy[1] == sklearn.metrics.accuracy_score(y["test"], model.predict(x["test"]))
+    shares = model.predict_proba(x["validation"])
+    loss = sklearn.metrics.log_loss(y["validation"], shares)
+    assert linear.cross_entropy(shares, y["validation"]) == pytest.approx(loss)
+
+
+def test_a_class_that_train_has_not_has_no_share():
+    random = numpy.random.default_rng(0)
+    x = {split: random.normal(size=(60, 2)) for split in ("train", "validation")}
+    y = {"train": numpy.arange(60) % 2 * 2, "validation": numpy.arange(60) % 3}
+    (shares,) = linear.fit(x, y, 4, [0]).probabilities(x["validation"])
+    assert shares.shape == (60, 4) and not shares[:, [1, 3]].any() and shares.sum(axis=1) == pytest.approx(1)
 
 
 def test_what_does_not_go_together_is_told_in_a_line(tmp_path):
     assert "needs audio" in command("probe", "--upstream", "logmel", "--config", "text", *DUMMY, status=1).stderr
-    assert "audio" in command("probe", "--config", "video", *DUMMY, status=2).stderr
+    told = command("probe", "--upstream", "logmel", "--config", "video", *DUMMY, status=1).stderr
+    assert "needs audio, which the config 'video' does not have: choose audio or multimodal" in told
+    assert "WAR" in command("probe", "--config", "video", "--seeds", "1", *DUMMY).stdout
     missing = command("probe", "--upstream", tmp_path / "none", *DUMMY, status=1).stderr
     assert "text-tfidf" in missing or "cannot load it" in missing
     assert "Audio.tar is not in" in command("probe", "--data-dir", tmp_path, status=1).stderr

@@ -18,21 +18,21 @@ from emotiontalk.schema import CONFIGS
 from . import audit as audit_
 from . import demo as demo_
 from . import dummy as dummy_
+from . import evaluation as evaluation_
 from . import files as files_
 from . import infos as infos_
 from . import job as job_
 from . import parquet as parquet_
 from . import published as published_
 from . import push as push_
-from . import source
 from . import verify as verify_
 from . import zh_en as zh_en_
 from .conversion import Conversion
 from .errors import NETWORK_ERRORS, CommandError, network_message
+from .options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, Config, LabelSet, Split, home
 from .predictions import PredictionsError
 from .project import checkout
 from .toolkits import TOOLKITS
-from .written import Folder
 
 app = typer.Typer(
     help="Tools for EmotionTalk, the Chinese multimodal emotion corpus. `--version` prints the version.",
@@ -42,33 +42,13 @@ app = typer.Typer(
 )
 
 
-def _home(path: Optional[Path]) -> Optional[Path]:
-    """Expand `~` also where no shell has done so, as in --out=~/page.html."""
-    return path and path.expanduser()
-
-
-def _homes(paths: List[Path]) -> List[Path]:
-    return [path.expanduser() for path in paths]
-
-
-DATA_DIR = typer.Option(
-    None, help="As in load_dataset: the folder or the URL that holds the archives; the Hub by default."
-)
-CACHE_DIR = typer.Option(None, help="As in load_dataset.")
-FOLD = typer.Option(None, help="1 to 5: a fold of cross-validation instead of the official splits.")
-TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
-Config = enum.Enum("Config", {name: name for name in CONFIGS}, type=str)  # type: ignore[misc]
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
-LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in source.LABELED}, type=str)  # type: ignore[misc]
-ScoredConfig = enum.Enum("ScoredConfig", {name: name for name in source.SCORED}, type=str)  # type: ignore[misc]
-Split = enum.Enum("Split", {name: name for name in SPLITS}, type=str)  # type: ignore[misc]
+FilesConfig = enum.Enum("FilesConfig", {name: name for name in job_.OF_FILES}, type=str)  # type: ignore[misc]
 Toolkit = enum.Enum("Toolkit", {name: name for name in TOOLKITS}, type=str)  # type: ignore[misc]
 Task = enum.Enum("Task", {name: name for name in job_.TASKS}, type=str)  # type: ignore[misc]
 Caption = enum.Enum("Caption", {name: name for name in job_.CAPTIONS}, type=str)  # type: ignore[misc]
 Media = enum.Enum("Media", {name: name for name in job_.MEDIA}, type=str)  # type: ignore[misc]
 Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
-Target = enum.Enum("Target", {"emotion": "emotion", "sentiment": "sentiment"}, type=str)
-LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
 PARQUET_CONFIGS = typer.Option(
     list(parquet_.DEFAULT_CONFIGS), "--config", help="A config to write; can be given several times."
 )
@@ -102,7 +82,7 @@ def demo(
 
 
 @app.command()
-def dummy(out: Path = typer.Argument(..., callback=_home, help="The folder to write the four archives to.")) -> None:
+def dummy(out: Path = typer.Argument(..., callback=home, help="The folder to write the four archives to.")) -> None:
     """Make synthetic sample data: four small archives, the same bytes at every run."""
     dummy_.write(out)
 
@@ -110,7 +90,7 @@ def dummy(out: Path = typer.Argument(..., callback=_home, help="The folder to wr
 @app.command()
 def infos(
     path: Optional[Path] = typer.Option(
-        None, callback=_home, help="The file to write or check; by default that of the checkout."
+        None, callback=home, help="The file to write or check; by default that of the checkout."
     ),
     check: bool = typer.Option(
         False, "--check", help="Write nothing; status 1 if the file is not what would be written."
@@ -128,10 +108,10 @@ def infos(
 @app.command()
 def published(
     labels: Path = typer.Argument(
-        ..., callback=_home, help="The authors' label files joined to one table (CSV, also gzip)."
+        ..., callback=home, help="The authors' label files joined to one table (CSV, also gzip)."
     ),
     path: Optional[Path] = typer.Option(
-        None, callback=_home, help="The file to write; by default that of the checkout."
+        None, callback=home, help="The file to write; by default that of the checkout."
     ),
 ) -> None:
     """Make published.json: the digests of labels, scores and texts that `verify` compares with."""
@@ -140,14 +120,14 @@ def published(
 
 @app.command("zh-en")
 def zh_en(
-    out: Path = typer.Argument(..., callback=_home, help="The benchmark's data folder (H2T_DATADIR)."),
+    out: Path = typer.Argument(..., callback=home, help="The benchmark's data folder (H2T_DATADIR)."),
     manifests: Optional[Path] = typer.Option(
         None,
-        callback=_home,
+        callback=home,
         help="The folder `manifests` of a checkout of the benchmark: the manifest goes there, too.",
     ),
     transcripts: Optional[Path] = typer.Option(
-        None, callback=_home, help="A file for the transcripts without marks, as the benchmark's cascades take them."
+        None, callback=home, help="A file for the transcripts without marks, as the benchmark's cascades take them."
     ),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
@@ -160,7 +140,7 @@ def zh_en(
 
 @app.command()
 def parquet(
-    out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
+    out: Path = typer.Argument(..., callback=home, help="The folder to write to."),
     config: List[Config] = PARQUET_CONFIGS,
     split: List[Split] = typer.Option(
         [], help="A split to write; can be given several times. All by default, test first."
@@ -204,9 +184,9 @@ def _check_messages(wanted: bool, config: str, task: str, caption: str, media: s
 
 @app.command()
 def files(
-    out: Path = typer.Argument(..., callback=_home, help="The folder to write to."),
+    out: Path = typer.Argument(..., callback=home, help="The folder to write to."),
     toolkit: List[Toolkit] = typer.Option(..., "--for", help="A toolkit; can be given several times."),
-    config: LabeledConfig = typer.Option("audio", help="Whose labels, and which fields."),
+    config: FilesConfig = typer.Option("audio", help="Whose labels, and which fields."),
     label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
     split: List[Split] = typer.Option([], help="A split to write; can be given several times. All by default."),
     sampling_rate: Optional[int] = typer.Option(None, help="Of the audio, in Hz; 16000 by default."),
@@ -250,7 +230,7 @@ def push(
     kind: Kind = typer.Option("script", "--as", help="The loader, or the release as Parquet (gated media)."),
     export: Optional[Path] = typer.Option(
         None,
-        callback=_home,
+        callback=home,
         help="Parquet: the folder of the export (default emotiontalk-parquet); written first where there is none.",
     ),
     config: List[Config] = typer.Option(
@@ -327,79 +307,13 @@ def verify(
         raise typer.Exit(1 if audit.looked else 2)
 
 
-@app.command()
-def probe(
-    upstream: str = typer.Option(
-        "text-tfidf", help="text-tfidf, logmel, or an encoder of transformers by name or path."
-    ),
-    config: LabeledConfig = typer.Option("multimodal", help="The config whose label is predicted."),
-    label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
-    seeds: int = typer.Option(5, min=1, help="How many times the layer is trained."),
-    layer: int = typer.Option(-1, help="Encoders: which of the hidden states."),
-    device: Optional[str] = typer.Option(None, help="Encoders: cpu, cuda, …; by default cuda where there is one."),
-    out: Optional[Path] = typer.Option(
-        None, callback=_home, help="A folder for result.json, predictions.jsonl and confusion.png."
-    ),
-    data_dir: Optional[str] = DATA_DIR,
-    cache_dir: Optional[str] = CACHE_DIR,
-    token: Optional[str] = TOKEN,
-) -> None:
-    """Run linear probing: features averaged over time, one linear layer, the official splits; WAR and UAR."""
-    from . import probe as probe_  # scikit-learn takes a second to import
-
-    if out:  # before the work, so that an error is not after it
-        Folder(out).refuse_foreign(*probe_.FILES)
-        out.mkdir(parents=True, exist_ok=True)
-    result = probe_.probe(upstream, config.value, label_set.value, seeds, data_dir, cache_dir, token, layer, device)
-    typer.echo(probe_.summary(result))
-    if out:
-        probe_.write(out, result)
-        typer.echo(f"  {out / 'result.json'}, {out / 'confusion.png'}")
-
-
-@app.command()
-def score(
-    predictions: List[Path] = typer.Argument(
-        ..., callback=_homes, help="CSV, TSV, JSON, JSONL or Parquet: id and class; two files are compared."
-    ),
-    config: ScoredConfig = typer.Option("multimodal", help="The config whose label is predicted."),
-    split: Split = typer.Option("test", help="The split that is predicted."),
-    label_set: LabelSet = typer.Option("all", help="All seven emotions, or the paper's four."),
-    target: Target = typer.Option("emotion", help="emotion, or sentiment: scores −2…2."),
-    fold: Optional[int] = FOLD,
-    partial: bool = typer.Option(False, "--partial", help="Score those utterances that have a prediction."),
-    out: Optional[Path] = typer.Option(None, callback=_home, help="A folder for score.json and confusion.png."),
-    data_dir: Optional[str] = DATA_DIR,
-    cache_dir: Optional[str] = CACHE_DIR,
-    token: Optional[str] = TOKEN,
-) -> None:
-    """Score predictions: WAR, UAR, F1 or MAE, CCC, with intervals over dialogues. Status 2: they cannot be scored."""
-    from . import score as score_  # matplotlib takes half a second to import
-    from .score_output import print_tables
-
-    if len(predictions) > 2:
-        raise typer.BadParameter("give one file, or two to compare.", param_hint="PREDICTIONS")
-    result = score_.score(
-        *predictions,
-        config=config.value,
-        split=split.value,
-        label_set=label_set.value,
-        target=target.value,
-        fold=fold,
-        partial=partial,
-        out=out,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        token=token,
-    )
-    print_tables(result.to_dict())
-    if out:
-        typer.echo(f"{out / 'score.json'}, {out / 'confusion.png'}")
+app.command()(evaluation_.probe)
+app.command()(evaluation_.score)
 
 
 @app.command()
 def report(
-    out: Path = typer.Option("report.html", callback=_home, help="The page to write."),
+    out: Path = typer.Option("report.html", callback=home, help="The page to write."),
     clips: int = typer.Option(3, min=0, help="Utterances to listen to, for each split and emotion; 0: none."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,

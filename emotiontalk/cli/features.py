@@ -1,305 +1,258 @@
-"""Features of utterances for linear probing: an upstream turns each into one vector, its mean over time.
+"""Features of all utterances: extracted once by an upstream, cached in `emotiontalk-features` in that of `datasets`.
 
-text-tfidf     character n-grams of `text`, weighted by TF-IDF (fitted on train)
-logmel         log-mel spectrogram, 80 bands, of the audio at 16 kHz, mono
-NAME or PATH   hidden states of any audio or text encoder of `transformers`
+    <config>-<split>-<key>.npz       `ids`, and `x`: (utterances, dims) or (utterances, layers, dims)
+    <config>-<split>-<key>.frames/   the same of single frames, in parts: 00000.npy, 00000.npz, …
+    <config>-<split>-<key>.parts/    what a stopped run has finished: the next one goes on from there
+
+The key depends on the upstream, its options and weights, and the archives. It does not depend on labels or folds.
 """
 
 from __future__ import annotations
 
-import collections
-import functools
-import hashlib
-import math
-from collections.abc import Iterable, Iterator
+import bisect
+import dataclasses
+import itertools
+import shutil
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Union
 
 import datasets
+import filelock
 import numpy
 from tqdm import tqdm
 
-from emotiontalk.builder import EmotionTalk
+from emotiontalk.errors import FULL
 from emotiontalk.files import writing
 
 from . import source
-from .conversion import decoded, naming
 from .errors import CommandError
-from .workers import workers
+from .labels import Corpus
+from .upstreams import Item, TextTfidf, Upstream
 
-RATE = 16_000  # Hz, of the audio that upstreams get
-LOGMEL = {"n_fft": 400, "hop_length": 160, "n_mels": 80}
-AHEAD = 32  # clips that are read before their turn
-NGRAMS = {"ngram_range": (1, 2), "min_df": 2}
-Matrices = dict[str, Any]  # split -> (utterances, dimensions): numpy's array, or a sparse one of scipy
-Clip = tuple[str, bytes]  # id, audio file
+PART = 256  # utterances that are stored at a time
+Matrix = Any  # (utterances, dims) or (utterances, layers, dims) of numpy, or (utterances, dims) of scipy, sparse
+Found = Union[Matrix, "Frames"]
 
 
-def open_upstream(name: str, layer: int = -1, device: str | None = None) -> Upstream:
-    """Open the upstream of a name. Raises `CommandError` if there is none."""
-    if name == "text-tfidf":
-        return TextTfidf()
-    return LogMel() if name == "logmel" else Transformer(name, layer, device)
-
-
-class TextTfidf:
-    """Character n-grams: sparse, not cached."""
-
-    modality = "text"
-
-    def settings(self) -> dict[str, Any]:
-        """Return what its features depend on, next to the versions of `modules`."""
-        return {"ngrams": NGRAMS}
-
-    def modules(self) -> list[ModuleType]:
-        """Return the libraries whose versions its features depend on."""
-        return []
-
-    def of_texts(self, texts: dict[str, list[str]]) -> Matrices:
-        """Return {split: sparse matrix (utterances, n-grams)} of {split: texts}; fitted on train."""
-        import sklearn.feature_extraction.text
-
-        vectorizer = sklearn.feature_extraction.text.TfidfVectorizer(analyzer="char", sublinear_tf=True, **NGRAMS)
-        try:
-            vectorizer.fit(texts["train"])
-        except ValueError as error:
-            raise CommandError(f"the texts of train are too few for n-grams: {error}") from None
-        return {split: vectorizer.transform(given) for split, given in texts.items()}
-
-
-class LogMel:
-    """librosa's log-mel spectrogram, averaged over time: 80 numbers an utterance, on all cores."""
-
-    modality = "audio"
-
-    def settings(self) -> dict[str, Any]:
-        """Return what its features depend on, next to the versions of `modules`."""
-        return {"sampling_rate": RATE, **LOGMEL}
-
-    def modules(self) -> list[ModuleType]:
-        """Return the libraries whose versions its features depend on."""
-        import librosa
-
-        return [librosa]
-
-    def of_audio(self, clips: Iterable[Clip]) -> Iterator[numpy.ndarray]:
-        """Yield a vector of 80 for each clip, in order."""
-        # They load on first use, for seconds: here once, and each forked worker has them.
-        import librosa.core.spectrum
-        import librosa.feature.spectral  # noqa: F401
-
-        pending: collections.deque[Any] = collections.deque()  # not `map`, which would read all clips into memory
-        with workers() as pool:
-            for clip in clips:
-                pending.append(pool.submit(_log_mel, *clip))
-                if len(pending) > AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-
-
-def _log_mel(uid: str, audio: bytes) -> numpy.ndarray:
-    with naming(uid):
-        return log_mel(audio)
-
-
-def log_mel(audio: bytes) -> numpy.ndarray:
-    """Average the log-mel spectrogram of an audio file over time: 80 numbers in dB."""
-    import librosa
-
-    samples = decoded(audio, RATE)
-    samples = numpy.pad(samples, (0, max(0, LOGMEL["n_fft"] - len(samples))))
-    return librosa.power_to_db(librosa.feature.melspectrogram(y=samples, sr=RATE, **LOGMEL)).mean(axis=1)
-
-
-class Transformer:
-    """An encoder of `transformers`, by name on the Hub or by path: hidden states of a layer, averaged over time."""
-
-    def __init__(self, name: str, layer: int = -1, device: str | None = None) -> None:
-        try:
-            import torch
-            import transformers
-        except ImportError:
-            raise CommandError(
-                f"{name}: not one of text-tfidf and logmel, and encoders need torch and transformers: "
-                'pip install "emotiontalk[encoders]".'
-            ) from None
-        self.name, self.layer = name, layer
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            torch.zeros(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise CommandError(f"device {self.device!r} cannot be used: {str(error).splitlines()[0]}") from None
-        try:
-            self.model = transformers.AutoModel.from_pretrained(name)
-            self.modality = "audio" if self.model.main_input_name in ("input_values", "input_features") else "text"
-            reader = transformers.AutoFeatureExtractor if self.modality == "audio" else transformers.AutoTokenizer
-            self.reader = reader.from_pretrained(name)
-        except (OSError, ValueError) as error:
-            raise CommandError(f"{name}: transformers cannot load it as an audio or text encoder: {error}") from None
-        if self.model.config.is_encoder_decoder:
-            self.model = self.model.get_encoder()
-        layers = getattr(self.model.config, "num_hidden_layers", None)
-        if layers is not None and not -layers - 1 <= layer <= layers:
-            raise CommandError(f"layer {layer}: {name} has the hidden states 0…{layers} (or -{layers + 1}…-1).")
-        self.model.eval().to(self.device)
-
-    def settings(self) -> dict[str, Any]:
-        """Return what its features depend on, next to the versions of `modules`."""
-        return {
-            "layer": self.layer,
-            "model_revision": getattr(self.model.config, "_commit_hash", None),
-            "weights": self.weights,
-        }
-
-    @functools.cached_property
-    def weights(self) -> str:
-        """A digest of the parameters: what a folder holds can change under its name."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.model.state_dict().items()):
-            digest.update(name.encode() + value.cpu().float().numpy().tobytes())
-        return digest.hexdigest()[:16]
-
-    def modules(self) -> list[ModuleType]:
-        """Return the libraries whose versions its features depend on."""
-        import torch
-        import transformers
-
-        return [torch, transformers]
-
-    def _mean(self, given: Any, **options: Any) -> numpy.ndarray:
-        """Average the layer's hidden states, over what is no padding (Whisper's input is always 30 s long)."""
-        import torch
-
-        try:
-            inputs = self.reader(given, return_tensors="pt", **options)
-            mask, first = inputs.get("attention_mask"), inputs[self.model.main_input_name]
-            if mask is None and first.ndim > 2:
-                raise CommandError(
-                    f"{self.name}: it pads audio and does not say where: the padding would be averaged. Take another."
-                )
-            with torch.inference_mode():
-                outputs = self.model(**inputs.to(self.device), output_hidden_states=True)
-                states = outputs.hidden_states[self.layer].squeeze(0)
-        except (TypeError, KeyError, AttributeError, RuntimeError) as error:
-            raise CommandError(
-                f"{self.name}: it is not used as encoders of transformers are ({error}). Take another."
-            ) from error
-        share = 1 if mask is None else float(mask.sum()) / mask.numel()
-        mean: numpy.ndarray = states[: max(1, math.ceil(share * len(states)))].mean(dim=0).float().cpu().numpy()
-        return mean
-
-    def of_audio(self, clips: Iterable[Clip]) -> Iterator[numpy.ndarray]:
-        """Yield a vector for each clip, one at a time."""
-        rate = self.reader.sampling_rate
-        for uid, audio in clips:
-            with naming(uid):
-                samples = decoded(audio, rate)
-            samples = numpy.pad(samples, (0, max(0, rate // 10 - len(samples))))  # the strides of an encoder need some
-            yield self._mean(samples, sampling_rate=rate, return_attention_mask=True)
-
-    def of_lines(self, texts: Iterable[str]) -> Iterator[numpy.ndarray]:
-        """Yield a vector for each of the texts."""
-        for text in texts:
-            yield self._mean(text or " ", truncation=True)
-
-
-Upstream = Union[TextTfidf, LogMel, Transformer]
-
-
-def extract(
-    upstream: Upstream,
-    builder: EmotionTalk,
-    splits: dict[str, source.GenKwargs],
-    cache_dir: str | None,
-    classes: int = 7,
-) -> tuple[Matrices, dict[str, numpy.ndarray]]:
-    """Extract the features of a config, utterances sorted by id.
-
-    Dense features are cached below `cache_dir` (default: that of `datasets`), by upstream, config and archives.
+class Frames(Sequence[numpy.ndarray]):
+    """The features of single frames on disk: utterance -> (frames, dims) float16, read when it is wanted.
 
     Args:
-        upstream: what extracts them.
-        builder, splits: the config, as `source.open_release` gives it.
-        cache_dir: as in `load_dataset`.
-        classes: 7, or 4 for the paper's four, which are the first ones; utterances of the others are left out.
-
-    Returns:
-        ({split: features (utterances, dimensions)}, {split: labels 0…classes-1}).
+        parts: files, each with the frames of some utterances in one array.
+        lengths: of each part how many frames each utterance has.
+        places: those utterances that this is about, as places among all.
     """
-    x, texts = Matrices(), dict[str, list[str]]()
-    y = dict[str, numpy.ndarray]()
-    for split, kwargs in splits.items():
-        if isinstance(upstream, TextTfidf):
-            given, labels = _texts(builder, kwargs, split)
-            texts[split] = [text for text, label in zip(given, labels) if label < classes]
-        else:
-            vectors, labels = _cached(upstream, builder, kwargs, split, cache_dir)
-            x[split] = vectors[labels < classes]
-        y[split] = labels[labels < classes]
-    _check(y)
-    return upstream.of_texts(texts) if isinstance(upstream, TextTfidf) else x, y
+
+    def __init__(
+        self, parts: Sequence[Path], lengths: Sequence[numpy.ndarray], places: numpy.ndarray | None = None
+    ) -> None:
+        self._parts = [numpy.load(path, mmap_mode="r", allow_pickle=False) for path in parts]
+        self._ends = [numpy.concatenate([[0], numpy.cumsum(some)]) for some in lengths]
+        self._firsts = list(itertools.accumulate((len(some) for some in lengths), initial=0))
+        self._places = numpy.arange(self._firsts[-1]) if places is None else places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, n: Any) -> Any:
+        """Return the frames of an utterance, or for an array of places the `Frames` of these."""
+        if isinstance(n, (numpy.ndarray, slice)):
+            chosen = Frames([], [], self._places[n])
+            chosen._parts, chosen._ends, chosen._firsts = self._parts, self._ends, self._firsts
+            return chosen
+        place = int(self._places[n])
+        part = bisect.bisect_right(self._firsts, place) - 1
+        begin, end = self._ends[part][place - self._firsts[part] :][:2]
+        return self._parts[part][begin:end]
 
 
-def _cached(
-    upstream: LogMel | Transformer,
-    builder: EmotionTalk,
-    kwargs: source.GenKwargs,
-    split: str,
-    cache_dir: str | None,
-) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Return (features, labels) of a split, from the cache where they are there."""
-    path = _cache_path(upstream, builder, kwargs, split, cache_dir)
-    if path.is_file():
-        with numpy.load(path) as stored:
-            return stored["x"], stored["y"]
-    labels: Any
-    if isinstance(upstream, Transformer) and upstream.modality == "text":
-        texts, labels = _texts(builder, kwargs, split)
-        vectors = upstream.of_lines(tqdm(texts, unit=" utterances", desc=split))
-    else:
-        clips, labels = _clips(builder, kwargs, split)
-        vectors = upstream.of_audio(clips)
-    x = numpy.stack(list(vectors)).astype(numpy.float32)
-    y = numpy.array(labels)
-    with writing(path) as file:
-        numpy.savez(file, x=x, y=y)
-    return x, y
+class Features:
+    """What an upstream gives for the utterances of a corpus.
+
+    name: of the upstream; settings: what its features depend on, JSON-ready; modules: the libraries that count.
+    """
+
+    def __init__(self, name: str, settings: dict[str, Any], modules: Sequence[Any], rows: Found) -> None:
+        self.name, self.settings, self.modules, self._rows = name, settings, modules, rows
+
+    def of(self, places: Mapping[str, numpy.ndarray]) -> dict[str, Found]:
+        """Return the features of the utterances at these places of the corpus, for each part of it."""
+        return {part: self._rows[some] for part, some in places.items()}
 
 
-def _check(labels: dict[str, numpy.ndarray]) -> None:
-    """Raise `CommandError` where there is nothing to learn, or to choose or test on."""
-    empty = [split for split in labels if not len(labels[split])]
-    if empty:
-        raise CommandError(f"no utterance of {', '.join(empty)} has one of these labels.")
-    if len(set(labels["train"].tolist())) < 2:
-        raise CommandError("train has one class only: there is nothing to learn.")
+class TextFeatures(Features):
+    """TF-IDF of the texts: fitted on train of what is asked for."""
+
+    def __init__(self, upstream: TextTfidf, texts: Sequence[str]) -> None:
+        super().__init__(upstream.name, upstream.settings(), upstream.modules(), None)
+        self._upstream, self._texts = upstream, texts
+
+    def of(self, places: Mapping[str, numpy.ndarray]) -> dict[str, Found]:
+        """See `Features`."""
+        return self._upstream.of_texts({part: [self._texts[n] for n in some] for part, some in places.items()})
 
 
-def _texts(builder: EmotionTalk, kwargs: source.GenKwargs, split: str) -> tuple[list[str], numpy.ndarray]:
-    found = source.examples(builder, kwargs, f"reading {split}", skip_media=source.EVERYTHING)
-    pairs = [(example["text"] or "", example["emotion"]) for _, example in found]
-    return [text for text, _ in pairs], numpy.array([label for _, label in pairs])
+@dataclasses.dataclass
+class Inputs:
+    """What an upstream reads: texts, audio or video.
+
+    name: the config, for the names of files; origin: what they are made from, see `source.origin`; ids: official split
+    -> ids, sorted; read: gives the items of a split, but those whose ids are to be skipped, in the same order.
+    """
+
+    name: str
+    origin: Callable[..., str]
+    ids: dict[str, list[str]]
+    read: Callable[[str, Container[str]], Iterable[Item]]
 
 
-def _clips(builder: EmotionTalk, kwargs: source.GenKwargs, split: str) -> tuple[Iterator[Clip], list[int]]:
-    """Return (an iterator over the clips, a list that has the labels once it has ended)."""
-    labels: list[int] = []
+def texts_of(corpus: Corpus) -> Inputs:
+    """Return the texts of a corpus as inputs."""
+    by_split: dict[str, dict[str, str]] = {}
+    for uid, split, text in zip(corpus.labels.ids, corpus.splits.tolist(), corpus.texts):
+        by_split.setdefault(split, {})[uid] = text
 
-    def clips() -> Iterator[Clip]:
-        for _, example in source.examples(builder, kwargs, split):
-            labels.append(example["emotion"])
-            yield example["id"], example["audio"]["bytes"].read()
+    def read(split: str, skip: Container[str]) -> Iterator[Item]:
+        left = [(uid, text) for uid, text in by_split[split].items() if uid not in skip]
+        yield from tqdm(left, unit=" utterances", desc=split)
 
-    return clips(), labels
+    known = source.fingerprints(corpus.labels.release, corpus.builder.token)
+    ids = {split: list(texts) for split, texts in by_split.items()}
+    return Inputs(corpus.builder.config.name, lambda *facts: source.origin(known, *facts), ids, read)
 
 
-def _cache_path(
-    upstream: Upstream, builder: EmotionTalk, kwargs: source.GenKwargs, split: str, cache_dir: str | None
-) -> Path:
-    versions = [module.__version__ for module in upstream.modules()]
-    facts = [type(upstream).__name__, upstream.settings(), versions, builder.config.name, source.groups(kwargs)]
-    key = source.origin(source.fingerprints(kwargs["release"], builder.token), *facts)[:20]
+def media_of(config: str, corpus: Corpus, data_dir: str | None, cache_dir: str | None, token: str | None) -> Inputs:
+    """Return the audio clips ("audio") or video clips ("video") of a corpus as inputs. Raises as `load_dataset`."""
+    splits = sorted(set(corpus.splits.tolist()))
+    builder, found = source.open_release(config, data_dir, cache_dir, token, splits)
+
+    def read(split: str, skip: Container[str]) -> Iterator[Item]:
+        for uid, example in source.examples(builder, found[split], split, skip_media=skip):
+            if uid not in skip:
+                yield uid, example[config]["bytes"].read()
+
+    known = source.fingerprints(next(iter(found.values()))["release"], token)
+    ids: dict[str, list[str]] = {split: [] for split in splits}
+    for uid, split in zip(corpus.labels.ids, corpus.splits.tolist()):
+        ids[split].append(uid)
+    return Inputs(config, lambda *facts: source.origin(known, *facts), ids, read)
+
+
+def extract(upstream: Upstream, inputs: Inputs, corpus: Corpus, cache_dir: str | None) -> Features:
+    """Extract the features of a corpus, or take them from the cache. Raises `CommandError` where some are missing."""
+    settings, modules = upstream.settings(), upstream.modules()
+    facts = [upstream.name, settings, [module.__version__ for module in modules], inputs.name]
     folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser() / "emotiontalk-features"
-    return folder / f"{builder.config.name}-{split}-{key}.npz"
+    as_frames = settings.get("pooling") == "frames"
+    ids, found = list[str](), list[Any]()
+    try:
+        for split, wanted in inputs.ids.items():
+            path = folder / f"{inputs.name}-{split}-{inputs.origin(*facts, split, wanted)[:20]}"
+            store = _Store(path, as_frames)
+            folder.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(f"{path}.lock"):
+                if not store.complete:
+                    store.fill(upstream, inputs, split)
+                ids += store.ids
+                found.append(store.rows())
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        fix = "Make room, or choose another --cache-dir: what is there is used."
+        raise CommandError(f"{folder}: there is no room left for features ({error.strerror}). {fix}") from None
+    places = {uid: n for n, uid in enumerate(ids)}
+    missing = [uid for uid in corpus.labels.ids if uid not in places]
+    if missing:
+        raise CommandError(f"{upstream.name}: no features of {len(missing):,} utterances, the first {missing[0]}.")
+    order = numpy.array([places[uid] for uid in corpus.labels.ids])
+    rows = _joined(found) if as_frames else numpy.concatenate(found)
+    return Features(upstream.name, settings, modules, rows[order])
+
+
+def _joined(stores: list[tuple[list[Path], list[numpy.ndarray]]]) -> Frames:
+    return Frames([path for parts, _ in stores for path in parts], [some for _, lengths in stores for some in lengths])
+
+
+class _Store:
+    """The features of a split on disk. path: without its ending; as_frames: of single frames."""
+
+    def __init__(self, path: Path, as_frames: bool) -> None:
+        self._as_frames = as_frames
+        self._parts = path.with_name(f"{path.name}{'.frames' if as_frames else '.parts'}")
+        self._whole = self._parts / "complete" if as_frames else path.with_name(f"{path.name}.npz")
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it is there."""
+        return self._whole.is_file()
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of what is there, in order."""
+        if self.complete and not self._as_frames:
+            with numpy.load(self._whole, allow_pickle=False) as stored:
+                return [str(uid) for uid in stored["ids"]]
+        ids: list[str] = []
+        for path in self._files():
+            with numpy.load(path, allow_pickle=False) as stored:
+                ids += map(str, stored["ids"])
+        return ids
+
+    def _files(self) -> list[Path]:
+        paths = (self._parts / f"{n:05d}.npz" for n in itertools.count())
+        return list(itertools.takewhile(Path.is_file, paths))
+
+    def fill(self, upstream: Upstream, inputs: Inputs, split: str) -> None:
+        """Extract what is missing."""
+        self._parts.mkdir(exist_ok=True)
+        number, finished = len(self._files()), frozenset(self.ids)
+        pulled: list[str] = []
+
+        def items() -> Iterator[Item]:
+            for uid, content in inputs.read(split, finished):
+                pulled.append(uid)
+                yield uid, content
+
+        arrays = enumerate(upstream.features(items()))
+        while batch := list(itertools.islice(arrays, PART)):
+            ids = [pulled[n] for n, _ in batch]
+            self._write(number, ids, [_checked(uid, array) for uid, (_, array) in zip(ids, batch)])
+            number += 1
+        if self._as_frames:
+            with writing(self._whole) as file:
+                file.write(b"")
+            return
+        found = [numpy.load(path, allow_pickle=False) for path in self._files()]
+        with writing(self._whole) as file:
+            ids_, x = ([part[name] for part in found] for name in ("ids", "x"))
+            numpy.savez(file, ids=numpy.concatenate(ids_), x=numpy.concatenate(x))
+        shutil.rmtree(self._parts)
+
+    def _write(self, number: int, ids: list[str], arrays: list[numpy.ndarray]) -> None:
+        path = self._parts / f"{number:05d}.npz"
+        if self._as_frames:
+            with writing(path.with_suffix(".npy")) as file:
+                numpy.save(file, numpy.concatenate(arrays))
+            with writing(path) as file:
+                numpy.savez(file, ids=numpy.array(ids), lengths=numpy.array([len(array) for array in arrays]))
+        else:
+            with writing(path) as file:
+                numpy.savez(file, ids=numpy.array(ids), x=numpy.stack(arrays).astype(numpy.float32))
+
+    def rows(self) -> Any:
+        """Return the features: (utterances, …), or of frames (files, lengths of each)."""
+        if not self._as_frames:
+            with numpy.load(self._whole, allow_pickle=False) as stored:
+                return stored["x"]
+        lengths = []
+        for path in self._files():
+            with numpy.load(path, allow_pickle=False) as stored:
+                lengths.append(stored["lengths"])
+        return [path.with_suffix(".npy") for path in self._files()], lengths
+
+
+def _checked(uid: str, array: numpy.ndarray) -> numpy.ndarray:
+    if not numpy.isfinite(array).all():
+        raise CommandError(f"{uid}: its features are infinite or no numbers. Choose another layer or upstream.")
+    return array

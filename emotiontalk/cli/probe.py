@@ -1,213 +1,282 @@
-"""`emotiontalk probe`: linear probing. Features of an upstream, averaged over time, and one linear layer.
+"""`emotiontalk probe`: linear probing, and the small heads of published recipes, on features of a frozen upstream.
 
-The protocol of SUPERB and EmoBox on the official splits: the layer is trained on train, its regularisation chosen on
-validation by cross-entropy, the result given on test, for several seeds. WAR is accuracy, UAR the mean recall of the
-classes.
+The head is trained on train; its penalty or epoch is chosen on validation; the result is given on test, for several
+seeds, on the official splits or the folds. WAR is accuracy, UAR the mean recall of the classes. Intervals are those of
+`score`, of the first seed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
-import math
 import platform
 import re
-import statistics
 import sys
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-import joblib
 import numpy
+import scipy.sparse
 import sklearn
-import sklearn.exceptions
-import sklearn.linear_model
-import sklearn.metrics
-import sklearn.pipeline
-import sklearn.preprocessing
 
-from emotiontalk.corpus import CONDITION_NAMES, DEFAULT_SOURCE, EMOTIONS, FOUR, REVISION, SPLITS, __version__
+from emotiontalk.corpus import DEFAULT_SOURCE, EMOTIONS, FOLDS, FOUR, REVISION, __version__
 from emotiontalk.errors import redacted
 from emotiontalk.schema import CONFIGS
 
-from . import features, source
+from . import linear, recipes, ridge, source
 from .errors import CommandError
-from .job import jsonl
-from .written import Folder
+from .feature_files import open_features
+from .features import Features, TextFeatures, extract, media_of, texts_of
+from .labels import Corpus, check_target, read_corpus
+from .probe_result import FoldsResult, Outcome, Result, result_of
+from .upstreams import Options, TextTfidf, Upstream, open_upstream
 
-# Nobody has published an optimiser, epochs or penalties for this layer: these are ours.
-ALPHAS = {"sparse": (1e-5, 2e-5, 5e-5, 1e-4, 2e-4), "dense": (1e-4, 1e-3, 1e-2, 1e-1)}
-EPOCHS = 100
-OPTIMISER = {"solver": "saga", "tol": 1e-3}
-
-
-class Baseline(TypedDict):
-    """The majority-class baseline: always the most frequent emotion of train."""
-
-    emotion: str
-    war: float
-    uar: float
+HEADS = ("linear", *recipes.RECIPES)
+FUSIONS = ("concat", "mean-of-probabilities")
+MEDIA_CONFIGS = {"audio": ("audio", "multimodal"), "video": ("video", "multimodal")}  # whose labels go with the medium
 
 
-@dataclasses.dataclass
-class Result:
-    """What a probe found; `to_dict` has all that is needed to run it again. Rates are fractions, 0…1.
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is asked for.
 
-    validation: alpha -> mean cross-entropy on validation; war, uar: one for each seed; recalls, confusion: of the first
-    seed (rows are labels, columns predictions), and so is predicted: the class of each utterance of test, in the order
-    of `ids`. Both are written to a file of their own.
+    upstreams: names, see `upstreams`; features: files of features, see `feature_files`; config, label_set, target: what
+    is predicted; head: "linear", or a recipe; layer: a hidden state, "all" (each by itself), "weighted" (learned), or
+    None: what the head takes; pooling: over time; fusion: of several upstreams; fold: 1…5, None: the official splits;
+    folds: all five; frames: of a video clip; device: of encoders and recipes; one_at_a_time: no batches.
     """
 
-    settings: dict[str, Any]
-    emotions: list[str]
-    sizes: dict[str, int]
-    alpha: float
-    validation: dict[str, float]
-    war: list[float]
-    uar: list[float]
-    recalls: dict[str, float]
-    confusion: list[list[int]]
-    baseline: Baseline
-    predicted: list[str]
-    ids: list[str] = dataclasses.field(default_factory=list)
+    upstreams: Sequence[str] = ("text-tfidf",)
+    config: str = "multimodal"
+    label_set: str = "all"
+    seeds: int = 5
+    target: str = "emotion"
+    head: str = "linear"
+    layer: int | str | None = None
+    pooling: str = "mean"
+    fusion: str = "concat"
+    features: Sequence[Path] = ()
+    fold: int | None = None
+    folds: bool = False
+    frames: int | None = None
+    device: str | None = None
+    one_at_a_time: bool = False
+    data_dir: str | None = None
+    cache_dir: str | None = None
+    token: str | None = None
 
     @property
-    def at_baseline(self) -> bool:
-        """Whether both WAR and UAR are within two standard errors of the majority-class baseline."""
-        war, uar = self.baseline["war"], self.baseline["uar"]
-        classes = [sum(row) for row in self.confusion if sum(row)]
-        war_error = math.sqrt(war * (1 - war) / self.sizes["test"])
-        uar_error = math.sqrt(sum(uar * (1 - uar) / n for n in classes)) / len(classes)
-        return statistics.fmean(self.war) < war + 2 * war_error and statistics.fmean(self.uar) < uar + 2 * uar_error
+    def classes(self) -> list[str]:
+        """The labels of the label set."""
+        return list(FOUR if self.label_set == "four" else EMOTIONS)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-ready; of the predictions, in which file they are."""
-        written = {"file": FILES[1], "seed": self.settings["seeds"][0]}
-        found = {name: value for name, value in dataclasses.asdict(self).items() if name not in ("predicted", "ids")}
-        means = {"war": statistics.fmean(self.war), "uar": statistics.fmean(self.uar)}
-        return {**found, "predictions": written, "mean": means, "at_baseline": self.at_baseline}
+    @property
+    def inputs(self) -> str:
+        """What the head takes of an utterance: "vectors", "frames" or "layers"."""
+        return recipes.RECIPES[self.head].inputs if self.head in recipes.RECIPES else "vectors"
+
+    @property
+    def each_layer(self) -> bool:
+        """Whether each layer is probed by itself."""
+        return self.layer == "all"
+
+    def check(self) -> None:
+        """Raise `CommandError` for what does not go together."""
+        choices: dict[str, tuple[Any, Sequence[str]]] = {
+            "config": (self.config, source.LABELED),
+            "label set": (self.label_set, ("all", "four")),
+            "target": (self.target, ("emotion", "sentiment")),
+            "head": (self.head, HEADS),
+            "pooling": (self.pooling, ("mean", "mean+std")),
+            "fusion": (self.fusion, FUSIONS),
+        }
+        for name, (value, possible) in choices.items():
+            if value not in possible:
+                raise CommandError(f"{name} {value!r}: choose from {', '.join(possible)}.")
+        if self.seeds < 1:
+            raise CommandError("at least one seed is needed.")
+        if self.fold is not None and self.folds:
+            raise CommandError("--folds are all five: leave --fold away.")
+        source.check_fold(self.config, (), self.fold)
+        check_target(self.config, self.target, self.label_set)
+        self._check_head()
+        self._check_layer()
+
+    def _check_head(self) -> None:
+        several = len(self.upstreams) + len(self.features) > 1
+        if self.target == "sentiment" and (self.head != "linear" or self.fusion != "concat"):
+            raise CommandError("a sentiment score is predicted by ridge regression: leave --head and --fusion away.")
+        if self.head == "linear":
+            return
+        if several and self.fusion == "concat":
+            raise CommandError(
+                f"--head {self.head} has one upstream: choose --fusion mean-of-probabilities for several."
+            )
+        if self.pooling != "mean":
+            raise CommandError(f"--head {self.head} pools by itself: leave --pooling away.")
+        if "text-tfidf" in self.upstreams:
+            raise CommandError(f"text-tfidf is for --head linear: {self.head} is for features of frames or layers.")
+
+    def _check_layer(self) -> None:
+        if self.layer == "weighted" and self.head != "superb":
+            raise CommandError("learned weights of layers are SUPERB's: choose --head superb, or a --layer.")
+        if self.each_layer and (self.head != "linear" or len(self.upstreams) + len(self.features) != 1):
+            raise CommandError("--layer all probes each layer of one upstream with --head linear.")
+        if self.layer not in (None, "all", "weighted") and self.head == "superb":
+            raise CommandError("--head superb weighs all layers: leave --layer away.")
+        if self.layer is not None and not self.upstreams:
+            raise CommandError("features from a file have no layers to choose: leave --layer away.")
 
 
-def probe(
-    upstream: str,
-    config: str = "multimodal",
-    label_set: str = "all",
-    seeds: int = 5,
-    data_dir: str | None = None,
-    cache_dir: str | None = None,
-    token: str | None = None,
-    layer: int = -1,
-    device: str | None = None,
-) -> Result:
+def probe(request: Request) -> Result | FoldsResult:
     """Run the protocol. Raises `CommandError` for what does not go together, and the errors of `load_dataset`."""
-    if config not in source.LABELED:
-        raise CommandError(f"config {config!r}: choose from {', '.join(source.LABELED)}.")
-    if label_set not in ("all", "four"):
-        raise CommandError(f'label set {label_set!r}: choose "all" or "four".')
-    if seeds < 1:
-        raise CommandError("at least one seed is needed.")
-    extractor = features.open_upstream(upstream, layer=layer, device=device)
-    if extractor.modality == "audio" and not CONFIGS[config].media:
+    request.check()
+    opened = [open_upstream(name, _options(request, name)) for name in request.upstreams]
+    for upstream in opened:
+        _check_modality(upstream, request.config)
+    everything = _read(request)
+    emotion = request.target == "emotion"
+    corpus = everything.only(everything.labels.values < len(request.classes)) if emotion else everything
+    divisions = {fold: corpus.parts(fold) for fold in (FOLDS if request.folds else [request.fold])}
+    for fold, places in divisions.items():
+        _check_classes(corpus.labels.values[places["train"]], fold)
+    given = [open_features(path, request.inputs, request.pooling, corpus) for path in request.features]
+    found = [*(_extract(upstream, everything, corpus, request) for upstream in opened), *given]
+    settings = _settings(request, found, corpus)
+    results: dict[int | None, Result] = {}
+    for fold, places in divisions.items():
+        if request.folds:
+            print(f"fold {fold}", file=sys.stderr)
+        y = {part: corpus.labels.values[some] for part, some in places.items()}
+        outcome = _outcome([one.of(places) for one in found], y, request)
+        results[fold] = result_of(outcome, corpus, places, {**settings, "fold": fold})
+    return FoldsResult({fold: one for fold, one in results.items() if fold}) if request.folds else results[request.fold]
+
+
+def _options(request: Request, name: str) -> Options:
+    """Return what of an upstream the head takes."""
+    layer: Any = -1 if request.layer is None else request.layer
+    layer = "all" if layer == "weighted" or request.inputs == "layers" else layer
+    pooling = "frames" if request.inputs == "frames" else request.pooling
+    whole = Options(device=request.device, one_at_a_time=request.one_at_a_time)
+    if name == "egemaps" and request.inputs == "frames":  # one vector of an utterance, taken as one frame
+        return whole
+    return dataclasses.replace(whole, layer=layer, pooling=pooling, frames=request.frames)
+
+
+def _check_modality(upstream: Upstream | TextTfidf, config: str) -> None:
+    if upstream.modality in MEDIA_CONFIGS and config not in MEDIA_CONFIGS[upstream.modality]:
         raise CommandError(
-            f"{upstream} needs audio, which the config {config!r} does not have: choose audio or multimodal."
+            f"{upstream.name} needs {upstream.modality}, which the config {config!r} does not have: choose "
+            f"{' or '.join(MEDIA_CONFIGS[upstream.modality])}."
         )
-    builder, splits = source.open_release(config, data_dir, cache_dir, token)
-    missing = [split for split in SPLITS if split not in splits]
-    if missing:
+
+
+def _read(request: Request) -> Corpus:
+    """Read all utterances of the config."""
+    corpus = read_corpus(request.config, request.target, request.data_dir, request.cache_dir, request.token)
+    missing = [split for split in CONFIGS[request.config].splits if split not in corpus.splits]
+    if missing and not (request.folds or request.fold):
         raise CommandError(
             f"the release at hand has no utterances of {', '.join(missing)}: a probe needs all three splits."
         )
-    names = list(FOUR if label_set == "four" else EMOTIONS)
-    x, y = features.extract(extractor, builder, splits, cache_dir, len(names))
-    settings = {
-        "upstream": upstream,
-        **extractor.settings(),
-        "config": config,
-        "label_set": label_set,
-        "seeds": list(range(seeds)),
-        "epochs": EPOCHS,
-        **OPTIMISER,
-        "data_dir": redacted(data_dir or DEFAULT_SOURCE),
-        "archives": source.archives(next(iter(splits.values()))["release"]),
+    return corpus
+
+
+def _check_classes(labels: numpy.ndarray, fold: int | None) -> None:
+    if len(set(labels.tolist())) < 2:
+        of = f" of fold {fold}" if fold else ""
+        raise CommandError(f"train{of} has one class only: there is nothing to learn.")
+
+
+def _extract(upstream: Upstream | TextTfidf, everything: Corpus, corpus: Corpus, request: Request) -> Features:
+    """Extract the features of all utterances, also those whose label is not asked for now: they are cached."""
+    if isinstance(upstream, TextTfidf):
+        return TextFeatures(upstream, corpus.texts)
+    where = (request.data_dir, request.cache_dir, request.token)
+    inputs = texts_of(everything) if upstream.modality == "text" else media_of(upstream.modality, everything, *where)
+    return extract(upstream, inputs, corpus, request.cache_dir)
+
+
+def _outcome(x: Sequence[Mapping[str, Any]], y: Mapping[str, numpy.ndarray], request: Request) -> Outcome:
+    """Train the head, or the heads, on what the upstreams give; predict test."""
+    if request.each_layer:
+        return _best_layer(x[0], y, request)
+    if request.target == "sentiment":
+        return _ridge(linear.joined(x), y)
+    if request.head == "linear" and (request.fusion == "concat" or len(x) == 1):
+        return _linear(linear.joined(x), y, request)
+    single = [_linear(one, y, request) if request.head == "linear" else _recipe(one, y, request) for one in x]
+    if len(single) == 1:
+        return single[0]
+    shares = [numpy.mean(of_seed, axis=0) for of_seed in zip(*(one.test for one in single))]
+    details = {"upstreams": [{"validation": one.validation, **one.details} for one in single]}
+    return Outcome(shares, request.classes, {"upstreams": [one.chosen for one in single]}, {}, details)
+
+
+def _ridge(x: Mapping[str, Any], y: Mapping[str, numpy.ndarray]) -> Outcome:
+    found = ridge.fit(x, y)
+    errors = {str(alpha): error for alpha, error in found.validation.items()}
+    return Outcome([found.predict(x["test"])], None, {"alpha": found.alpha}, errors)
+
+
+def _linear(x: Mapping[str, Any], y: Mapping[str, numpy.ndarray], request: Request) -> Outcome:
+    head = linear.fit(x, y, len(request.classes), range(request.seeds))
+    return Outcome(head.probabilities(x["test"]), request.classes, {"alpha": head.alpha}, head.validation)
+
+
+def _recipe(x: Mapping[str, Any], y: Mapping[str, numpy.ndarray], request: Request) -> Outcome:
+    recipe, classes = recipes.RECIPES[request.head], len(request.classes)
+    fitted = [recipes.fit(recipe, x, y, classes, seed, request.device) for seed in range(request.seeds)]
+    unit = "epoch" if recipe.epochs else "step"
+    validation = {str(at): accuracy for at, accuracy in fitted[0].validation.items()}
+    details = {"recipe": fitted[0].settings(), "layer_weights": [one.layer_weights for one in fitted]}
+    probabilities = [one.probabilities(x["test"]) for one in fitted]
+    return Outcome(probabilities, request.classes, {unit: [one.chosen for one in fitted]}, validation, details)
+
+
+def _best_layer(x: Mapping[str, Any], y: Mapping[str, numpy.ndarray], request: Request) -> Outcome:
+    """Probe each layer by itself; the result is that of the layer that is best on validation."""
+    if scipy.sparse.issparse(x["train"]) or x["train"].ndim != 3:
+        raise CommandError("--layer all is for encoders: this upstream has no layers.")
+    outcomes = [
+        _outcome([{part: rows[:, layer] for part, rows in x.items()}], y, dataclasses.replace(request, layer=layer))
+        for layer in range(x["train"].shape[1])
+    ]
+    least = [min(one.validation.values()) for one in outcomes]
+    layers = [
+        {"layer": n, **one.rates(y["test"]), **one.chosen, "validation": least[n]} for n, one in enumerate(outcomes)
+    ]
+    best = int(numpy.argmin(least))
+    chosen = outcomes[best]
+    return dataclasses.replace(chosen, chosen={"layer": best, **chosen.chosen}, details={"layers": layers})
+
+
+def _settings(request: Request, found: Sequence[Features], corpus: Corpus) -> dict[str, Any]:
+    """Return all that is needed to run it again, but for the fold."""
+    own = found[0].settings if len(found) == 1 else {}
+    training = {"epochs": linear.EPOCHS, **linear.OPTIMISER} if request.head == "linear" else {}
+    modules = [numpy, sklearn, *(module for one in found for module in one.modules)]
+    return {
+        "upstream": " + ".join(one.name for one in found),
+        **own,
+        "upstreams": [{"name": one.name, **one.settings} for one in found],
+        "fusion": request.fusion if len(found) > 1 else None,
+        "config": request.config,
+        "target": request.target,
+        "label_set": request.label_set,
+        "head": "ridge" if request.target == "sentiment" else request.head,
+        "seeds": [] if request.target == "sentiment" else list(range(request.seeds)),
+        **({} if request.target == "sentiment" else training),
+        "data_dir": redacted(request.data_dir or DEFAULT_SOURCE),
+        "archives": source.archives(corpus.labels.release),
         "loader": __version__,
         "revision": REVISION,
-        "versions": versions(extractor),
+        "versions": versions(modules),
         "command": _without_secrets(sys.argv[1:]),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
-    result = evaluate(x, y, names, settings, range(seeds))
-    test = builder.examples(**splits["test"], skip_media=source.EVERYTHING)
-    result.ids = [uid for uid, example in test if example["emotion"] < len(names)]
-    return result
-
-
-def evaluate(
-    x: features.Matrices,
-    y: dict[str, numpy.ndarray],
-    names: list[str],
-    settings: dict[str, Any],
-    seeds: Sequence[int],
-) -> Result:
-    """Train and test the linear layer. x: split -> (utterances, dimensions); y: split -> labels 0…len(names)-1."""
-    sparse = not isinstance(x["train"], numpy.ndarray)
-    alphas = ALPHAS["sparse" if sparse else "dense"]
-    jobs = [(alpha, seed) for alpha in alphas for seed in seeds]
-    # threads: scikit-learn lets go of the interpreter while it fits. What has not converged by then is taken as it is;
-    # the filter is set here, because those that threads set and reset get in one another's way.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
-        fitted = joblib.Parallel(n_jobs=-1, prefer="threads")(
-            joblib.delayed(_fit)(x["train"], y["train"], sparse, *job) for job in jobs
-        )
-    models = dict(zip(jobs, fitted))
-    accuracy = sklearn.metrics.accuracy_score
-    validation = {
-        alpha: statistics.fmean(_cross_entropy(models[alpha, seed], x["validation"], y["validation"]) for seed in seeds)
-        for alpha in alphas
-    }
-    alpha = min(alphas, key=lambda alpha: validation[alpha])
-    predictions = [models[alpha, seed].predict(x["test"]) for seed in seeds]
-    there = sorted(set(y["test"]))  # the classes whose recall can be known
-    recalls = [
-        sklearn.metrics.recall_score(y["test"], p, labels=there, average=None, zero_division=0) for p in predictions
-    ]
-    most_frequent = statistics.mode(y["train"].tolist())
-    return Result(
-        settings=settings,
-        emotions=names,
-        sizes={split: len(labels) for split, labels in y.items()},
-        alpha=alpha,
-        validation={str(alpha): loss for alpha, loss in validation.items()},
-        war=[float(accuracy(y["test"], p)) for p in predictions],
-        uar=[float(r.mean()) for r in recalls],
-        recalls={names[label]: float(recall) for label, recall in zip(there, recalls[0])},
-        confusion=sklearn.metrics.confusion_matrix(y["test"], predictions[0], labels=range(len(names))).tolist(),
-        baseline={
-            "emotion": names[most_frequent],
-            "war": float((y["test"] == most_frequent).mean()),
-            "uar": 1 / len(there),
-        },
-        predicted=[names[label] for label in predictions[0]],
-    )
-
-
-def _fit(x: Any, y: numpy.ndarray, sparse: bool, alpha: float, seed: int) -> Any:
-    """Train one fully connected layer, softmax, cross-entropy, L2 penalty `alpha`; the seed orders the updates."""
-    layer = sklearn.linear_model.LogisticRegression(
-        C=1 / (alpha * x.shape[0]), max_iter=EPOCHS, random_state=seed, **OPTIMISER
-    )
-    scale = [] if sparse else [sklearn.preprocessing.StandardScaler()]
-    return sklearn.pipeline.make_pipeline(*scale, layer).fit(x, y)
-
-
-def _cross_entropy(model: Any, x: Any, y: numpy.ndarray) -> float:
-    """Average over utterances; a class that train has not has the least share that a float tells from none."""
-    given = dict(zip(model.classes_, model.predict_proba(x).T))
-    shares = [given[label][n] if label in given else 0 for n, label in enumerate(y)]
-    return float(-numpy.log(numpy.maximum(shares, numpy.finfo(float).tiny)).mean())
 
 
 def _without_secrets(arguments: Iterable[str]) -> list[str]:
@@ -219,69 +288,11 @@ def _without_secrets(arguments: Iterable[str]) -> list[str]:
     ]
 
 
-def versions(extractor: features.Upstream) -> dict[str, str]:
+def versions(modules: Iterable[Any]) -> dict[str, str]:
     """Return the versions of Python and of the libraries that the result depends on."""
     import datasets
 
-    modules = [numpy, sklearn, datasets, *extractor.modules()]
-    return {"python": platform.python_version(), **{module.__name__: module.__version__ for module in modules}}
-
-
-FILES = ("result.json", "predictions.jsonl", "confusion.png")
-
-
-def write(out: Path, result: Result) -> None:
-    """Write result.json, predictions.jsonl (for `score`) and confusion.png. Raises `CommandError` where others are."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    folder = Folder(out)
-    folder.refuse_foreign(*FILES)
-    folder.write("result.json", json.dumps(result.to_dict(), ensure_ascii=False, indent=1).encode())
-    pairs = zip(result.ids, result.predicted)
-    folder.write("predictions.jsonl", jsonl({"id": uid, "pred": name} for uid, name in pairs).encode())
-    counts = numpy.array(result.confusion)
-    figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
-    shares = counts / numpy.maximum(counts.sum(axis=1, keepdims=True), 1)
-    display = sklearn.metrics.ConfusionMatrixDisplay(shares, display_labels=result.emotions)
-    display.plot(ax=axes, cmap="Blues", values_format=".2f", xticks_rotation=45, im_kw={"vmin": 0, "vmax": 1})
-    for share, count, text in zip(shares.ravel(), counts.ravel(), display.text_.ravel()):
-        text.set_text(f"{share:.2f}\n{count:,}")
-    s = result.settings
-    axes.set_title(
-        f"{s['upstream']}, {s['config']} label, {s['label_set']}: shares of each class and utterances, "
-        f"seed {s['seeds'][0]}\n"
-        f"WAR {100 * result.war[0]:.2f} %, UAR {100 * result.uar[0]:.2f} %",
-        fontsize=10,
-    )
-    figure.savefig(folder.partial("confusion.png"), dpi=150, format="png")
-    plt.close(figure)
-    folder.finish("confusion.png")
-
-
-def summary(result: Result) -> str:
-    """Return the result as text."""
-
-    def rate(values: list[float]) -> str:
-        spread = f" ± {100 * statistics.pstdev(values):.2f}" if len(values) > 1 else ""
-        return f"{100 * statistics.fmean(values):.2f}{spread}"
-
-    s = result.settings
-    condition = CONDITION_NAMES[CONFIGS[s["config"]].condition]
-    lines = [
-        f"{s['upstream']}, {condition} label, {s['label_set']}: train {result.sizes['train']:,}, "
-        f"validation {result.sizes['validation']:,}, test {result.sizes['test']:,} utterances, "
-        f"{len(s['seeds'])} seed{'s' * (len(s['seeds']) > 1)}",
-        f"  WAR       {rate(result.war)} %    UAR    {rate(result.uar)} %    "
-        f"(alpha {result.alpha:g}, chosen on validation)",
-        f"  baseline  {100 * result.baseline['war']:.2f} %           {100 * result.baseline['uar']:.2f} %    "
-        f"(always {result.baseline['emotion']})",
-        "  recall " + ", ".join(f"{name} {100 * recall:.1f}" for name, recall in result.recalls.items()),
-    ]
-    if result.at_baseline:
-        lines.append(
-            "  WAR is at the majority-class baseline, and UAR at chance: these features say nothing of the label."
-        )
-    return "\n".join(lines)
+    return {
+        "python": platform.python_version(),
+        **{module.__name__: module.__version__ for module in [datasets, *modules]},
+    }

@@ -17,7 +17,6 @@ from typing import Any, TypedDict
 import numpy
 
 from emotiontalk.annotations import sentiment_id
-from emotiontalk.archives import Release
 from emotiontalk.corpus import (
     DEFAULT_SOURCE,
     EMOTIONS,
@@ -30,10 +29,10 @@ from emotiontalk.corpus import (
     split_of,
 )
 from emotiontalk.errors import redacted
-from emotiontalk.schema import CONFIGS
 
 from . import metrics, source
 from .errors import CommandError
+from .labels import Labels, check_target, read_labels
 from .predictions import Given, Predictions, PredictionsError, named, read
 from .score_output import confusion_picture
 from .written import Folder, writing_to
@@ -107,22 +106,6 @@ class Score:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-ready."""
         return dataclasses.asdict(self)
-
-
-@dataclasses.dataclass
-class Labels:
-    """The labels of utterances, sorted by id. values: (utterances,) classes 0…, or scores −2…2."""
-
-    ids: list[str]
-    dialogues: numpy.ndarray
-    groups: numpy.ndarray
-    values: numpy.ndarray
-    release: Release
-
-    def only(self, kept: numpy.ndarray) -> Labels:
-        """Return those at some places, or where a mask is true."""
-        ids = numpy.array(self.ids, dtype=object)[kept].tolist()
-        return Labels(ids, self.dialogues[kept], self.groups[kept], self.values[kept], self.release)
 
 
 def score(
@@ -199,7 +182,7 @@ def score(
 def _check(config: str, split: str, label_set: str, target: str, fold: int | None) -> None:
     """Raise `CommandError` for a value that an option does not have, or for options that do not go together."""
     choices = {
-        "config": (config, source.SCORED),
+        "config": (config, source.LABELED),
         "split": (split, SPLITS),
         "label_set": (label_set, ("all", "four")),
         "target": (target, TARGETS),
@@ -208,29 +191,7 @@ def _check(config: str, split: str, label_set: str, target: str, fold: int | Non
         if value not in possible:
             raise CommandError(f"{name} {value!r}: choose from {', '.join(possible)}.")
     source.check_fold(config, [split], fold)
-    if target == "sentiment" and "sentiment_score" not in CONFIGS[config].fields:
-        raise CommandError(f"the config {config!r} has no sentiment score: choose multimodal.")
-    if target == "sentiment" and label_set == "four":
-        raise CommandError('a sentiment score has no label set "four": leave it away.')
-
-
-def read_labels(
-    config: str,
-    split: str,
-    target: str = "emotion",
-    data_dir: str | os.PathLike[str] | None = None,
-    cache_dir: str | None = None,
-    token: str | None = None,
-    fold: int | None = None,
-) -> Labels:
-    """Read all labels of a split, and no audio or video. Raises the errors of `load_dataset`."""
-    builder, splits = source.open_release(config, data_dir, cache_dir, token, splits=[split], fold=fold)
-    field = "sentiment_score" if target == "sentiment" else "emotion"
-    found = builder.utterances(**splits[split], fields=(field,), skip_media=source.EVERYTHING)
-    rows = sorted((u.id, u.dialogue, u.group, example[field]) for u, example in found)
-    ids, dialogues, groups, values = zip(*rows) if rows else ((), (), (), ())
-    release = splits[split]["release"]
-    return Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), release)
+    check_target(config, target, label_set)
 
 
 def _places(given: Sequence[Predictions], labels: Labels, everything: Labels, partial: bool) -> numpy.ndarray:

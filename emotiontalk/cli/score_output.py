@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,20 @@ NUMBERS = ("mae", "pearson", "ccc")  # not in %
 Result = dict[str, Any]  # as `Score.to_dict`
 
 
-def _shown(value: float | None, name: str) -> str:
+def formatted(value: float | None, name: str) -> str:
     """Show a metric: in %, or a number with three digits; what is not defined as a dash."""
     if value is None:
         return "–"
     return f"{value:.3f}" if name in NUMBERS else f"{100 * value:.2f}"
 
 
-def _interval(estimate: dict[str, Any], name: str) -> str:
-    return f"{_shown(estimate['low'], name)} … {_shown(estimate['high'], name)}"
+def interval(estimate: Mapping[str, Any], name: str) -> str:
+    """Show the interval of a metric, as `formatted`."""
+    return f"{formatted(estimate['low'], name)} … {formatted(estimate['high'], name)}"
+
+
+def _unit(name: str) -> str:
+    return "" if name in NUMBERS else " %"
 
 
 def _what(settings: dict[str, Any]) -> str:
@@ -91,14 +97,18 @@ def _system_table(result: Result, system: dict[str, Any], name: str) -> rich.tab
     part, of_system = result["parts"][name], system["parts"][name]
     table = _table("", "", "95 % interval", "baseline", "chance")
     for metric, estimate in of_system["metrics"].items():
-        baseline = _shown(part["baseline"].get(metric), metric)
-        chance = _shown(part["chance"][metric], metric) if metric in part["chance"] else ""
-        table.add_row(TITLES[metric], _shown(estimate["value"], metric), _interval(estimate, metric), baseline, chance)
+        baseline = formatted(part["baseline"].get(metric), metric)
+        chance = formatted(part["chance"][metric], metric) if metric in part["chance"] else ""
+        table.add_row(
+            TITLES[metric], formatted(estimate["value"], metric), interval(estimate, metric), baseline, chance
+        )
     table.add_section()
     for label, estimate in of_system["recall"].items():
         if part["support"][label]:
             table.add_row(
-                f"recall, {label} ({part['support'][label]:,})", _shown(estimate["value"], ""), _interval(estimate, "")
+                f"recall, {label} ({part['support'][label]:,})",
+                formatted(estimate["value"], ""),
+                interval(estimate, ""),
             )
     return table
 
@@ -109,7 +119,7 @@ def _difference_table(result: Result, differences: dict[str, Any], name: str) ->
     def add(title: str, difference: dict[str, Any], metric: str) -> None:
         share = difference["share_at_or_below_0"]
         shown = "–" if share is None else f"{share:.4f}"
-        table.add_row(title, _shown(difference["value"], metric), _interval(difference, metric), shown)
+        table.add_row(title, formatted(difference["value"], metric), interval(difference, metric), shown)
 
     for metric, difference in differences["metrics"].items():
         add(TITLES[metric], difference, metric)
@@ -127,7 +137,7 @@ def _remarks(result: Result) -> list[str]:
     always = part["always"]
     if result["settings"]["target"] == "emotion":
         return [f"Baseline: always {always['war']}, the most frequent class of {name}. Chance: any class as often."]
-    right = _shown(part["baseline"]["binary_accuracy"], "")
+    right = formatted(part["baseline"]["binary_accuracy"], "")
     return [
         f"Baseline: always {always['mae']:.1f}, the median (MAE); always {always['accuracy_5']} (5 classes).",
         f"Binary accuracy is over the scores that are not 0: always {always['binary_accuracy']} is right for {right} % "
@@ -143,8 +153,8 @@ def confusion_picture(result: Result, path: Path) -> None:
     for axes, system in zip(figure.subplots(1, len(systems), squeeze=False)[0], systems):
         part = system["parts"][name]
         _matrix(axes, numpy.array(part["confusion"]), result["classes"])
-        shown = [
-            f"{TITLES[metric]} {_shown(e['value'], metric)}{'' if metric in NUMBERS else ' %'} ({_interval(e, metric)})"
+        rates = [
+            f"{TITLES[metric]} {formatted(e['value'], metric)}{_unit(metric)} ({interval(e, metric)})"
             for metric, e in part["metrics"].items()
             if metric in ("war", "uar", "ccc", "accuracy_5")
         ]
@@ -154,7 +164,7 @@ def confusion_picture(result: Result, path: Path) -> None:
         lines = [
             f"{brief(Path(system['predictions']).name, 60)}: what is predicted for each {of}",
             f"{_where(result['settings'])}, {utterances}; shares of each row, and utterances",
-            ", ".join(shown),
+            ", ".join(rates),
         ]
         axes.set_title("\n".join(lines), fontsize=9, parse_math=False)
     with warnings.catch_warnings():

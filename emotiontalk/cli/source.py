@@ -21,8 +21,7 @@ from emotiontalk.urls import archive_url, is_remote
 
 from .errors import CommandError
 
-LABELED = ("audio", "multimodal", "text")  # configs of utterances with a label of their own, but for the video clips
-SCORED = (*LABELED, "video")  # whose labels are read, and no media
+LABELED = ("audio", "multimodal", "text", "video")  # configs whose utterances have a label
 GenKwargs = dict[str, Any]  # `shards` and `release` of a split
 Fingerprints = dict[str, list[Any]]
 

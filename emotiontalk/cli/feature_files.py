@@ -1,0 +1,193 @@
+"""Features that other programs have extracted: npz, a folder of npy files, or Parquet, each id -> array.
+
+file.npz         an array for each id; or `ids`, and `x` with a row for each
+folder/          <id>.npy, also in folders below it
+file.parquet     a column of ids, and one of lists: `features`, `vector`, `embedding`, or the only one
+
+An array is (dims,) of an utterance, (frames, dims) of its frames, or (layers, frames, dims). Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pyarrow as pa
+import pyarrow.parquet
+
+from emotiontalk.errors import brief
+from emotiontalk.files import sha256_of
+
+from .errors import CommandError
+from .features import Features
+from .labels import Corpus
+from .predictions import ID_COLUMNS, named, uid_of
+
+COLUMNS = ("features", "feature", "vector", "embedding", "embeddings", "x")
+SHAPES = {1: "(dims,)", 2: "(frames, dims)", 3: "(layers, frames, dims)"}
+
+
+class _Arrays(Sequence[numpy.ndarray]):
+    """Arrays by id, read when they are wanted, for some utterances."""
+
+    def __init__(self, read: Any, ids: numpy.ndarray) -> None:
+        self._read, self._ids = read, ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, n: Any) -> Any:
+        if isinstance(n, (numpy.ndarray, slice)):
+            return _Arrays(self._read, self._ids[n])
+        return self._read(self._ids[int(n)])
+
+
+def open_features(path: Path, inputs: str, pooling: str, corpus: Corpus) -> Features:
+    """Open the features of a corpus.
+
+    Args:
+        path: the file or folder.
+        inputs: what the head takes: "vectors", "layers", or "frames".
+        pooling: of frames to vectors: "mean" or "mean+std".
+        corpus: the utterances that must be there; others are passed over.
+
+    Raises:
+        CommandError: it cannot be read, an utterance is missing, shapes differ, or a number is not finite.
+    """
+    arrays = _by_id(path)
+    wanted = corpus.labels.ids
+    missing = [uid for uid in wanted if uid not in arrays]
+    if missing:
+        raise CommandError(f"{path}: no features of {len(missing):,} of {len(wanted):,} utterances ({named(missing)}).")
+    shape = _checked(path, wanted[0], arrays[wanted[0]]).shape
+
+    def read(uid: str) -> numpy.ndarray:
+        array = _checked(path, uid, arrays[uid])
+        # only the number of frames, the last but one, may differ
+        if array.ndim != len(shape) or array.shape[-1] != shape[-1] or array.shape[:-2] != shape[:-2]:
+            raise CommandError(f"{path}: the shape of {uid} is {array.shape}, that of {wanted[0]} {shape}.")
+        return _as(path, array, inputs, pooling)
+
+    settings = {"features": str(path), "sha256": _digest(path), "shape": SHAPES[len(shape)], "pooling": pooling}
+    rows: Any = _Arrays(read, numpy.array(wanted, dtype=object))
+    if inputs != "frames":
+        rows = numpy.stack(list(rows)).astype(numpy.float32)
+    else:
+        for uid in wanted:  # before anything is trained
+            read(uid)
+    return Features(path.name, settings, [], rows)
+
+
+def _as(path: Path, array: numpy.ndarray, inputs: str, pooling: str) -> numpy.ndarray:
+    """Return an array as the head takes it."""
+    if inputs == "layers":
+        if array.ndim != 3:
+            raise CommandError(
+                f"{path}: arrays of {SHAPES[array.ndim]} have no layers to weigh, (layers, frames, dims) have: choose "
+                "another --head."
+            )
+        mean: numpy.ndarray = array.mean(axis=1, dtype=numpy.float64)
+        return mean
+    if array.ndim == 3:
+        raise CommandError(f"{path}: arrays of (layers, frames, dims) are for --head superb. Choose one layer of them.")
+    if inputs == "frames" or array.ndim == 1:
+        return array
+    parts = [array.mean(axis=0, dtype=numpy.float64)]
+    if pooling == "mean+std":
+        parts.append(array.std(axis=0, dtype=numpy.float64))
+    return numpy.concatenate(parts)
+
+
+def _checked(path: Path, uid: str, array: numpy.ndarray) -> numpy.ndarray:
+    if array.dtype.kind not in "fiu" or array.ndim not in SHAPES or not array.size:
+        raise CommandError(f"{path}: {uid} has {array.dtype} of shape {array.shape}, and no numbers of {SHAPES[1]}.")
+    if not numpy.isfinite(array).all():
+        raise CommandError(f"{path}: the features of {uid} are infinite or no numbers.")
+    return array
+
+
+def _by_id(path: Path) -> Mapping[str, numpy.ndarray]:
+    """Return id -> array, read when it is wanted. Raises `CommandError`."""
+    try:
+        if path.is_dir():
+            return _Folder(path)
+        if path.suffix.lower() == ".npz":
+            return _npz(path)
+        if path.suffix.lower() == ".parquet":
+            return _parquet(path)
+    except (OSError, ValueError, EOFError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise CommandError(f"{path} cannot be read: {brief(reason)}.") from None
+    raise CommandError(f"{path}: give a file .npz or .parquet, or a folder of .npy files.")
+
+
+def _unique(path: Path, ids: Sequence[str]) -> None:
+    twice = [uid for uid, n in Counter(ids).items() if n > 1]
+    if twice:
+        raise CommandError(f"{path}: {len(twice):,} ids are there more than once ({named(twice)}).")
+
+
+class _Folder(Mapping[str, numpy.ndarray]):
+    """The npy files below a folder, by id."""
+
+    def __init__(self, path: Path) -> None:
+        found = sorted(path.rglob("*.npy"))
+        if not found:
+            raise CommandError(f"{path} has no .npy files.")
+        ids = [uid_of(file.name) for file in found]
+        _unique(path, ids)
+        self._files = dict(zip(ids, found))
+
+    def __getitem__(self, uid: str) -> numpy.ndarray:
+        try:
+            array: numpy.ndarray = numpy.load(self._files[uid], allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise CommandError(f"{self._files[uid]} cannot be read: {brief(error)}.") from None
+        return array
+
+    def __iter__(self) -> Any:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _npz(path: Path) -> Mapping[str, numpy.ndarray]:
+    with numpy.load(path, allow_pickle=False) as stored:
+        if {"ids", "x"} <= set(stored.files):
+            ids, x = [uid_of(uid) for uid in stored["ids"].tolist()], stored["x"]
+            if len(ids) != len(x):
+                raise CommandError(f"{path} has {len(ids):,} ids and {len(x):,} rows.")
+            _unique(path, ids)
+            return dict(zip(ids, x))
+        names = [uid_of(name) for name in stored.files]
+        _unique(path, names)
+        return {uid: stored[name] for uid, name in zip(names, stored.files)}
+
+
+def _parquet(path: Path) -> Mapping[str, numpy.ndarray]:
+    schema = pyarrow.parquet.read_schema(path)
+    keys = [name for wanted in ID_COLUMNS for name in schema.names if name.lower() == wanted]
+    lists = [f.name for f in schema if pa.types.is_list(f.type) or pa.types.is_fixed_size_list(f.type)]
+    chosen = [name for wanted in COLUMNS for name in lists if name.lower() == wanted] or lists
+    if not keys or not chosen or (len(chosen) > 1 and chosen is lists):
+        raise CommandError(
+            f"{path}: it needs a column of ids (id), and one of lists (features); there are {named(schema.names)}."
+        )
+    table = pyarrow.parquet.read_table(path, columns=[keys[0], chosen[0]], partitioning=None)
+    ids = [uid_of(uid) for uid in table[keys[0]].to_pylist()]
+    _unique(path, ids)
+    arrays = (numpy.array(row, dtype=numpy.float32) for row in table[chosen[0]].to_pylist())
+    return dict(zip(ids, arrays))
+
+
+def _digest(path: Path) -> str:
+    """Return a digest of the bytes of a file, or of the names and sizes of a folder's files."""
+    if path.is_file():
+        return sha256_of(path)[:16]
+    facts = sorted(f"{file.relative_to(path)} {file.stat().st_size}" for file in path.rglob("*.npy"))
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]

@@ -1,0 +1,33 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import List, Optional
+
+import typer
+
+from emotiontalk.corpus import SPLITS
+from emotiontalk.schema import CONFIGS
+
+
+def home(path: Optional[Path]) -> Optional[Path]:
+    """Expand `~` also where no shell has done so, as in --out=~/page.html."""
+    return path and path.expanduser()
+
+
+def homes(paths: List[Path]) -> List[Path]:
+    """As `home`, of each."""
+    return [path.expanduser() for path in paths]
+
+
+DATA_DIR = typer.Option(
+    None, help="As in load_dataset: the folder or the URL that holds the archives; the Hub by default."
+)
+CACHE_DIR = typer.Option(None, help="As in load_dataset.")
+FOLD = typer.Option(None, help="1 to 5: a fold of cross-validation instead of the official splits.")
+TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
+Config = enum.Enum("Config", {name: name for name in CONFIGS}, type=str)  # type: ignore[misc]
+Split = enum.Enum("Split", {name: name for name in SPLITS}, type=str)  # type: ignore[misc]
+LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)

@@ -1,0 +1,155 @@
+"""What `emotiontalk probe` shows, and the files that it writes."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emotiontalk.corpus import CONDITION_NAMES, FOLDS
+from emotiontalk.schema import CONFIGS
+
+from .job import jsonl
+from .probe_result import FILES, FoldsResult, Result
+from .score_output import TITLES, confusion_picture, formatted, interval
+from .written import Folder
+
+
+def files(folds: bool) -> list[str]:
+    """Return the names of the files that are written."""
+    return [FILES[0], *(f"fold_{fold}/{name}" for fold in FOLDS for name in FILES)] if folds else list(FILES)
+
+
+def write(out: Path, result: Result | FoldsResult) -> None:
+    """Write result.json, predictions.jsonl (for `score`) and confusion.png; of folds, in a folder each.
+
+    Raises `CommandError` where others are.
+    """
+    folder = Folder(out)
+    folder.refuse_foreign(*files(isinstance(result, FoldsResult)))
+    if isinstance(result, FoldsResult):
+        for fold, one in result.folds.items():
+            _write(folder, f"fold_{fold}/", one)
+        folder.write(FILES[0], _json(result.to_dict()))
+    else:
+        _write(folder, "", result)
+
+
+def _write(folder: Folder, where: str, result: Result) -> None:
+    folder.write(where + FILES[0], _json(result.to_dict()))
+    pairs = zip(result.ids, result.predicted)
+    folder.write(where + FILES[1], jsonl({"id": uid, "pred": value} for uid, value in pairs).encode())
+    settings, score = result.settings, result.score.to_dict()
+    score["settings"] = {name: settings[name] for name in ("config", "label_set", "target", "fold")} | {"split": "test"}
+    score["systems"][0]["predictions"] = f"{settings['upstream']}, {settings['head']} head"
+    if settings["seeds"]:
+        score["systems"][0]["predictions"] += f", seed {settings['seeds'][0]}"
+    confusion_picture(score, folder.partial(where + FILES[2]))
+    folder.finish(where + FILES[2])
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, indent=1).encode()
+
+
+def summary(result: Result | FoldsResult) -> str:
+    """Return the result as text."""
+    return _of_folds(result) if isinstance(result, FoldsResult) else "\n".join([_what(result), *_lines(result)])
+
+
+def _what(result: Result) -> str:
+    s = result.settings
+    condition = CONDITION_NAMES[CONFIGS[s["config"]].condition]
+    label = "sentiment score" if s["target"] == "sentiment" else f"{condition} label, {s['label_set']}"
+    where = f", fold {s['fold']}" if s["fold"] else ""
+    sizes = ", ".join(f"{part} {size:,}" for part, size in result.sizes.items())
+    seeds = f", {len(s['seeds'])} seed{'s' * (len(s['seeds']) > 1)}" if s["seeds"] else ""
+    fusion = f", {s['fusion']}" if s["fusion"] else ""
+    return f"{s['upstream']}, {s['head']} head{fusion}, {label}{where}: {sizes} utterances{seeds}"
+
+
+def _rate(values: list[float], name: str) -> str:
+    spread = f" ± {formatted(statistics.pstdev(values), name)}" if len(values) > 1 else ""
+    return f"{formatted(statistics.fmean(values), name)}{spread}"
+
+
+def _chosen(chosen: Mapping[str, Any]) -> str:
+    """Say what validation has decided."""
+    words = []
+    for name, value in chosen.items():
+        if name == "upstreams":
+            return "each upstream: " + "; ".join(_chosen(one) for one in value)
+        words.append(f"{name} {', '.join(map(str, value)) if isinstance(value, list) else f'{value:g}'}")
+    return f"{', '.join(words)}, chosen on validation"
+
+
+def _lines(result: Result) -> list[str]:
+    if result.settings["target"] == "sentiment":
+        return _sentiment_lines(result)
+    lines = [
+        f"  WAR       {_rate(result.rates['war'], 'war')} %    UAR    {_rate(result.rates['uar'], 'uar')} %    "
+        f"({_chosen(result.chosen)})",
+        f"  baseline  {formatted(result.baseline['war'], '')} %           {formatted(result.baseline['uar'], '')} %    "
+        f"(always {result.baseline['emotion']})",
+        *_intervals(result, ("war", "uar")),
+        "  recall " + ", ".join(f"{name} {100 * recall:.1f}" for name, recall in result.recalls.items()),
+        *_layers(result),
+    ]
+    if result.at_baseline:
+        lines.append(
+            "  WAR is at the majority-class baseline, and UAR at chance: these features say nothing of the label."
+        )
+    return lines
+
+
+def _sentiment_lines(result: Result) -> list[str]:
+    rates = ", ".join(f"{TITLES[name]} {_rate(values, name)}" for name, values in result.rates.items())
+    return [
+        f"  {rates}    ({_chosen(result.chosen)})",
+        f"  baseline  MAE {formatted(result.baseline['mae'], 'mae')}    (always {result.baseline['score']:.1f})",
+        *_intervals(result, ("mae", "ccc")),
+        *_layers(result),
+    ]
+
+
+def _intervals(result: Result, names: tuple[str, str]) -> list[str]:
+    """Give the intervals of the first seed."""
+    lines = []
+    for part, found in result.score.systems[0]["parts"].items():
+        both = ", ".join(
+            f"{TITLES[name]} {formatted(one['value'], name)} ({interval(one, name)})"
+            for name, one in found["metrics"].items()
+            if name in names
+        )
+        lines.append(f"  {part}: {both}")
+    first = f", seed {result.settings['seeds'][0]}" if result.settings["seeds"] else ""
+    return [f"  95 % intervals, over dialogues{first}:", *(f"  {line}" for line in lines)]
+
+
+def _layers(result: Result) -> list[str]:
+    """Give the rates of each layer, where each was probed, or the weights that were learned."""
+    lines = []
+    for one in result.details.get("layers", ()):
+        rates = "    ".join(
+            f"{TITLES[name]} {_rate(values, name)}"
+            for name, values in one.items()
+            if name in ("war", "uar", "mae", "ccc")
+        )
+        lines.append(f"  layer {one['layer']:>2}  {rates}    validation {one['validation']:.4f}")
+    weights = (result.details.get("layer_weights") or [None])[0]
+    if weights:
+        lines.append("  weights of the layers " + ", ".join(f"{n}: {100 * w:.1f} %" for n, w in enumerate(weights)))
+    return lines
+
+
+def _of_folds(result: FoldsResult) -> str:
+    first = next(iter(result.folds.values()))
+    names = ("mae", "ccc") if first.settings["target"] == "sentiment" else ("war", "uar")
+    unit = "" if names[0] == "mae" else " %"
+    means = "    ".join(f"{TITLES[name]}  {formatted(result.means[name], name)}{unit}" for name in names)
+    lines = [f"five folds    {means}    (mean of the folds)"]
+    for fold, one in result.folds.items():
+        lines += ["", f"fold {fold}: {_what(one)}", *_lines(one)]
+    return "\n".join(lines)
