@@ -10,6 +10,7 @@ An array is (dims,) of an utterance, (frames, dims) of its frames, or (layers, f
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -119,7 +120,7 @@ def _by_id(path: Path) -> Mapping[str, numpy.ndarray]:
             return _npz(path)
         if path.suffix.lower() == ".parquet":
             return _parquet(path)
-    except (OSError, ValueError, EOFError, pa.ArrowException) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CommandError(f"{path} cannot be read: {brief(reason)}.") from None
     raise CommandError(f"{path}: give a file .npz or .parquet, or a folder of .npy files.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import itertools
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from emotiontalk.errors import FULL
 from emotiontalk.files import writing
 
 from . import source
+from .clip_check import check_clips
 from .errors import CommandError
 from .labels import Corpus
 from .upstreams import Item, TextTfidf, Upstream
@@ -98,13 +100,15 @@ class Inputs:
     """What an upstream reads: texts, audio or video.
 
     name: the config, for the names of files; origin: what they are made from, see `source.origin`; ids: official split
-    -> ids, sorted; read: gives the items of a split, but those whose ids are to be skipped, in the same order.
+    -> ids, sorted; read: gives the items of a split, but those whose ids are to be skipped, in the same order; check:
+    raises `CommandError` for what cannot be opened.
     """
 
     name: str
     origin: Callable[..., str]
     ids: dict[str, list[str]]
     read: Callable[[str, Container[str]], Iterable[Item]]
+    check: Callable[[], None] = lambda: None
 
 
 def texts_of(corpus: Corpus) -> Inputs:
@@ -136,7 +140,8 @@ def media_of(config: str, corpus: Corpus, data_dir: str | None, cache_dir: str |
     ids: dict[str, list[str]] = {split: [] for split in splits}
     for uid, split in zip(corpus.labels.ids, corpus.splits.tolist()):
         ids[split].append(uid)
-    return Inputs(config, lambda *facts: source.origin(known, *facts), ids, read)
+    check = functools.partial(check_clips, builder, list(found.values()))
+    return Inputs(config, lambda *facts: source.origin(known, *facts), ids, read, check)
 
 
 def extract(upstream: Upstream, inputs: Inputs, corpus: Corpus, cache_dir: str | None) -> Features:
@@ -145,7 +150,7 @@ def extract(upstream: Upstream, inputs: Inputs, corpus: Corpus, cache_dir: str |
     facts = [upstream.name, settings, [module.__version__ for module in modules], inputs.name]
     folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser() / "emotiontalk-features"
     as_frames = settings.get("pooling") == "frames"
-    ids, found = list[str](), list[Any]()
+    ids, found, checked = list[str](), list[Any](), False
     try:
         for split, wanted in inputs.ids.items():
             path = folder / f"{inputs.name}-{split}-{inputs.origin(*facts, split, wanted)[:20]}"
@@ -153,6 +158,9 @@ def extract(upstream: Upstream, inputs: Inputs, corpus: Corpus, cache_dir: str |
             folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(f"{path}.lock"):
                 if not store.complete:
+                    if not checked:
+                        inputs.check()
+                        checked = True
                     store.fill(upstream, inputs, split)
                 ids += store.ids
                 found.append(store.rows())

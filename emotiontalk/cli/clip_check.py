@@ -1,0 +1,86 @@
+"""Whether the audio and video clips of a local release can be opened: their headers, before an encoder runs for hours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+
+from tqdm import tqdm
+
+from emotiontalk.audio import LOWEST_RATE, wav_format
+from emotiontalk.builder import EmotionTalk
+from emotiontalk.tar import Member
+
+from . import source
+from .conversion import decoded, naming
+from .errors import CommandError
+
+
+class _File(io.RawIOBase):
+    """A member of an archive as a file that can be sought in: PyAV reads of it what it needs."""
+
+    def __init__(self, member: Member) -> None:
+        self._member, self._at = member, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._member)}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._member.part(self._at, len(self._member) if size < 0 else size)
+        self._at += len(data)
+        return data
+
+
+def check_clips(builder: EmotionTalk, splits: Iterable[source.GenKwargs]) -> None:
+    """Raise `CommandError` for a clip that cannot be opened.
+
+    Of a release behind a URL nothing is looked at: each header would be a request.
+    """
+    kwargs = list(splits)
+    if not all(location.paths for location in kwargs[0]["release"].locations.values()):
+        return
+    field, check = ("audio", _check_audio) if "audio" in builder.spec.fields else ("video", _check_video)
+    total = [source.count(one) for one in kwargs]
+    with tqdm(total=None if None in total else sum(filter(None, total)), unit=" clips", desc="headers") as bar:
+        for of_split in kwargs:
+            for uid, example in builder.examples(**of_split):
+                _named(check, uid, example[field]["bytes"])
+                bar.update()
+
+
+def _named(check: Callable[[Member], None], uid: str, member: Member) -> None:
+    with naming(uid):
+        try:
+            check(member)
+        except CommandError as error:
+            raise CommandError(f"{uid}: {error}") from None
+
+
+def _check_audio(member: Member) -> None:
+    """Raise `AudioDecodeError` where soundfile cannot decode a clip; 16-bit PCM, nearly all, is known by its header."""
+    wav = wav_format(member)
+    if (wav.codec, wav.bits) != (1, 16):
+        decoded(member.read(), LOWEST_RATE)
+
+
+def _check_video(member: Member) -> None:
+    """Raise `CommandError` where PyAV finds no video in a clip."""
+    import av
+
+    try:
+        with av.open(_File(member)) as container:
+            found = bool(container.streams.video)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise CommandError(f"its video cannot be opened ({error}). Compare with the release.") from None
+    if not found:
+        raise CommandError("it has no video. Compare with the release.")
