@@ -349,6 +349,22 @@ def test_what_cannot_be_learned_is_told_in_a_line(heads, monkeypatch):
 
 
 @slow
+def test_small_networks_train_in_one_thread(heads, monkeypatch):
+    heads.torch.set_num_threads(2)
+    seen = []
+    plain = heads.Trainer.update
+    monkeypatch.setattr(
+        heads.Trainer, "update", lambda *given: (seen.append(heads.torch.get_num_threads()), plain(*given))
+    )
+    for name in RECIPES:
+        x, y = made(name)
+        short = {"steps": 1, "evaluate_every": 1} if name == "superb" else {"epochs": 1}
+        fit(quick(name, **short), x, y, CLASSES, 0, "cpu", progress=False)
+        assert {*seen} == {1 if name == "superb" else 2} and heads.torch.get_num_threads() == 2
+        seen.clear()
+
+
+@slow
 def test_the_bar_shows_updates_and_the_accuracy(heads, capsys):
     x, y = made("superb")
     fit(quick("superb", steps=40), x, y, CLASSES, 7, "cpu")

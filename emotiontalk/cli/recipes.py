@@ -23,7 +23,7 @@ from tqdm import tqdm
 from .errors import CommandError
 
 if TYPE_CHECKING:
-    from .heads import Head
+    from .heads import Head, Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,8 +199,22 @@ def fit(
         from . import heads
     except ImportError:
         raise CommandError(f'the recipe {recipe.name} needs torch: pip install "emotiontalk[encoders]".') from None
+    vectors = numpy.ndim(x["train"][0]) == 1
     head = heads.build(recipe, x["train"][0], classes, seed).to(heads.usable(device))
-    trainer = heads.Trainer(recipe, head)
+    with heads.one_thread(recipe.inputs == "layers" or vectors):
+        validation, chosen = _train(heads.Trainer(recipe, head), x, y, seed, progress)
+    return Fitted(recipe, head, validation, chosen, seed, vectors)
+
+
+def _train(
+    trainer: Trainer,
+    x: Mapping[str, Sequence[numpy.ndarray]],
+    y: Mapping[str, numpy.ndarray],
+    seed: int,
+    progress: bool,
+) -> tuple[dict[int, float], int]:
+    """Train to the end, give the head the weights of the chosen epoch or step; return (validation, chosen)."""
+    recipe, head = trainer.recipe, trainer.head
     batches = shuffled(len(y["train"]), recipe.batch, numpy.random.default_rng(seed))
     every = math.ceil(len(y["train"]) / recipe.batch) if recipe.epochs else recipe.evaluate_every
     validation: dict[int, float] = {}
@@ -216,7 +230,7 @@ def fit(
             validation[at] = accuracy
             bar.set_description(f"{recipe.name}, seed {seed}, validation {100 * validation[chosen]:.2f} %")
     head.load_state_dict(best)
-    return Fitted(recipe, head, validation, chosen, seed, vectors=numpy.ndim(x["train"][0]) == 1)
+    return validation, chosen
 
 
 def shuffled(size: int, batch: int, random: numpy.random.Generator) -> Iterator[numpy.ndarray]:
