@@ -76,7 +76,7 @@ PUBLISHED = {
         "inputs": "frames", "hidden": 128, "activation": "relu", "normalise": True, "optimiser": "Adam",
         "optimiser_options": {}, "learning_rate": 1e-4, "weight_decay": 0, "schedule": "warmup",
         "schedule_options": {"warmup_epochs": 10}, "batch": 32, "accumulation": 1, "clipping": 5, "epochs": 100,
-        "steps": 0,
+        "steps": 0, "evaluate_every": 0,
     },
     # config.yaml: projector_dim 256, Adam, lr 1.0e-4, train_batch_size 4, gradient_accumulate_steps 8,
     # gradient_clipping 1, total_steps 30000, eval_step 1000.

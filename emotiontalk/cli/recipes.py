@@ -31,10 +31,10 @@ class Recipe:
     """All settings of a head and its training.
 
     inputs: what each utterance is, "frames" (frames, dims) or "layers" (layers, dims; each layer's mean over time);
-    hidden: size of the first layer; activation: what follows it; normalise: whether each utterance is brought to mean 0
-    and variance 1 over all its frames and dimensions; optimiser: its name in torch.optim; schedule: how the learning
-    rate changes after each epoch; batch, accumulation: utterances of a batch, batches of a step; clipping: largest norm
-    of the gradient; epochs, or steps and after how many of them to evaluate; source: repository @ commit, files.
+    hidden: size of the first layer; activation: what follows it (given by `inputs`); normalise: whether each utterance
+    is brought to mean 0 and variance 1 over all its values; optimiser: its name in torch.optim; schedule: how
+    the learning rate changes by epoch; batch, accumulation: utterances of a batch, batches of a step; clipping: largest
+    norm of the gradient; epochs, or steps and after how many of them to evaluate; source: repository @ commit, files.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Recipe:
     clipping: float | None = None
     epochs: int = 0
     steps: int = 0
-    evaluate_every: int = 1_000
+    evaluate_every: int = 0
 
     def __post_init__(self) -> None:
         if not self.evaluations:
@@ -64,8 +64,9 @@ class Recipe:
     @property
     def evaluations(self) -> range:
         """The epochs, or the steps, after which validation is evaluated; both count from 1."""
-        every = self.evaluate_every
-        return range(1, self.epochs + 1) if self.epochs else range(every, self.steps + 1, every)
+        if self.evaluate_every:
+            return range(self.evaluate_every, self.steps + 1, self.evaluate_every)
+        return range(1, self.epochs + 1)
 
 
 FIRST_BEST = "the first of the highest validation accuracy"
