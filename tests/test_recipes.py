@@ -76,7 +76,7 @@ PUBLISHED = {
         "inputs": "frames", "hidden": 128, "activation": "relu", "normalise": True, "optimiser": "Adam",
         "optimiser_options": {}, "learning_rate": 1e-4, "weight_decay": 0, "schedule": "warmup",
         "schedule_options": {"warmup_epochs": 10}, "batch": 32, "accumulation": 1, "clipping": 5, "epochs": 100,
-        "steps": 0,
+        "steps": 0, "evaluate_every": 0,
     },
     # config.yaml: projector_dim 256, Adam, lr 1.0e-4, train_batch_size 4, gradient_accumulate_steps 8,
     # gradient_clipping 1, total_steps 30000, eval_step 1000.
@@ -346,6 +346,22 @@ def test_what_cannot_be_learned_is_told_in_a_line(heads, monkeypatch):
     monkeypatch.setitem(sys.modules, "emotiontalk.cli.heads", None)
     with pytest.raises(CommandError, match=r"needs torch: pip install"):
         fit(recipe, x, y, CLASSES, 0, "cpu", progress=False)
+
+
+@slow
+def test_small_networks_train_in_one_thread(heads, monkeypatch):
+    heads.torch.set_num_threads(2)
+    seen = []
+    plain = heads.Trainer.update
+    monkeypatch.setattr(
+        heads.Trainer, "update", lambda *given: (seen.append(heads.torch.get_num_threads()), plain(*given))
+    )
+    for name in RECIPES:
+        x, y = made(name)
+        short = {"steps": 1, "evaluate_every": 1} if name == "superb" else {"epochs": 1}
+        fit(quick(name, **short), x, y, CLASSES, 0, "cpu", progress=False)
+        assert {*seen} == {1 if name == "superb" else 2} and heads.torch.get_num_threads() == 2
+        seen.clear()
 
 
 @slow

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from .errors import CommandError
 
 if TYPE_CHECKING:
-    from .heads import Head
+    from .heads import Head, Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Recipe:
     """All settings of a head and its training.
 
     inputs: what each utterance is, "frames" (frames, dims) or "layers" (layers, dims; each layer's mean over time);
-    hidden: size of the first layer; activation: what follows it; normalise: whether each utterance is brought to mean 0
-    and variance 1 over all its frames and dimensions; optimiser: its name in torch.optim; schedule: how the learning
-    rate changes after each epoch; batch, accumulation: utterances of a batch, batches of a step; clipping: largest norm
-    of the gradient; epochs, or steps and after how many of them to evaluate; source: repository @ commit, files.
+    hidden: size of the first layer; activation: what follows it (given by `inputs`); normalise: whether each utterance
+    is brought to mean 0 and variance 1 over all its values; optimiser: its name in torch.optim; schedule: how
+    the learning rate changes by epoch; batch, accumulation: utterances of a batch, batches of a step; clipping: largest
+    norm of the gradient; epochs, or steps and after how many of them to evaluate; source: repository @ commit, files.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Recipe:
     clipping: float | None = None
     epochs: int = 0
     steps: int = 0
-    evaluate_every: int = 1_000
+    evaluate_every: int = 0
 
     def __post_init__(self) -> None:
         if not self.evaluations:
@@ -64,8 +64,9 @@ class Recipe:
     @property
     def evaluations(self) -> range:
         """The epochs, or the steps, after which validation is evaluated; both count from 1."""
-        every = self.evaluate_every
-        return range(1, self.epochs + 1) if self.epochs else range(every, self.steps + 1, every)
+        if self.evaluate_every:
+            return range(self.evaluate_every, self.steps + 1, self.evaluate_every)
+        return range(1, self.epochs + 1)
 
 
 FIRST_BEST = "the first of the highest validation accuracy"
@@ -199,8 +200,22 @@ def fit(
         from . import heads
     except ImportError:
         raise CommandError(f'the recipe {recipe.name} needs torch: pip install "emotiontalk[encoders]".') from None
+    vectors = numpy.ndim(x["train"][0]) == 1
     head = heads.build(recipe, x["train"][0], classes, seed).to(heads.usable(device))
-    trainer = heads.Trainer(recipe, head)
+    with heads.one_thread(recipe.inputs == "layers" or vectors):
+        validation, chosen = _train(heads.Trainer(recipe, head), x, y, seed, progress)
+    return Fitted(recipe, head, validation, chosen, seed, vectors)
+
+
+def _train(
+    trainer: Trainer,
+    x: Mapping[str, Sequence[numpy.ndarray]],
+    y: Mapping[str, numpy.ndarray],
+    seed: int,
+    progress: bool,
+) -> tuple[dict[int, float], int]:
+    """Train to the end, give the head the weights of the chosen epoch or step; return (validation, chosen)."""
+    recipe, head = trainer.recipe, trainer.head
     batches = shuffled(len(y["train"]), recipe.batch, numpy.random.default_rng(seed))
     every = math.ceil(len(y["train"]) / recipe.batch) if recipe.epochs else recipe.evaluate_every
     validation: dict[int, float] = {}
@@ -216,7 +231,7 @@ def fit(
             validation[at] = accuracy
             bar.set_description(f"{recipe.name}, seed {seed}, validation {100 * validation[chosen]:.2f} %")
     head.load_state_dict(best)
-    return Fitted(recipe, head, validation, chosen, seed, vectors=numpy.ndim(x["train"][0]) == 1)
+    return validation, chosen
 
 
 def shuffled(size: int, batch: int, random: numpy.random.Generator) -> Iterator[numpy.ndarray]:
