@@ -1,4 +1,4 @@
-"""Whether the audio and video clips of a local release can be opened: their headers, before an encoder runs for hours."""
+"""Whether the clips of a local release can be opened, by their headers: before an encoder runs for hours."""
 
 from __future__ import annotations
 
