@@ -56,18 +56,23 @@ def _json(content: Mapping[str, Any]) -> bytes:
 
 def summary(result: Result | FoldsResult) -> str:
     """Return the result as text."""
-    return _of_folds(result) if isinstance(result, FoldsResult) else "\n".join([_what(result), *_lines(result)])
+    if isinstance(result, FoldsResult):
+        return _of_folds(result)
+    where = f", fold {result.settings['fold']}" if result.settings["fold"] else ""
+    return "\n".join([f"{_what(result)}{where}: {_sizes(result)}", *_lines(result)])
 
 
 def _what(result: Result) -> str:
     s = result.settings
     condition = CONDITION_NAMES[CONFIGS[s["config"]].condition]
     label = "sentiment score" if s["target"] == "sentiment" else f"{condition} label, {s['label_set']}"
-    where = f", fold {s['fold']}" if s["fold"] else ""
-    sizes = ", ".join(f"{part} {size:,}" for part, size in result.sizes.items())
     seeds = f", {len(s['seeds'])} seed{'s' * (len(s['seeds']) > 1)}" if s["seeds"] else ""
     fusion = f", {s['fusion']}" if s["fusion"] else ""
-    return f"{s['upstream']}, {s['head']} head{fusion}, {label}{where}: {sizes} utterances{seeds}"
+    return f"{s['upstream']}, {s['head']} head{fusion}, {label}{seeds}"
+
+
+def _sizes(result: Result) -> str:
+    return ", ".join(f"{part} {size:,}" for part, size in result.sizes.items()) + " utterances"
 
 
 def _rate(values: list[float], name: str) -> str:
@@ -149,7 +154,7 @@ def _of_folds(result: FoldsResult) -> str:
     names = ("mae", "ccc") if first.settings["target"] == "sentiment" else ("war", "uar")
     unit = "" if names[0] == "mae" else " %"
     means = "    ".join(f"{TITLES[name]}  {formatted(result.means[name], name)}{unit}" for name in names)
-    lines = [f"five folds    {means}    (mean of the folds)"]
+    lines = [f"{_what(first)}, five folds", f"  mean      {means}"]
     for fold, one in result.folds.items():
-        lines += ["", f"fold {fold}: {_what(one)}", *_lines(one)]
+        lines += [f"fold {fold}: {_sizes(one)}", *_lines(one)]
     return "\n".join(lines)
