@@ -76,6 +76,7 @@ def _kind(model: Any) -> type[Encoder] | None:
         return ImageEncoder
     if model.main_input_name == "pixel_values":
         return VideoEncoder if hasattr(model.config, "num_frames") else ImageEncoder
+    kinds: dict[str, type[Encoder]]
     kinds = {"input_ids": TextEncoder, "input_values": AudioEncoder, "input_features": AudioEncoder}
     return kinds.get(model.main_input_name)
 
