@@ -199,7 +199,8 @@ class Encoder(abc.ABC):
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of automatic mixed precision.
 
-        float16: its features are within 1e-3 of those of float32, eight times as near as bfloat16's.
+        float16: on a CPU, a small wav2vec 2.0 with random weights gave features within 0.001 of those of float32, and
+        within 0.010 in bfloat16.
         """
         if not self._mixed:
             return contextlib.nullcontext()
