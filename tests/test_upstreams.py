@@ -158,7 +158,8 @@ WAYS = [
 
 @slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_batches_give_what_one_at_a_time_gives(encoder, kind):
+def test_batches_give_what_one_at_a_time_gives(encoder, kind, monkeypatch):
+    monkeypatch.setattr(encoder_base, "POSITIONS_ELSEWHERE", encoder_base.POSITIONS["cuda"])  # several clips in each
     folder, items = encoder(kind), items_of(kind)
     for layer, pooling in WAYS:
         together = arrays(folder, items, layer=layer, pooling=pooling)
@@ -237,8 +238,7 @@ def test_only_encoders_that_do_not_see_padding_get_it(encoder):
 
 @slow
 @pytest.mark.parametrize("kind", ["bert", "wav2vec2-layer", "clip"])
-def test_no_more_than_two_windows_are_read_ahead_and_the_order_is_kept(encoder, kind, monkeypatch):
-    monkeypatch.setattr(encoder_base.Encoder, "window", 4)
+def test_no_more_than_two_windows_are_read_ahead_and_the_order_is_kept(encoder, kind):
     upstream = open_upstream(encoder(kind), Options())
     upstream.window = 4
     items, read = items_of(kind), []
@@ -276,6 +276,24 @@ def test_a_batch_for_which_memory_is_short_is_halved(encoder):
     upstream.hidden = lambda batch: short(batch, most=0)
     with pytest.raises(CommandError, match="too little memory"):
         list(upstream.features(items_of("bert")))
+
+
+@slow
+def test_mixed_precision_is_near_and_left_where_float16_is_too_small(encoder):
+    folder, items = encoder("bert"), items_of("bert")
+    exact = arrays(folder, items, one_at_a_time=True)
+    upstream = open_upstream(folder, Options())
+    upstream._mixed = True  # as on a GPU
+    for one, other in zip(upstream.features(items), exact):
+        assert one == pytest.approx(other, abs=2e-2) and one != pytest.approx(other, abs=1e-6)
+    assert upstream._mixed
+    large, alone = open_upstream(folder, Options()), open_upstream(folder, Options(one_at_a_time=True))
+    for changed in (large, alone):
+        changed.model.embeddings.LayerNorm.weight.data *= 1e5
+    large._mixed = True
+    for one, other in zip(large.features(items), alone.features(items)):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-4)
+    assert not large._mixed
 
 
 @slow

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from emotiontalk.errors import brief
+
 from .conversion import decoded, naming
 from .encoder_base import Encoder, Inputs, three_axes
 from .errors import CommandError
@@ -62,7 +64,7 @@ def open_encoder(name: str, options: Options) -> Encoder:
         if isinstance(error, CommandError):
             raise
         needs = "a text, audio, image or video encoder"
-        raise CommandError(f"{name}: transformers cannot load it as {needs}: {error}") from None
+        raise CommandError(f"{name}: transformers cannot load it as {needs}: {brief(error)}") from None
     encoder = kind(name, options, model.eval().float(), reader, revision)
     encoder.start(device)
     return encoder
@@ -74,6 +76,7 @@ def _kind(model: Any) -> type[Encoder] | None:
         return ImageEncoder
     if model.main_input_name == "pixel_values":
         return VideoEncoder if hasattr(model.config, "num_frames") else ImageEncoder
+    kinds: dict[str, type[Encoder]]
     kinds = {"input_ids": TextEncoder, "input_values": AudioEncoder, "input_features": AudioEncoder}
     return kinds.get(model.main_input_name)
 
@@ -113,6 +116,12 @@ class AudioEncoder(Encoder):
     """Of audio: wav2vec 2.0, HuBERT, WavLM, Whisper's encoder, …"""
 
     modality = "audio"
+    positions = 1 / 2  # of 20 ms, for one of the spectra every 10 ms
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        if self.model.main_input_name == "input_values":
+            self.positions = 1 / 320  # for one of the samples, at 16 kHz
 
     @staticmethod
     def open_reader(name: str) -> Any:
@@ -120,11 +129,6 @@ class AudioEncoder(Encoder):
         import transformers
 
         return transformers.AutoFeatureExtractor.from_pretrained(name)
-
-    @property
-    def positions(self) -> float:  # type: ignore[override]
-        """See `Encoder`: 20 ms a position, of samples or of spectra every 10 ms."""
-        return 1 / 320 if self.model.main_input_name == "input_values" else 1 / 2
 
     def examples(self) -> list[Any]:
         """See `Encoder`."""
