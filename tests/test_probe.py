@@ -35,7 +35,9 @@ def test_text_is_as_good_as_the_papers_encoders(rebuilt, config, label_set, war,
     arguments = ("--config", config, "--label-set", label_set, "--seeds", "2", "--out", tmp_path)
     found = rates(command("probe", "--upstream", "text-tfidf", *arguments, "--data-dir", rebuilt()).stdout)
     assert found[0] >= war
-    row = re.search(rf"^\| `{config}`, `{label_set}` \|(.*)\|$", text_of("docs/probe.md"), flags=re.M)[1].split("|")
+    row = re.search(rf"^\| `{config}`, `{label_set}` \|(.*)\|$", text_of("docs/evaluation.md"), flags=re.M)[1].split(
+        "|"
+    )
     assert found == pytest.approx([float(cell) for cell in row[:2]], abs=0.4)  # the page's are of five seeds
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     confusion = numpy.array(result["confusion"])

@@ -348,6 +348,7 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(tmp_path):
     )
     assert "--layer best: give the number" in told("--layer", "best")
     assert "have no layers to choose" in told("--features", tmp_path / "x.npz", "--layer", "2")
+    assert "no upstream reads video" in told("--upstream", "logmel", "--frames", "4", "--config", "audio")
     assert "leave out layer=3" in told("--upstream", "logmel", "--layer", "3", "--config", "audio")
 
 

@@ -106,14 +106,13 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
     assert counted == {
         "README.md": cards,
         "README.zh.md": cards,
-        "docs/evaluation.md": ["sh", "python"],
+        "docs/evaluation.md": ["sh", "python", "sh", "sh"],
         "docs/exports.md": ["sh", "python"],
         "docs/gpus.md": ["python", "sh", "python"],
         "docs/hub.md": ["sh"],
         "docs/internals.md": ["text", "sh", "sh"],
         "docs/loading.md": ["python", "python", "python"],
         "docs/network.md": [],
-        "docs/probe.md": ["sh", "sh"],
         "docs/toolkits.md": ["sh", "python"],
         "docs/verify.md": ["sh", "sh"],
         "CONTRIBUTING.md": ["sh", "text"],
@@ -163,7 +162,9 @@ def test_what_pip_installs(document):
     assert [line.split("  ")[0] for line in installed] == ["pip install .", 'pip install ".[tools]"']
     project = importlib.metadata.distribution("emotiontalk")
     named = set(re.findall(r'pip install "\.\[(\w+)\]"', "".join(map(text_of, DOCUMENTS))))
-    assert named == {"tools", "encoders", "cluster"} and named <= set(project.metadata.get_all("Provides-Extra"))
+    assert named == {"tools", "encoders", "video", "opensmile", "cluster"} and named <= set(
+        project.metadata.get_all("Provides-Extra")
+    )
     commands = [entry.name for entry in project.entry_points if entry.group == "console_scripts"]
     assert commands == ["emotiontalk"] == re.findall(r"(\w+)$", installed[1].replace("加载器和命令", "the command"))
 
@@ -496,8 +497,10 @@ def test_verify_and_report(desk, tmp_path):
 @pytest.mark.slow
 @once
 def test_probe(desk, tmp_path):
-    for said in shell(desk, only("docs/probe.md", "sh")[0], cwd=tmp_path):
+    text, audio, sentiment = shell(desk, only("docs/evaluation.md", "sh")[1], cwd=tmp_path)
+    for said in (text, audio):
         assert "WAR" in said and "UAR" in said
+    assert "CCC" in sentiment
     assert (tmp_path / "RESULT" / "result.json").is_file()
 
 
@@ -517,13 +520,43 @@ def test_score(desk, tmp_path):
 
 @once
 @pytest.mark.slow
-def test_probe_of_an_encoder(desk, tmp_path):
-    pytest.importorskip("transformers")
+def test_probe_of_encoders(desk, tmp_path):
     from test_probe import encoder
+    from test_upstreams import vision
 
     encoder(tmp_path / "ENCODER", "audio")
-    (said,) = shell(desk, only("docs/probe.md", "sh")[1], cwd=tmp_path)
-    assert "WAR" in said
+    for part in vision(pytest.importorskip("transformers"), "videomae"):
+        part.save_pretrained(tmp_path / "VIDEO-ENCODER")
+    linear, superb, layers, fused = shell(desk, only("docs/evaluation.md", "sh")[2], cwd=tmp_path)
+    assert all("WAR" in said for said in (linear, superb, layers, fused))
+    assert "superb head" in superb and "layer  2" in layers and "text-tfidf, linear head, concat" in fused
+
+
+@once
+@pytest.mark.slow
+def test_the_folds_of_the_evaluation_page(rebuilt, tmp_path):
+    command("probe", "--config", "text", "--folds", "--seeds", "1", "--data-dir", rebuilt(), "--out", tmp_path)
+    found = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["folds"]
+    for fold, war, interval, uar, baseline in table("docs/evaluation.md", "`fold`"):
+        one = found[fold]
+        expected = one["intervals"]["test"]["metrics"]["war"]
+        assert [float(x) for x in interval.split(" … ")] == [round(100 * expected[k], 2) for k in ("low", "high")]
+        assert [float(war), float(uar)] == pytest.approx([100 * one["war"][0], 100 * one["uar"][0]], abs=0.4)
+        assert float(baseline) == round(100 * one["baseline"]["war"], 2)
+
+
+@once
+def test_what_the_evaluation_page_says_of_recipes():
+    from emotiontalk.cli.recipes import RECIPES
+
+    rows = {row[0].strip("`"): row[1] for row in table("docs/evaluation.md", "`--head`")}
+    assert list(rows) == ["linear", *RECIPES]
+    for name, recipe in RECIPES.items():
+        length = f"{recipe.epochs} epochs" if recipe.epochs else f"{recipe.steps:,} steps"
+        rate = f"{recipe.learning_rate:.0e}".replace("e-0", "e-")
+        batch = f"batch {recipe.batch}" + (f" × {recipe.accumulation}" if recipe.accumulation > 1 else "")
+        for words in (length, f"{recipe.optimiser} {rate}", batch, f"{recipe.hidden} units"):
+            assert words in rows[name], (name, words)
 
 
 @pytest.mark.slow

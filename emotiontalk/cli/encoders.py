@@ -53,8 +53,6 @@ def open_encoder(name: str, options: Options) -> Encoder:
         kind = _kind(model)
         if kind is None:
             raise CommandError(f"{name}: it reads neither text nor audio nor video. Take another.")
-        if options.frames and kind.modality != "video":
-            raise CommandError(f"{name} reads {kind.modality}: leave out frames={options.frames}, of video clips.")
         if hasattr(model, "vision_model"):
             model = model.vision_model
         elif model.config.is_encoder_decoder:

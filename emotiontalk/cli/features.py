@@ -144,10 +144,15 @@ def media_of(config: str, corpus: Corpus, data_dir: str | None, cache_dir: str |
     return Inputs(config, lambda *facts: source.origin(known, *facts), ids, read, check)
 
 
-def extract(upstream: Upstream, inputs: Inputs, corpus: Corpus, cache_dir: str | None) -> Features:
-    """Extract the features of a corpus, or take them from the cache. Raises `CommandError` where some are missing."""
+def extract(
+    upstream: Upstream, inputs: Inputs, corpus: Corpus, cache_dir: str | None, one_at_a_time: bool = False
+) -> Features:
+    """Extract the features of a corpus, or take them from the cache. Raises `CommandError` where some are missing.
+
+    one_at_a_time: those of the cache are only taken if they were extracted so.
+    """
     settings, modules = upstream.settings(), upstream.modules()
-    facts = [upstream.name, settings, [module.__version__ for module in modules], inputs.name]
+    facts = [upstream.name, settings, [module.__version__ for module in modules], inputs.name, one_at_a_time]
     folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser() / "emotiontalk-features"
     as_frames = settings.get("pooling") == "frames"
     ids, found, checked = list[str](), list[Any](), False

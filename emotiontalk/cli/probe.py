@@ -30,7 +30,7 @@ from .feature_files import open_features
 from .features import Features, TextFeatures, extract, media_of, texts_of
 from .labels import Corpus, check_target, read_corpus
 from .probe_result import FoldsResult, Outcome, Result, result_of
-from .upstreams import Options, TextTfidf, Upstream, open_upstream
+from .upstreams import BUILT_IN, Options, TextTfidf, Upstream, open_upstream
 
 HEADS = ("linear", *recipes.RECIPES)
 FUSIONS = ("concat", "mean-of-probabilities")
@@ -135,6 +135,8 @@ def probe(request: Request) -> Result | FoldsResult:
     opened = [open_upstream(name, _options(request, name)) for name in request.upstreams]
     for upstream in opened:
         _check_modality(upstream, request.config)
+    if request.frames and not any(upstream.modality == "video" for upstream in opened):
+        raise CommandError("--frames are those of a video clip: no upstream reads video. Leave it away.")
     everything = _read(request)
     emotion = request.target == "emotion"
     corpus = everything.only(everything.labels.values < len(request.classes)) if emotion else everything
@@ -162,7 +164,10 @@ def _options(request: Request, name: str) -> Options:
     whole = Options(device=request.device, one_at_a_time=request.one_at_a_time)
     if name == "egemaps" and request.inputs == "frames":  # one vector of an utterance, taken as one frame
         return whole
-    return dataclasses.replace(whole, layer=layer, pooling=pooling, frames=request.frames)
+    if name in BUILT_IN and len(request.upstreams) > 1:  # options are for those of the others that have them
+        return dataclasses.replace(whole, pooling=pooling if name == "logmel" else "mean")
+    frames = None if name in BUILT_IN else request.frames
+    return dataclasses.replace(whole, layer=layer, pooling=pooling, frames=frames)
 
 
 def _check_modality(upstream: Upstream | TextTfidf, config: str) -> None:
@@ -196,7 +201,7 @@ def _extract(upstream: Upstream | TextTfidf, everything: Corpus, corpus: Corpus,
         return TextFeatures(upstream, corpus.texts)
     where = (request.data_dir, request.cache_dir, request.token)
     inputs = texts_of(everything) if upstream.modality == "text" else media_of(upstream.modality, everything, *where)
-    return extract(upstream, inputs, corpus, request.cache_dir)
+    return extract(upstream, inputs, corpus, request.cache_dir, request.one_at_a_time)
 
 
 def _outcome(x: Sequence[Mapping[str, Any]], y: Mapping[str, numpy.ndarray], request: Request) -> Outcome:
