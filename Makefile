@@ -51,6 +51,7 @@ infos: $(VENV)/done
 	$(VENV)/bin/python -m emotiontalk infos
 
 $(VENV)/done: pyproject.toml
+	@echo "Installing datasets $(DATASETS), the loader and its commands into $(VENV): a minute or two, the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/$(PIP) "datasets==$(DATASETS)" -e ".[test]"
 	$(VENV)/bin/$(COMPILE) $(VENV)/lib || true
@@ -58,6 +59,7 @@ $(VENV)/done: pyproject.toml
 
 # PyTorch's CPU build where one is at hand; Chromium from the system's packages where it is not there yet.
 $(VENV)/tools: $(VENV)/done
+	@echo "Installing PyTorch, transformers, Ray and the toolkits for the long tests: several minutes, the first time."
 	$(VENV)/bin/$(PIP) torch==2.13.0 -e ".[test-tools]"
 	$(VENV)/bin/$(COMPILE) $(VENV)/lib || true
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
@@ -65,6 +67,7 @@ $(VENV)/tools: $(VENV)/done
 
 # The tools of `lint` alone, in the versions that pyproject.toml pins.
 .venv-lint/done: pyproject.toml
+	@echo "Installing ruff, mypy and import-linter into .venv-lint."
 	$(PYTHON) -m venv .venv-lint
 	.venv-lint/bin/$(PIP) $$(sed -n 's/^lint = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
 	touch $@

@@ -23,6 +23,7 @@ import contextlib
 import dataclasses
 import datasets
 import datasets.builder
+import difflib
 import email.utils
 import enum
 import errno
@@ -1804,12 +1805,66 @@ def description_of(config: str, field: str) -> str:
 
 
 # === emotiontalk/urls.py ==============================================================================================
-# URLs: which of them are remote or pinned, where a file of the Hub is, and which token may be sent.
+# URLs: which of them are remote or pinned, where a file of a hub is, and which token may be sent to whom.
 
 SEND_TOKEN = (
     f"Accept the terms at {HOMEPAGE}, and send your token: `hf auth login` (older: `huggingface-cli login`), "
     'HF_TOKEN=hf_…, or token="hf_…". Or pass data_dir= with a local folder that holds the archives.'
 )
+
+# ModelScope names no commit for this copy of the release, so it cannot be pinned: its sizes are checked, and what it
+# holds now decides what is taken from the cache.
+MODELSCOPE, MODELSCOPE_REVISION = "modelscope", "master"
+SEND_MODELSCOPE_TOKEN = (
+    f"Accept the terms at https://www.modelscope.cn/datasets/{REPO_ID}, and set MODELSCOPE_API_TOKEN (from "
+    "https://www.modelscope.cn/my/myaccesstoken). Or pass data_dir= with a local folder that holds the archives."
+)
+
+
+def modelscope_endpoint() -> str:
+    """Return the address of ModelScope, or the one that `MODELSCOPE_ENDPOINT` names, as its own SDK takes it."""
+    return (os.environ.get("MODELSCOPE_ENDPOINT") or "https://www.modelscope.cn").rstrip("/")
+
+
+def full_source(source: str) -> str:
+    """Return `data_dir` as it is read: the path of a file:// URL; that of "modelscope", if no folder is so called."""
+    if source == MODELSCOPE and not os.path.isdir(source):
+        return f"{modelscope_endpoint()}/datasets/{REPO_ID}/resolve/{MODELSCOPE_REVISION}"
+    return without_file_scheme(source)
+
+
+def access_of(url: str) -> str:
+    """Say how to get access to what is behind a URL."""
+    return SEND_MODELSCOPE_TOKEN if url.startswith(modelscope_endpoint() + "/") else SEND_TOKEN
+
+
+def reach(url: str) -> str:
+    """Say what to do where a URL cannot be reached."""
+    again = "Check the network and the URL, then run again; or pass data_dir= with a local folder."
+    if not url.startswith(datasets.config.HF_ENDPOINT + "/"):
+        return again
+    return f'{again} Where the Hub is blocked: data_dir="{MODELSCOPE}", or HF_ENDPOINT=https://… of a mirror.'
+
+
+def token_headers(url: str, token: str | bool | None) -> dict[str, str]:
+    """Return the headers with the token for a URL: the Hub's for the Hub, ModelScope's for ModelScope, else none.
+
+    Raises `ValueError` where there is none to send, or it holds characters that no token has.
+    """
+    headers: dict[str, str] = {}
+    if url.startswith(datasets.config.HF_ENDPOINT + "/"):
+        try:
+            headers = dict(huggingface_hub.utils.build_hf_headers(token=token))
+        except (OSError, ValueError):
+            raise ValueError(f"there is no token to send. {SEND_TOKEN}") from None
+    elif url.startswith(modelscope_endpoint() + "/"):
+        known = os.environ.get("MODELSCOPE_API_TOKEN", "").strip()
+        # its SDK sends both: /resolve/ takes the cookie
+        headers = {"authorization": f"Bearer {known}", "Cookie": f"m_session_id={known}"} if known else {}
+    if not re.fullmatch(r"[ -~]*", headers.get("authorization", "")):
+        where = "the token that is logged in" if "Cookie" not in headers else "MODELSCOPE_API_TOKEN"
+        raise ValueError(f"{where} holds characters that no token has. {access_of(url)}")
+    return headers
 
 
 def is_remote(path: object) -> bool:
@@ -2232,7 +2287,7 @@ class RemoteFile:
         if pace.failures == len(WAITS) or pace.failing > LONGEST_FAILURE:
             raise NoConnectionError(
                 f"{self.path}: gave up at byte {position:,} after {pace.failures + 1} tries ({brief(error)}). "
-                "Check the network and the URL, then run again; or pass data_dir= with a local folder."
+                f"{reach(self.url)}"
             ) from None
         seconds = max(WAITS[pace.failures], getattr(error, "seconds", 0))
         if seconds > LONGEST_WAIT:
@@ -2257,14 +2312,10 @@ class RemoteFile:
         headers = {"Accept-Encoding": "identity"}
         if self.ranged is not False:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        if url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
-            try:
-                headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
-            except (OSError, ValueError):
-                raise self.error(f"there is no token to send. {SEND_TOKEN}") from None
-            if not re.fullmatch(r"[ -~]*", headers.get("authorization", "")):
-                raise self.error(f"the token that is logged in holds characters that no token has. {SEND_TOKEN}")
-        return headers
+        try:
+            return {**token_headers(url, self.token), **headers}
+        except ValueError as error:
+            raise self.error(str(error)) from None
 
     def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int, int | None]:
         """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: nobody knows).
@@ -2383,7 +2434,7 @@ class RemoteFile:
     def _refusal(self, status: int, headers: Mapping[str, str]) -> EmotionTalkError:
         code = brief(re.sub(r"[^\w ]", "", headers.get("X-Error-Code", "")), 40)
         if status in (401, 403):
-            return self.error(f"no access (HTTP status {status}{', ' + code if code else ''}). {SEND_TOKEN}")
+            return self.error(f"no access (HTTP status {status}{', ' + code if code else ''}). {access_of(self.url)}")
         if status == 404:
             names = {"RevisionNotFound": "no such revision", "RepoNotFound": "no such repository"}
             return self.missing(f"{names.get(code, 'no such file')} (HTTP status 404 for {redacted(self.url)})")
@@ -3621,7 +3672,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
         if isinstance(kwargs.get("data_dir"), str):
-            kwargs["data_dir"] = without_file_scheme(kwargs["data_dir"])
+            kwargs["data_dir"] = full_source(kwargs["data_dir"])
         self._whole, self._fingerprints = whole, fingerprints
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
         try:
@@ -4094,7 +4145,8 @@ def load_dataset(
 
     Args:
         name: the config: "multimodal", "audio", "text", "video", "dialogues" or "zh-en".
-        data_dir: a local folder that holds the archives, or its URL (hf://, https://, s3://, …); None: the Hub.
+        data_dir: a local folder that holds the archives, its URL (hf://, https://, s3://, …), or "modelscope"; None:
+            the Hub.
         split: as in `datasets`: "test", "train[:5]", "train+validation[:10%]", a `ReadInstruction`, or a list or dict
             of these; None: all splits.
         streaming: give examples as they are read; nothing is prepared or cached.
@@ -4111,13 +4163,16 @@ def load_dataset(
         EmotionTalkError: the release is not as it should be.
     """
     for keyword in others:
-        meant = f"has no meaning here: {INSTEAD[keyword]}" if keyword in INSTEAD else ""
-        raise ValueError(f"{keyword}= {meant or 'is no option of emotiontalk.load_dataset'}.")
+        if keyword in INSTEAD:
+            raise ValueError(f"{keyword}= has no meaning here: {INSTEAD[keyword]}.")
+        near = difflib.get_close_matches(keyword, load_dataset.__kwdefaults__ or (), 1)
+        fix = f" Did you mean {near[0]}=?" if near else ""
+        raise ValueError(f"{keyword}= is no option of emotiontalk.load_dataset.{fix}")
     if streaming and num_proc is not None:
         raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
-    source = without_file_scheme(os.fspath(data_dir)) if data_dir is not None else None
+    source = full_source(os.fspath(data_dir)) if data_dir is not None else None
     how_rows_are: dict[str, Any] = {
         "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono, "fold": fold,
     }  # fmt: skip

@@ -161,7 +161,7 @@ class Package(types.ModuleType):
             try:
                 found = vars(importlib.import_module(f"{self.__name__}.{TOOLS[name]}"))
             except ModuleNotFoundError as error:
-                library, install = (error.name or "").split(".")[0], f'pip install "{self.__name__}[tools]"'
+                library, install = (error.name or "").split(".")[0], 'pip install ".[tools]" in a clone of this project'
                 message = f"{self.__name__}.{name} needs {library}, which is not installed: {install}"
                 raise ModuleNotFoundError(message, name=error.name) from None
             setattr(self, name, found[name])

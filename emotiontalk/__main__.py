@@ -29,7 +29,7 @@ def main() -> None:
         name = (error.name or "").split(".")[0]
         if name not in EXTRAS:
             raise
-        sys.exit(f'emotiontalk: {name} is not installed: pip install "emotiontalk[{EXTRAS[name]}]"')
+        sys.exit(f'emotiontalk: {name} is not installed: pip install ".[{EXTRAS[name]}]" in a clone of this project')
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ from .schema import (
 )
 from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
 from .tar import Member
-from .urls import checked_token, is_remote, without_file_scheme
+from .urls import checked_token, full_source, is_remote
 
 Archives = dict[str, "LocalArchive | RemoteArchive"]
 Example = dict[str, Any]
@@ -113,7 +113,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
         if isinstance(kwargs.get("data_dir"), str):
-            kwargs["data_dir"] = without_file_scheme(kwargs["data_dir"])
+            kwargs["data_dir"] = full_source(kwargs["data_dir"])
         self._whole, self._fingerprints = whole, fingerprints
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
         try:

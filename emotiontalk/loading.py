@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import importlib
 import os
@@ -18,7 +19,7 @@ from .builder import EmotionTalk
 from .errors import NoUtteranceError, Path, logger
 from .options import INSTEAD, EmotionTalkConfig
 from .schema import MEDIA, MEDIA_FEATURE, archives_of, splits_of
-from .urls import checked_token, without_file_scheme
+from .urls import checked_token, full_source
 
 MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
 UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
@@ -158,7 +159,8 @@ def load_dataset(
 
     Args:
         name: the config: "multimodal", "audio", "text", "video", "dialogues" or "zh-en".
-        data_dir: a local folder that holds the archives, or its URL (hf://, https://, s3://, …); None: the Hub.
+        data_dir: a local folder that holds the archives, its URL (hf://, https://, s3://, …), or "modelscope"; None:
+            the Hub.
         split: as in `datasets`: "test", "train[:5]", "train+validation[:10%]", a `ReadInstruction`, or a list or dict
             of these; None: all splits.
         streaming: give examples as they are read; nothing is prepared or cached.
@@ -175,13 +177,16 @@ def load_dataset(
         EmotionTalkError: the release is not as it should be.
     """
     for keyword in others:
-        meant = f"has no meaning here: {INSTEAD[keyword]}" if keyword in INSTEAD else ""
-        raise ValueError(f"{keyword}= {meant or 'is no option of emotiontalk.load_dataset'}.")
+        if keyword in INSTEAD:
+            raise ValueError(f"{keyword}= has no meaning here: {INSTEAD[keyword]}.")
+        near = difflib.get_close_matches(keyword, load_dataset.__kwdefaults__ or (), 1)
+        fix = f" Did you mean {near[0]}=?" if near else ""
+        raise ValueError(f"{keyword}= is no option of emotiontalk.load_dataset.{fix}")
     if streaming and num_proc is not None:
         raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
-    source = without_file_scheme(os.fspath(data_dir)) if data_dir is not None else None
+    source = full_source(os.fspath(data_dir)) if data_dir is not None else None
     how_rows_are: dict[str, Any] = {
         "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono, "fold": fold,
     }  # fmt: skip

@@ -21,7 +21,7 @@ from .corpus import ARCHIVES, DEFAULT_SOURCE
 from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, redacted
 from .read_ahead import BlockStream
 from .threads import within
-from .urls import SEND_TOKEN, http_url, is_offline
+from .urls import access_of, http_url, is_offline, reach, token_headers
 
 HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
@@ -278,7 +278,7 @@ class RemoteFile:
         if pace.failures == len(WAITS) or pace.failing > LONGEST_FAILURE:
             raise NoConnectionError(
                 f"{self.path}: gave up at byte {position:,} after {pace.failures + 1} tries ({brief(error)}). "
-                "Check the network and the URL, then run again; or pass data_dir= with a local folder."
+                f"{reach(self.url)}"
             ) from None
         seconds = max(WAITS[pace.failures], getattr(error, "seconds", 0))
         if seconds > LONGEST_WAIT:
@@ -303,14 +303,10 @@ class RemoteFile:
         headers = {"Accept-Encoding": "identity"}
         if self.ranged is not False:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        if url.startswith(datasets.config.HF_ENDPOINT + "/"):  # the token is for the Hub and for nobody else
-            try:
-                headers = {**huggingface_hub.utils.build_hf_headers(token=self.token), **headers}
-            except (OSError, ValueError):
-                raise self.error(f"there is no token to send. {SEND_TOKEN}") from None
-            if not re.fullmatch(r"[ -~]*", headers.get("authorization", "")):
-                raise self.error(f"the token that is logged in holds characters that no token has. {SEND_TOKEN}")
-        return headers
+        try:
+            return {**token_headers(url, self.token), **headers}
+        except ValueError as error:
+            raise self.error(str(error)) from None
 
     def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int, int | None]:
         """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: nobody knows).
@@ -429,7 +425,7 @@ class RemoteFile:
     def _refusal(self, status: int, headers: Mapping[str, str]) -> EmotionTalkError:
         code = brief(re.sub(r"[^\w ]", "", headers.get("X-Error-Code", "")), 40)
         if status in (401, 403):
-            return self.error(f"no access (HTTP status {status}{', ' + code if code else ''}). {SEND_TOKEN}")
+            return self.error(f"no access (HTTP status {status}{', ' + code if code else ''}). {access_of(self.url)}")
         if status == 404:
             names = {"RevisionNotFound": "no such revision", "RepoNotFound": "no such repository"}
             return self.missing(f"{names.get(code, 'no such file')} (HTTP status 404 for {redacted(self.url)})")

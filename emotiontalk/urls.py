@@ -1,7 +1,8 @@
-"""URLs: which of them are remote or pinned, where a file of the Hub is, and which token may be sent."""
+"""URLs: which of them are remote or pinned, where a file of a hub is, and which token may be sent to whom."""
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.parse
 import urllib.request
@@ -9,13 +10,67 @@ import urllib.request
 import datasets
 import huggingface_hub
 
-from .corpus import HOMEPAGE
+from .corpus import HOMEPAGE, REPO_ID
 from .errors import EmotionTalkError, brief, redacted
 
 SEND_TOKEN = (
     f"Accept the terms at {HOMEPAGE}, and send your token: `hf auth login` (older: `huggingface-cli login`), "
     'HF_TOKEN=hf_…, or token="hf_…". Or pass data_dir= with a local folder that holds the archives.'
 )
+
+# ModelScope names no commit for this copy of the release, so it cannot be pinned: its sizes are checked, and what it
+# holds now decides what is taken from the cache.
+MODELSCOPE, MODELSCOPE_REVISION = "modelscope", "master"
+SEND_MODELSCOPE_TOKEN = (
+    f"Accept the terms at https://www.modelscope.cn/datasets/{REPO_ID}, and set MODELSCOPE_API_TOKEN (from "
+    "https://www.modelscope.cn/my/myaccesstoken). Or pass data_dir= with a local folder that holds the archives."
+)
+
+
+def modelscope_endpoint() -> str:
+    """Return the address of ModelScope, or the one that `MODELSCOPE_ENDPOINT` names, as its own SDK takes it."""
+    return (os.environ.get("MODELSCOPE_ENDPOINT") or "https://www.modelscope.cn").rstrip("/")
+
+
+def full_source(source: str) -> str:
+    """Return `data_dir` as it is read: the path of a file:// URL; that of "modelscope", if no folder is so called."""
+    if source == MODELSCOPE and not os.path.isdir(source):
+        return f"{modelscope_endpoint()}/datasets/{REPO_ID}/resolve/{MODELSCOPE_REVISION}"
+    return without_file_scheme(source)
+
+
+def access_of(url: str) -> str:
+    """Say how to get access to what is behind a URL."""
+    return SEND_MODELSCOPE_TOKEN if url.startswith(modelscope_endpoint() + "/") else SEND_TOKEN
+
+
+def reach(url: str) -> str:
+    """Say what to do where a URL cannot be reached."""
+    again = "Check the network and the URL, then run again; or pass data_dir= with a local folder."
+    if not url.startswith(datasets.config.HF_ENDPOINT + "/"):
+        return again
+    return f'{again} Where the Hub is blocked: data_dir="{MODELSCOPE}", or HF_ENDPOINT=https://… of a mirror.'
+
+
+def token_headers(url: str, token: str | bool | None) -> dict[str, str]:
+    """Return the headers with the token for a URL: the Hub's for the Hub, ModelScope's for ModelScope, else none.
+
+    Raises `ValueError` where there is none to send, or it holds characters that no token has.
+    """
+    headers: dict[str, str] = {}
+    if url.startswith(datasets.config.HF_ENDPOINT + "/"):
+        try:
+            headers = dict(huggingface_hub.utils.build_hf_headers(token=token))
+        except (OSError, ValueError):
+            raise ValueError(f"there is no token to send. {SEND_TOKEN}") from None
+    elif url.startswith(modelscope_endpoint() + "/"):
+        known = os.environ.get("MODELSCOPE_API_TOKEN", "").strip()
+        # its SDK sends both: /resolve/ takes the cookie
+        headers = {"authorization": f"Bearer {known}", "Cookie": f"m_session_id={known}"} if known else {}
+    if not re.fullmatch(r"[ -~]*", headers.get("authorization", "")):
+        where = "the token that is logged in" if "Cookie" not in headers else "MODELSCOPE_API_TOKEN"
+        raise ValueError(f"{where} holds characters that no token has. {access_of(url)}")
+    return headers
 
 
 def is_remote(path: object) -> bool:

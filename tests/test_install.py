@@ -98,7 +98,11 @@ COMMANDS = [
     (["push", "me/emotiontalk", "--as", "parquet", "--export", "export", "--dry-run"], 0, "Nothing was sent"),
     (["verify", "--data-dir", "release"], 1, "Something is wrong"),
     (["probe", "--data-dir", "release"], 0, "WAR"),
-    (["probe", "--upstream", "me/encoder", "--config", "audio", "--data-dir", "release"], 1, "emotiontalk[encoders]"),
+    (
+        ["probe", "--upstream", "me/encoder", "--config", "audio", "--data-dir", "release"],
+        1,
+        'pip install ".[encoders]"',
+    ),
     (["report", "--data-dir", "release"], 0, "24 utterances"),
     (["score", "none.csv", "--data-dir", "release"], 2, "No such file"),
 ]
@@ -126,7 +130,7 @@ def test_a_wheel_is_a_whole_product(environment, wheel, tmp_path):
     assert run([python, "-c", heard], tmp_path).stdout == "(19200,)\n"
     for arguments, _, _ in COMMANDS[2::4]:  # the base alone: one line that names the extra
         said = run([script, *arguments], tmp_path, status=1).stderr
-        assert said.count("\n") == 1 and "emotiontalk[tools]" in said
+        assert said.count("\n") == 1 and 'pip install ".[tools]" in a clone of this project' in said
     assert run([script, "--version"], tmp_path).stdout == f"emotiontalk {emotiontalk.__version__}\n"
     install(python, f"{wheel}[tools]")
     for arguments, status, says in COMMANDS:

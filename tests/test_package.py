@@ -1,5 +1,6 @@
 """The package and the script that is built from it: one code, one hash, one cache, whichever of them is used."""
 
+import importlib
 import os
 import pickle
 import re
@@ -8,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import CONFIGS, PROJECT, once
+from conftest import CONFIGS, PROJECT, command, once
 
 import emotiontalk
 from emotiontalk import script
@@ -19,8 +20,8 @@ DUMMY = PROJECT / "dummy_data"
 def python(code, cwd, *arguments, path=None):
     """Run some code in a process of its own, with modules from this folder."""
     environment = {**os.environ, "PYTHONPATH": str(path or PROJECT)}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=True)
 
 
 @pytest.fixture(params=["package", "script"])
@@ -180,3 +181,69 @@ def test_lint_is_the_same_everywhere():
     assert len(pinned) == 3 and set(re.findall(tools, hooks)) == pinned and "script.py --check" in hooks
     assert "make lint" in (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
     assert "emotiontalk.py linguist-generated" in (PROJECT / ".gitattributes").read_text(encoding="utf-8")
+
+
+@once
+def test_help_imports_neither_datasets_nor_numpy():
+    """`--help` of each command is there at once."""
+    code = (
+        "import sys; sys.argv = ['emotiontalk', *sys.argv[1:]]\n"
+        "import emotiontalk.__main__\n"
+        "try: emotiontalk.__main__.main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('datasets', 'numpy', 'pandas', 'huggingface_hub', 'rich') if name in sys.modules])"
+    )
+    for words in (["--help"], ["probe", "-h"], ["files", "-h"], ["push", "-h"]):
+        said = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True).stdout
+        assert said.startswith("Usage: ") and said.endswith("[]\n"), said[-200:]
+
+
+@once
+def test_what_the_options_can_be_is_what_there_is():
+    from emotiontalk.cli import choices, toolkits
+    from emotiontalk.cli.recipes import RECIPES
+    from emotiontalk.cli.upstreams import POOLINGS
+
+    specs = emotiontalk.CONFIGS
+    assert tuple(specs) == choices.CONFIGS and set(choices.LABELED) == {
+        n for n in specs if "emotion" in specs[n].fields
+    }
+    assert ("linear", *RECIPES) == choices.HEADS and (*choices.POOLINGS, "frames") == POOLINGS
+    assert tuple(name for name in specs if specs[name].splits != emotiontalk.SPLITS) == choices.WITHOUT_FOLDS
+    for module in toolkits.TOOLKITS.values():
+        assert importlib.import_module(f"emotiontalk.cli.toolkits.{module}").TOOLKIT
+
+
+def test_a_word_that_is_no_option_names_the_nearest(call):
+    with pytest.raises(ValueError, match=r"sampling_rte= is no option .* Did you mean sampling_rate=\?"):
+        call("audio", sampling_rte=16_000)
+    with pytest.raises(ValueError, match=r"folds= is no option .* Did you mean fold=\?"):
+        call("audio", folds=1)
+    with pytest.raises(ValueError, match=r"xyzzy= is no option of emotiontalk.load_dataset\.$"):
+        call("audio", xyzzy=1)
+
+
+@once
+def test_commands_find_the_clone_that_they_are_run_in(tmp_path, monkeypatch):
+    """After `pip install .`, which copies the package away from the clone."""
+    from emotiontalk.cli import project, push
+
+    monkeypatch.setattr(project, "PACKAGE", tmp_path)
+    monkeypatch.chdir(PROJECT / "docs")
+    assert project.find_checkout() == PROJECT
+    assert "CONTRIBUTING.md" in push.script_files("me/emotiontalk")
+    assert command("infos", "--check").returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert project.find_checkout() is None and "CONTRIBUTING.md" not in push.script_files("me/emotiontalk")
+    assert "needs a checkout of the project, version" in command("infos", status=1).stderr
+    for name in ("pyproject.toml", "dataset_infos.json"):
+        (tmp_path / name).write_bytes((PROJECT / name).read_bytes())
+    (tmp_path / "emotiontalk").mkdir()
+    (tmp_path / "emotiontalk/corpus.py").write_text('__version__ = "0.9"\n', encoding="utf-8")
+    assert project.find_checkout() is None  # another version
+
+
+@once
+def test_dummy_says_what_it_has_written(tmp_path):
+    said = command("dummy", tmp_path / "out").stdout
+    assert f"{tmp_path / 'out'}: Audio.tar, Multimodal.tar, Text.tar, Video.tar" in said

@@ -252,7 +252,7 @@ def test_importing_the_package_imports_no_tool_and_without_them_the_extra_is_nam
     assert python(listed).stdout == "[]\n"
     without = "import sys; sys.modules['matplotlib'] = None; import emotiontalk\n"
     said = python(without + "emotiontalk.score({})").stderr
-    assert 'emotiontalk.score needs matplotlib, which is not installed: pip install "emotiontalk[tools]"' in said
+    assert 'emotiontalk.score needs matplotlib, which is not installed: pip install ".[tools]" in a clone' in said
     # `datasets` gets all that `dir` has of the package before it streams
     streamed = f"emotiontalk.load_dataset('text', {str(PROJECT / 'dummy_data')!r}, split='test', streaming=True)"
     assert python(f"{without}print(next(iter({streamed}))['id'])").stdout == "G00003_13_06_001\n"

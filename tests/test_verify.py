@@ -429,6 +429,8 @@ def test_a_quick_proof(tmp_path, serve, monkeypatch):
     server = serve(tmp_path)
     for source in (tmp_path, server.url + "/files"):
         said = command("verify", "--quick", "--data-dir", source).stdout
+        rows = [line for line in said.splitlines() if line.startswith("│")]
+        assert len(rows) == 4 and "unknown" not in "".join(rows)  # only what it looked at
         assert "Nothing is wrong" in said and "does not look at" in said
     assert server.bytes["Audio.tar"] <= 100_000 + 512 and server.bytes["Multimodal.tar"] <= 64 << 10
     for name, at in (("Audio", 50_000), ("Text", 700), ("Video", 700)):

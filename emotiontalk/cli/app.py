@@ -7,50 +7,33 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, List, Optional, Tuple
 
 import typer
 
-from emotiontalk.corpus import SPLITS
-from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
-from emotiontalk.schema import CONFIGS
-
-from . import audit as audit_
-from . import demo as demo_
-from . import dummy as dummy_
+from . import choices
 from . import evaluation as evaluation_
-from . import files as files_
-from . import infos as infos_
-from . import job as job_
-from . import parquet as parquet_
-from . import published as published_
-from . import push as push_
-from . import verify as verify_
-from . import zh_en as zh_en_
-from .conversion import Conversion
-from .errors import NETWORK_ERRORS, CommandError, network_message
+from .errors import CommandError, network_errors, network_message
 from .options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, Config, LabelSet, Split, home
-from .predictions import PredictionsError
-from .project import checkout
-from .toolkits import TOOLKITS
 
 app = typer.Typer(
     help="Tools for EmotionTalk, the Chinese multimodal emotion corpus. `--version` prints the version.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # boxes, whose code takes as long to import as all that --help needs besides
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
 
 Kind = enum.Enum("Kind", {"script": "script", "parquet": "parquet"}, type=str)
-FilesConfig = enum.Enum("FilesConfig", {name: name for name in job_.OF_FILES}, type=str)  # type: ignore[misc]
-Toolkit = enum.Enum("Toolkit", {name: name for name in TOOLKITS}, type=str)  # type: ignore[misc]
-Task = enum.Enum("Task", {name: name for name in job_.TASKS}, type=str)  # type: ignore[misc]
-Caption = enum.Enum("Caption", {name: name for name in job_.CAPTIONS}, type=str)  # type: ignore[misc]
-Media = enum.Enum("Media", {name: name for name in job_.MEDIA}, type=str)  # type: ignore[misc]
-Language = enum.Enum("Language", {"zh": "zh", "en": "en"}, type=str)
+FilesConfig = enum.Enum("FilesConfig", {name: name for name in choices.OF_FILES}, type=str)  # type: ignore[misc]
+Toolkit = enum.Enum("Toolkit", {name: name for name in choices.TOOLKITS}, type=str)  # type: ignore[misc]
+Task = enum.Enum("Task", {name: name for name in choices.TASKS}, type=str)  # type: ignore[misc]
+Caption = enum.Enum("Caption", {name: name for name in choices.CAPTIONS}, type=str)  # type: ignore[misc]
+Media = enum.Enum("Media", {name: name for name in choices.MEDIA}, type=str)  # type: ignore[misc]
+Language = enum.Enum("Language", {name: name for name in choices.LANGUAGES}, type=str)  # type: ignore[misc]
 PARQUET_CONFIGS = typer.Option(
-    list(parquet_.DEFAULT_CONFIGS), "--config", help="A config to write; can be given several times."
+    list(choices.EXPORTED), "--config", help="A config to write; can be given several times."
 )
 
 
@@ -61,13 +44,25 @@ def run() -> None:
             stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
     try:
         app(prog_name="emotiontalk")
-    except PredictionsError as error:
-        typer.echo(f"emotiontalk: {brief(error, LONGEST_MESSAGE)}", err=True)
-        sys.exit(2)
-    except (CommandError, EmotionTalkError) as error:
-        sys.exit(f"emotiontalk: {brief(error, LONGEST_MESSAGE)}")
-    except NETWORK_ERRORS as error:
-        sys.exit(f"emotiontalk: {brief(network_message(error), LONGEST_MESSAGE)}")
+    except Exception as error:
+        said, status = _explained(error)
+        if said is None:
+            raise
+        typer.echo(f"emotiontalk: {said}", err=True)
+        sys.exit(status)
+
+
+def _explained(error: Exception) -> Tuple[Optional[str], int]:
+    """Return the message of an error that the user can fix and the exit status; None for any other."""
+    from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
+
+    from .predictions import PredictionsError
+
+    if isinstance(error, (CommandError, EmotionTalkError)):
+        return brief(error, LONGEST_MESSAGE), 2 if isinstance(error, PredictionsError) else 1
+    if isinstance(error, network_errors()):
+        return brief(network_message(error), LONGEST_MESSAGE), 1
+    return None, 1
 
 
 @app.command()
@@ -78,13 +73,18 @@ def demo(
     config: Config = typer.Option("multimodal", help="The config to load."),
 ) -> None:
     """Load a release (by default synthetic sample data) through `emotiontalk.load_dataset`, and show it."""
+    from . import demo as demo_
+
     demo_.show(data_dir, config.value)
 
 
 @app.command()
 def dummy(out: Path = typer.Argument(..., callback=home, help="The folder to write the four archives to.")) -> None:
     """Make synthetic sample data: four small archives, the same bytes at every run."""
+    from . import dummy as dummy_
+
     dummy_.write(out)
+    typer.echo(f"{out}: Audio.tar, Multimodal.tar, Text.tar, Video.tar: 24 utterances of synthetic sample data.")
 
 
 @app.command()
@@ -97,9 +97,13 @@ def infos(
     ),
 ) -> None:
     """Make or check dataset_infos.json: features, split sizes and checksums of the pinned release."""
+    from . import infos as infos_
+    from .project import checkout
+
     path = path or checkout("`infos` without --path") / "dataset_infos.json"
     if not check:
         infos_.write(path)
+        typer.echo(f"{path}: written.")
     elif not infos_.is_current(path):
         typer.echo(f"{path} is out of date: run `emotiontalk infos`.", err=True)
         raise typer.Exit(1)
@@ -115,6 +119,9 @@ def published(
     ),
 ) -> None:
     """Make published.json: the digests of labels, scores and texts that `verify` compares with."""
+    from . import published as published_
+    from .project import checkout
+
     published_.write(labels, path or checkout("`published` without --path") / "emotiontalk/cli/assets/published.json")
 
 
@@ -134,6 +141,8 @@ def zh_en(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write the zh→en benchmark's manifest and audio."""
+    from . import zh_en as zh_en_
+
     records = zh_en_.write(out, data_dir, cache_dir, token, manifests, transcripts)
     typer.echo(f"{records:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
 
@@ -154,16 +163,21 @@ def parquet(
     fold: Optional[int] = FOLD,
 ) -> None:
     """Write sharded Parquet that every version of datasets loads by itself."""
+    from . import parquet as parquet_
+    from .conversion import Conversion
+
     conversion = Conversion(sampling_rate, channels, format)
     splits, configs = [s.value for s in split], [c.value for c in config]
-    if fold is not None and configs == list(parquet_.DEFAULT_CONFIGS):  # not given: those that have folds
-        configs = [name for name in configs if CONFIGS[name].splits == SPLITS]
+    if fold is not None and configs == list(choices.EXPORTED):  # not given: those that have folds
+        configs = [name for name in configs if name not in choices.WITHOUT_FOLDS]
     parquet_.write(out, configs, data_dir, cache_dir, token, conversion, splits, fold)
     typer.echo(f'{out}: load_dataset("{out}", "{configs[0]}", split="{splits[0] if splits else "test"}")')
 
 
-def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Conversion:
+def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Any:
     """Return the conversion that was requested, by default to what speech encoders take: 16 kHz, mono, WAV."""
+    from .conversion import Conversion
+
     return Conversion(
         16_000 if sampling_rate is None else sampling_rate,
         1 if channels is None else channels,
@@ -205,6 +219,9 @@ def files(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
+    from . import files as files_
+    from .conversion import Conversion
+
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
     if original and (sampling_rate, channels, format) != (None, None, None):
         raise CommandError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
@@ -218,6 +235,8 @@ def files(
 
 
 def _open_pull_request(repo: str, export: Path, configs: List[str], dry_run: bool, token: Optional[str]) -> None:
+    from . import push as push_
+
     files, diff, parent = push_.pull_request(repo, export, configs, token)
     typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
     end = "Nothing was sent (--dry-run)."
@@ -250,6 +269,8 @@ def push(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Upload the loader, or an export of the release, to the Hub."""
+    from . import push as push_
+
     push_.check_name(repo)
     if kind is Kind.script and (export is not None or config):
         raise CommandError("--export and --config are about an export: add --as parquet, or leave them away.")
@@ -263,7 +284,7 @@ def push(
         _open_pull_request(repo, export, configs, dry_run, token)
         return
     private = kind is Kind.parquet if private is None else private
-    files: Mapping[str, Optional[push_.Content]]
+    files: Mapping[str, Any]
     if kind is Kind.script:
         files = push_.script_files(repo)
     else:
@@ -292,6 +313,9 @@ def verify(
     ),
 ) -> None:
     """Compare a release with what is published. Status 0: all is well; 1: something is wrong; 2: nothing to look at."""
+    from . import audit as audit_
+    from . import verify as verify_
+
     if quick and pinned:
         raise CommandError(
             "--quick and --pinned do not go together: --quick compares with the pinned archives as it is."
@@ -300,7 +324,7 @@ def verify(
     if as_json:
         typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
     else:
-        audit_.print_table(audit, names)
+        audit_.print_table(audit, names, only_examined=quick)
         if quick and audit.looked:
             typer.echo(verify_.PROVEN)
     if not (audit.ok and audit.looked):

@@ -126,8 +126,11 @@ def format_name(rate: int, channels: int, bits: int) -> str:
     return kilohertz if bits == 16 else f"{kilohertz} {bits} bit"
 
 
-def print_table(audit: Audit, names: int = 5) -> None:
-    """Print the audit as a table; of each check, as many findings by name."""
+def print_table(audit: Audit, names: int = 5, only_examined: bool = False) -> None:
+    """Print the audit as a table; of each check, as many findings by name.
+
+    only_examined: leave out the checks that looked at nothing, and found nothing.
+    """
     import rich.console
     import rich.table
     import rich.text
@@ -137,6 +140,8 @@ def print_table(audit: Audit, names: int = 5) -> None:
     table = rich.table.Table("check", "state", *right)
     for check, title in CHECKS.items():
         state, found = audit.state(check), len(audit.of(check))
+        if only_examined and not audit.examined[check] and not found:
+            continue
         table.add_row(title, rich.text.Text(state, styles[state]), f"{audit.examined[check]:,}", f"{found:,}")
     console = rich.console.Console(highlight=False, soft_wrap=True)
     console.print(table)

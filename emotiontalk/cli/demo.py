@@ -12,7 +12,7 @@ import emotiontalk
 from emotiontalk.errors import printable
 
 from . import dummy
-from .project import ROOT, is_checkout
+from .project import find_checkout
 
 
 def show(data_dir: str | None, config: str) -> None:
@@ -21,8 +21,9 @@ def show(data_dir: str | None, config: str) -> None:
     data_dir: None takes the synthetic sample data.
     """
     with tempfile.TemporaryDirectory() as folder:
-        if data_dir is None and is_checkout():
-            data_dir = str(ROOT / "dummy_data")
+        project = find_checkout()
+        if data_dir is None and project:
+            data_dir = str(project / "dummy_data")
         elif data_dir is None:
             data_dir = str(Path(folder, "sample"))
             dummy.write(Path(data_dir))

@@ -40,7 +40,7 @@ def open_encoder(name: str, options: Options) -> Encoder:
     except ImportError:
         raise CommandError(
             f"{name}: not one of text-tfidf, logmel and egemaps, and encoders need torch and transformers: "
-            'pip install "emotiontalk[encoders]".'
+            'pip install ".[encoders]".'
         ) from None
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:

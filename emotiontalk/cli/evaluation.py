@@ -8,17 +8,15 @@ from typing import List, Optional, Union
 
 import typer
 
-from . import source
+from . import choices
 from .errors import CommandError
 from .options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, LabelSet, Split, home, homes
-from .recipes import RECIPES
-from .written import Folder
 
-LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in source.LABELED}, type=str)  # type: ignore[misc]
-Target = enum.Enum("Target", {"emotion": "emotion", "sentiment": "sentiment"}, type=str)
-Head = enum.Enum("Head", {name: name for name in ("linear", *RECIPES)}, type=str)  # type: ignore[misc]
-Pooling = enum.Enum("Pooling", {"mean": "mean", "mean+std": "mean+std"}, type=str)
-Fusion = enum.Enum("Fusion", {"concat": "concat", "mean-of-probabilities": "mean-of-probabilities"}, type=str)
+LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in choices.LABELED}, type=str)  # type: ignore[misc]
+Target = enum.Enum("Target", {name: name for name in choices.TARGETS}, type=str)  # type: ignore[misc]
+Head = enum.Enum("Head", {name: name for name in choices.HEADS}, type=str)  # type: ignore[misc]
+Pooling = enum.Enum("Pooling", {name: name for name in choices.POOLINGS}, type=str)  # type: ignore[misc]
+Fusion = enum.Enum("Fusion", {name: name for name in choices.FUSIONS}, type=str)  # type: ignore[misc]
 
 
 def _layer(text: Optional[str]) -> Optional[Union[int, str]]:
@@ -65,6 +63,7 @@ def probe(
     """Train a head on features of a frozen upstream; WAR and UAR on the official splits or folds, with intervals."""
     from . import probe as probe_  # scikit-learn takes a second to import
     from . import probe_output as output
+    from .written import Folder
 
     request = probe_.Request(
         upstreams=upstream or ([] if features else ["text-tfidf"]),

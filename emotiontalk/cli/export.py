@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from emotiontalk.corpus import __version__
 from emotiontalk.errors import redacted
 from emotiontalk.files import writing
-from emotiontalk.urls import is_remote
+from emotiontalk.urls import full_source, is_remote
 
 from .conversion import Conversion
 from .errors import CommandError
@@ -98,7 +98,7 @@ class Export:
     def note_request(self, configs: Sequence[str], data_dir: str | None, splits: Sequence[str]) -> None:
         """Note what is wanted, so that a stopped run can be resumed; saved with the first config."""
         before = self.request or {"configs": [], "splits": splits}
-        if data_dir and not is_remote(data_dir):
+        if data_dir and not is_remote(full_source(data_dir)):
             data_dir = os.path.abspath(os.path.expanduser(data_dir))
         elif data_dir and redacted(data_dir) != data_dir:  # a password is not stored
             data_dir = redacted(data_dir).replace("://", "://…@", 1)

@@ -15,16 +15,13 @@ from emotiontalk.builder import EmotionTalk
 from emotiontalk.corpus import CONDITION_NAMES, EMOTIONS, FOUR, LICENSE, REPO_ID, SENTIMENTS, __version__
 from emotiontalk.schema import CONFIGS
 
+from .choices import CAPTIONS, MEDIA
 from .conversion import Conversion
 from .source import GenKwargs, splits_in_words
 from .written import Folder
 
 TAG = re.compile(r"<(\||/?(?:audio|image|video)>)", re.IGNORECASE)
 NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-TASKS = ("emotion", "caption", "asr")
-CAPTIONS = ("overall", "speaker", "style", "emotion")  # the first is the whole one
-MEDIA = ("audio", "video")
-OF_FILES = ("audio", "multimodal", "text")  # configs that can be written
 NO_VALIDATION = """- A fold has no validation split. Where a command below names one, take every tenth dialogue of
   train, by the order of their names, and leave these out of train.
 """

@@ -9,7 +9,8 @@ from typing import List, Optional
 import typer
 
 from emotiontalk.corpus import SPLITS
-from emotiontalk.schema import CONFIGS
+
+from .choices import CONFIGS, LABEL_SETS
 
 
 def home(path: Optional[Path]) -> Optional[Path]:
@@ -28,6 +29,7 @@ DATA_DIR = typer.Option(
 CACHE_DIR = typer.Option(None, help="As in load_dataset.")
 FOLD = typer.Option(None, help="1 to 5: a fold of cross-validation instead of the official splits.")
 TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
+
 Config = enum.Enum("Config", {name: name for name in CONFIGS}, type=str)  # type: ignore[misc]
 Split = enum.Enum("Split", {name: name for name in SPLITS}, type=str)  # type: ignore[misc]
-LabelSet = enum.Enum("LabelSet", {"all": "all", "four": "four"}, type=str)
+LabelSet = enum.Enum("LabelSet", {name: name for name in LABEL_SETS}, type=str)  # type: ignore[misc]

@@ -29,6 +29,7 @@ from emotiontalk.files import write_out
 from emotiontalk.schema import CONFIGS, splits_of
 
 from . import source
+from .choices import EXPORTED
 from .conversion import Conversion
 from .errors import CommandError
 from .export import Export
@@ -44,14 +45,13 @@ ROW_GROUP_BYTES = 16 << 20
 # skip, and the same again behind an utterance that is new, so that an upload repeats little.
 CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}
 WRITING_ORDER = ("test", "validation", "train")  # the small ones can be tried first
-DEFAULT_CONFIGS = ("multimodal", "audio", "text", "dialogues", "zh-en")  # `video` (21 GB) only where it is requested
 Task = tuple[EmotionTalk, str, source.GenKwargs]  # of a split
 Shard = tuple[int, Path, source.GenKwargs]  # its number, where it is written, what it is written from
 
 
 def write(
     out: Path,
-    configs: Sequence[str] = DEFAULT_CONFIGS,
+    configs: Sequence[str] = EXPORTED,
     data_dir: str | None = None,
     cache_dir: str | None = None,
     token: str | None = None,

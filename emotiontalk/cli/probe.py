@@ -24,7 +24,7 @@ from emotiontalk.corpus import DEFAULT_SOURCE, EMOTIONS, FOLDS, FOUR, REVISION, 
 from emotiontalk.errors import redacted
 from emotiontalk.schema import CONFIGS
 
-from . import linear, recipes, ridge, source
+from . import choices, linear, recipes, ridge, source
 from .errors import CommandError
 from .feature_files import open_features
 from .features import Features, TextFeatures, extract, media_of, texts_of
@@ -32,8 +32,6 @@ from .labels import Corpus, check_target, read_corpus
 from .probe_result import FoldsResult, Outcome, Result, result_of
 from .upstreams import BUILT_IN, Options, TextTfidf, Upstream, open_upstream
 
-HEADS = ("linear", *recipes.RECIPES)
-FUSIONS = ("concat", "mean-of-probabilities")
 MEDIA_CONFIGS = {"audio": ("audio", "multimodal"), "video": ("video", "multimodal")}  # whose labels go with the medium
 
 
@@ -83,15 +81,15 @@ class Request:
 
     def check(self) -> None:
         """Raise `CommandError` for what does not go together."""
-        choices: dict[str, tuple[Any, Sequence[str]]] = {
-            "config": (self.config, source.LABELED),
-            "label set": (self.label_set, ("all", "four")),
-            "target": (self.target, ("emotion", "sentiment")),
-            "head": (self.head, HEADS),
-            "pooling": (self.pooling, ("mean", "mean+std")),
-            "fusion": (self.fusion, FUSIONS),
+        allowed: dict[str, tuple[Any, Sequence[str]]] = {
+            "config": (self.config, choices.LABELED),
+            "label set": (self.label_set, choices.LABEL_SETS),
+            "target": (self.target, choices.TARGETS),
+            "head": (self.head, choices.HEADS),
+            "pooling": (self.pooling, choices.POOLINGS),
+            "fusion": (self.fusion, choices.FUSIONS),
         }
-        for name, (value, possible) in choices.items():
+        for name, (value, possible) in allowed.items():
             if value not in possible:
                 raise CommandError(f"{name} {value!r}: choose from {', '.join(possible)}.")
         if self.seeds < 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from emotiontalk.corpus import SENTIMENTS
 
-from .job import CAPTIONS, Row
+from .choices import CAPTIONS
+from .job import Row
 
 # {clip}: the medium; {labels}: the emotions to choose from
 PROMPTS = {

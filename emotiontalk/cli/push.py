@@ -24,9 +24,10 @@ from emotiontalk.schema import CONFIGS
 
 from . import dummy, infos, parquet
 from .card_merge import FOLDER, difference, merged_card
-from .errors import NETWORK_ERRORS, CommandError
+from .choices import EXPORTED
+from .errors import CommandError, network_errors
 from .export import Export
-from .project import ROOT, is_checkout
+from .project import find_checkout
 
 SHARD = re.compile(rf"({'|'.join(CONFIGS)})/({'|'.join(SPLITS)})-(G\d{{5}}-\d{{5}}|\d{{5}}-of-\d{{5}})\.parquet")
 
@@ -88,18 +89,22 @@ def script_files(repo: str) -> dict[str, Content]:
         raise CommandError(
             f"{repo}: `datasets` cannot import a script from a repository with a dot in its name or its owner's."
         )
-    pages = _pages(repo) if is_checkout() else {"README.md": _card(repo), "dataset_infos.json": infos.text().encode()}
+    project = find_checkout()
+    if project:
+        pages = _pages(project, repo)
+    else:
+        pages = {"README.md": _card(repo), "dataset_infos.json": infos.text().encode()}
     # built again, not read: whatever stands in dummy_data/ here, nothing but synthetic data goes to a public place
     samples = {f"dummy_data/{name}": data for name, data in dummy.files().items()}
     return {f"{repo.split('/')[1]}.py": script.build().encode(), **pages, **samples}
 
 
-def _pages(repo: str) -> dict[str, bytes]:
+def _pages(project: Path, repo: str) -> dict[str, bytes]:
     """Return `PAGES` and docs/ of the checkout; they say what to type for this repository."""
     pages = {}
-    for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md"))):
+    for path in (*(project / name for name in PAGES), *sorted((project / "docs").glob("*.md"))):
         text = path.read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
-        pages[path.relative_to(ROOT).as_posix()] = text.encode()
+        pages[path.relative_to(project).as_posix()] = text.encode()
     return pages
 
 
@@ -150,8 +155,8 @@ def files_to_send(
     """
     if not export.exists():
         if dry_run:
-            return dict.fromkeys(expected_files(configs or parquet.DEFAULT_CONFIGS))
-        parquet.write(export, configs or parquet.DEFAULT_CONFIGS, data_dir, cache_dir, token)
+            return dict.fromkeys(expected_files(configs or EXPORTED))
+        parquet.write(export, configs or EXPORTED, data_dir, cache_dir, token)
     elif not dry_run and (export / "export.json").is_file():
         parquet.resume(export, data_dir, cache_dir, token)
     return export_files(export, configs)
@@ -273,7 +278,7 @@ def send_pull_request(repo: str, files: Mapping[str, Content], parent: str, toke
             "YAML of the card is changed.",
         )  # fmt: skip
     except ValueError as error:  # before anything is sent, the Hub is asked whether it takes the YAML of the card
-        if isinstance(error, NETWORK_ERRORS):
+        if isinstance(error, network_errors()):
             raise
         raise CommandError(f"{repo}: the Hub does not take the card with our configs in it: {brief(error)}") from None
     return printable(str(commit.pr_url))

@@ -199,7 +199,7 @@ def fit(
     try:
         from . import heads
     except ImportError:
-        raise CommandError(f'the recipe {recipe.name} needs torch: pip install "emotiontalk[encoders]".') from None
+        raise CommandError(f'the recipe {recipe.name} needs torch: pip install ".[encoders]".') from None
     vectors = numpy.ndim(x["train"][0]) == 1
     head = heads.build(recipe, x["train"][0], classes, seed).to(heads.usable(device))
     with heads.one_thread(recipe.inputs == "layers" or vectors):

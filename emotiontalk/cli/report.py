@@ -38,7 +38,7 @@ from emotiontalk.corpus import (
     __version__,
 )
 from emotiontalk.errors import AudioDecodeError, redacted
-from emotiontalk.urls import is_remote
+from emotiontalk.urls import full_source, is_remote
 
 from . import plots, source
 from .audit import format_name
@@ -269,8 +269,8 @@ def write(
 
 def _where(data_dir: str | None) -> str:
     """Say where a release was read, without the path of a folder of the reader's own."""
-    if data_dir and is_remote(data_dir):
-        return redacted(data_dir)
+    if data_dir and is_remote(full_source(data_dir)):
+        return redacted(full_source(data_dir))
     return "a local folder" if data_dir else DEFAULT_SOURCE
 
 

@@ -30,7 +30,7 @@ from emotiontalk.corpus import (
 )
 from emotiontalk.errors import redacted
 
-from . import metrics, source
+from . import choices, metrics, source
 from .errors import CommandError
 from .labels import Labels, check_target, read_labels
 from .predictions import Given, Predictions, PredictionsError, named, read
@@ -38,7 +38,6 @@ from .score_output import confusion_picture
 from .written import Folder, writing_to
 
 FILES = ("score.json", "confusion.png")
-TARGETS = ("emotion", "sentiment")
 
 
 class Part(TypedDict):
@@ -123,7 +122,7 @@ def score(
     cache_dir: str | None = None,
     token: str | None = None,
 ) -> Score:
-    """Score predictions against the labels of a split. It needs `pip install "emotiontalk[tools]"`.
+    """Score predictions against the labels of a split. It needs `pip install ".[tools]"`.
 
     Args:
         predictions: a .csv, .tsv, .json, .jsonl or .parquet file; a dict id -> class, a list of dicts, or a DataFrame.
@@ -181,13 +180,13 @@ def score(
 
 def _check(config: str, split: str, label_set: str, target: str, fold: int | None) -> None:
     """Raise `CommandError` for a value that an option does not have, or for options that do not go together."""
-    choices = {
-        "config": (config, source.LABELED),
+    allowed = {
+        "config": (config, choices.LABELED),
         "split": (split, SPLITS),
-        "label_set": (label_set, ("all", "four")),
-        "target": (target, TARGETS),
+        "label_set": (label_set, choices.LABEL_SETS),
+        "target": (target, choices.TARGETS),
     }
-    for name, (value, possible) in choices.items():
+    for name, (value, possible) in allowed.items():
         if value not in possible:
             raise CommandError(f"{name} {value!r}: choose from {', '.join(possible)}.")
     source.check_fold(config, [split], fold)

@@ -17,11 +17,10 @@ from emotiontalk.errors import MissingArchiveError, redacted
 from emotiontalk.local_archive import find_archive, fingerprint_of
 from emotiontalk.remote_tar import RemoteArchive
 from emotiontalk.schema import CONFIGS
-from emotiontalk.urls import archive_url, is_remote
+from emotiontalk.urls import archive_url, full_source, is_remote
 
 from .errors import CommandError
 
-LABELED = ("audio", "multimodal", "text", "video")  # configs whose utterances have a label
 GenKwargs = dict[str, Any]  # `shards` and `release` of a split
 Fingerprints = dict[str, list[Any]]
 
@@ -80,6 +79,7 @@ def find_location(name: str, source: str, token: str | None = None) -> Location:
 
     Raises `MissingArchiveError`, also for an archive that is in several parts at a URL.
     """
+    source = full_source(source)
     if not is_remote(source):
         return Location(name, find_archive(name, source))
     cached = cached_file(archive_url(name, source))

@@ -193,7 +193,7 @@ class Egemaps:
         try:
             import opensmile  # noqa: F401
         except (ImportError, OSError):  # OSError: of its library, which is built for few systems
-            raise CommandError('egemaps needs openSMILE: pip install "emotiontalk[opensmile]".') from None
+            raise CommandError('egemaps needs openSMILE: pip install ".[opensmile]".') from None
 
     def settings(self) -> dict[str, Any]:
         """Return what its features depend on, next to the versions of `modules`."""

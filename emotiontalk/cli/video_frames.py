@@ -18,7 +18,7 @@ def require_pyav() -> None:
     try:
         import av  # noqa: F401
     except ImportError:
-        raise CommandError('video clips need PyAV: pip install "emotiontalk[video]".') from None
+        raise CommandError('video clips need PyAV: pip install ".[video]".') from None
 
 
 def frames_of(data: bytes, number: int) -> list[numpy.ndarray]:

@@ -11,25 +11,12 @@ and returns a warning, or None.
 
 from __future__ import annotations
 
+from .. import choices
 from ..conversion import Conversion
 from ..errors import CommandError
 
 SHORT = {"train": "train", "validation": "valid", "test": "test"}  # names of the splits in some toolkits
-TOOLKITS = {
-    "kaldi": "kaldi",
-    "lhotse": "lhotse",
-    "emobox": "emobox",
-    "speechbrain": "speechbrain",
-    "s3prl": "s3prl",
-    "funasr": "funasr",
-    "messages": "messages",
-    "webdataset": "webdataset",
-    "merbench": "merbench",
-    "audformat": "audformat",
-    "nemo": "nemo",
-    "evaluation": "evaluation",
-    "csv": "table",
-}
+TOOLKITS = {name: "table" if name == "csv" else name for name in choices.TOOLKITS}  # the module of each
 
 
 def require_one_channel(toolkit: str, conversion: Conversion) -> None:
