@@ -173,6 +173,7 @@ def numbers(reading: Reading) -> dict[str, Any]:
             split: [int((part["sentiment"] == label).sum()) for label in range(len(SENTIMENTS))]
             for split, part in parts.items()
         },
+        "scores": {split: _spread(part["score"]) for split, part in parts.items()},
         "formats": {
             split: {form: int((part["format"] == form).sum()) for form in formats} for split, part in parts.items()
         },

@@ -46,7 +46,7 @@ TEXTS = {
     "all": ("all", "合计"),
     "unknown": ("unknown", "未知"),
     "comma": (", ", "、"),
-    "see-table": ("{chart}; the table below has the numbers", "{chart}；数值见下表"),
+    "see-table": ("{chart}; see the table below", "{chart}，见下表"),
     "classes": ("Classes, by split and annotation condition", "类别分布：各划分、各标注条件"),
     "classes-what": (
         "The same utterances were labelled in four annotation conditions. Annotators were given the transcription "
@@ -64,7 +64,9 @@ TEXTS = {
         "情感倾向分数为五位标注者评分（−2 至 2）的平均值；其类别为 ≤ −1、< 0、0、< 1、≥ 1。",
     ),
     "score": ("Sentiment score", "情感倾向分数"),
+    "score-by-split": ("Sentiment score, by split", "各划分的情感倾向分数"),
     "sentiment-classes": ("Classes of sentiment", "情感倾向的类别"),
+    "class": ("class", "类别"),
     "by-sentiment": ("Utterances by class of sentiment", "各情感倾向类别的话语数"),
     "length": ("Length of the utterances", "话语的时长"),
     "length-by-split": ("Length, by split", "各划分的时长"),
@@ -83,10 +85,8 @@ TEXTS = {
     "sum": ("sum", "总和"),
     "formats": ("Formats of the clips", "音频片段的格式"),
     "formats-what": (
-        "As the header of each WAV file says, 16 bit where nothing else is written; in brackets, the share of the "
-        "split. Most encoders want one format: convert the clips while they are loaded.",
-        "取自每个 WAV 文件的文件头；未另外注明的均为 16 bit；括号内为占该划分的比例。"
-        "多数编码器需要统一的格式：请在加载时转换。",
+        "As the header of each WAV file says; 16 bit where nothing else is written.",
+        "取自每个 WAV 文件的文件头；未另外注明的均为 16 bit。",
     ),
     "formats-table": ("Clips by format", "各格式的片段数"),
     "format": ("format", "格式"),
@@ -95,7 +95,7 @@ TEXTS = {
     "conditions-what": (
         "All splits. Rows are the labels of the first condition, columns those of the second; the stronger the colour, "
         "the larger the share of its row.",
-        "全部划分。行为前一种标注条件的标签，列为后一种标注条件的标签；颜色越深，占该行的比例越大。",
+        "全部划分。行为前一种标注条件的标签，列为后一种标注条件的标签；颜色越浓，占该行的比例越大。",
     ),
     "scale": ("share of the row", "占该行的比例"),
     "pair": (
@@ -127,7 +127,7 @@ TEXTS = {
     "number-of": ("number of utterances", "话语数"),
     "emotions-by-speaker": ("Emotions by speaker, audio-visual label", "各说话人的情感（音视频标签）"),
     "by-dialogue": ("Utterances of a dialogue", "每段对话的话语数"),
-    "share-of-dialogues": ("share of the split's dialogues", "占该划分对话数的比例"),
+    "share-of-dialogues": ("share of the dialogues", "占该划分对话数的比例"),
     "listen": ("Listen", "试听"),
     "listen-what": (
         "Some utterances of each emotion (audio-visual label) and split, over the groups and speakers; 16 kHz, mono.",
