@@ -114,7 +114,8 @@ TEXTS = {
     "paper": ("paper", "论文"),
     "speakers-title": ("Speakers and dialogues", "说话人和对话"),
     "shared": (
-        "Speakers of both validation and test: {speakers} (marked {mark}). A model chosen on validation has heard them.",
+        "Speakers of both validation and test: {speakers} (marked {mark}). "
+        "A model chosen on validation has heard them.",
         "验证集与测试集共同的说话人：{speakers}（以 {mark} 标出）。用验证集选择的模型已听过他们的声音。",
     ),
     "not-shared": (
