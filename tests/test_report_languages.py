@@ -97,7 +97,7 @@ def test_no_page_has_a_word_of_the_other_language(pages, texts):
     assert [text for text in pages["en"].texts if CHINESE.search(text)] == []
     assert len(untranslated(pages["en"])) > 200 and sum(1 for text in pages["zh"].texts if CHINESE.search(text)) > 200
     assert '<html lang="en">' in texts["en"] and '<html lang="zh-CN">' in texts["zh"]
-    for text in texts.values():  # what a letter of a chart cannot say is not there, nor what was escaped twice
+    for text in texts.values():  # nothing is escaped twice
         assert "&amp;" not in text and "Noto Sans CJK SC" in text
 
 
@@ -143,7 +143,7 @@ def test_formats_are_counted_by_split(pages, texts):
 
 def hard(members):
     """Change the sample data: one label, a speaker of two splits, no audio that can be decoded."""
-    for archive, files in members.items():
+    for files in members.values():
         for name, data in list(files.items()):
             if name.endswith(".json") and "/._" not in name:
                 record = json.loads(data.decode("utf-8-sig"))

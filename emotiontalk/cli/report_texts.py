@@ -88,9 +88,13 @@ TEXTS = {
         "As the header of each WAV file says; 16 bit where nothing else is written.",
         "取自每个 WAV 文件的文件头；未另外注明的均为 16 bit。",
     ),
+    "formats-reported": (
+        "Reported is what a public project, not the authors, counted in the release.",
+        "“公开报告”为一个公开项目在发布数据中统计得到的数字，并非作者给出。",
+    ),
     "formats-table": ("Clips by format", "各格式的片段数"),
     "format": ("format", "格式"),
-    "reported": ("reported of the release", "公开报告的数字"),
+    "reported": ("reported", "公开报告"),
     "conditions": ("Do the annotation conditions agree?", "不同标注条件的标签是否一致？"),
     "conditions-what": (
         "All splits. Rows are the labels of the first condition, columns those of the second; the stronger the colour, "
