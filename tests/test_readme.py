@@ -491,7 +491,8 @@ def test_verify_and_report(desk, tmp_path):
     for said in shell(desk, checks, cwd=tmp_path, status=1):  # sample data are not the release
         assert "wrong" in said
     shell(desk, page, cwd=tmp_path)
-    assert (tmp_path / "report.html").stat().st_size > 10_000
+    for name, language in (("report.html", "en"), ("report.zh.html", "zh-CN")):
+        assert f'<html lang="{language}">' in (tmp_path / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

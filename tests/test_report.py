@@ -33,6 +33,13 @@ def page(rebuilt, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def chinese(rebuilt, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    command("report", "--out", out, "--data-dir", rebuilt(), "--language", "zh")
+    return out
+
+
+@pytest.fixture(scope="module")
 def labels():
     with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -175,9 +182,76 @@ def test_the_page_by_keyboard_and_on_a_phone_in_the_dark(page, browser, tmp_path
     assert tab.evaluate(
         "[...document.querySelectorAll('svg[role=img], audio')].every(e => e.getAttribute('aria-label'))"
     )
-    assert tab.locator("svg[role=img]").count() == 7
+    assert tab.locator("svg[role=img]").count() == 10
     picture = tab.screenshot(path=tmp_path / "phone.png", full_page=True)
     assert len(picture) > 50_000 and complaints == []
+    tab.close()
+
+
+# Of each grid its rows: how many stand in it, and which part of the width they fill without the gaps
+ROWS = """() => [...document.querySelectorAll(".grid, .clips")].map(grid => {
+    const rows = {};
+    for (const child of grid.children) {
+        const box = child.getBoundingClientRect();
+        if (box.width) (rows[Math.round(box.top)] ??= []).push(box);
+    }
+    const width = grid.getBoundingClientRect().width, gap = parseFloat(getComputedStyle(grid).columnGap);
+    return Object.values(rows).map(boxes => [
+        boxes.length, boxes.reduce((sum, box) => sum + box.width, gap * (boxes.length - 1)) / width
+    ]);
+})"""
+# The parts that are narrower than the room they have
+NARROW = """() => [...document.querySelectorAll("figure svg, .agreement, .whole")].map(
+    part => [part.getBoundingClientRect().width, part.parentElement.getBoundingClientRect().width]
+).filter(([width, room]) => width < 0.95 * room)"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["page", "chinese"])
+def test_two_charts_a_row_and_no_empty_half(request, browser, language):
+    tab, _, complaints = opened(browser, request.getfixturevalue(language), viewport={"width": 1280, "height": 800})
+    charts = [2] * 2, [2], [2], [2] * 3, [2]
+    for emotion, clips in (("", [2] * 31 + [1]), ("fearful", [2] * 4 + [1])):  # the last of an odd number has both
+        tab.locator("#emotion").select_option(emotion)
+        rows = tab.evaluate(ROWS)
+        assert [[number for number, _ in grid] for grid in rows] == [*charts, clips]
+        assert all(filled == pytest.approx(1, abs=0.01) for grid in rows for _, filled in grid)
+    assert tab.evaluate(NARROW) == [] and complaints == []
+    assert tab.locator("table").count() == 19 and tab.locator("details table").count() == 11
+    assert tab.locator("details table:visible").count() == 0
+    tab.locator("#classes-text").evaluate("table => table.closest('details').querySelector('summary').click()")
+    assert tab.locator("details table:visible").count() == 1
+    tab.close()
+
+
+WIDER = """() => [...document.querySelectorAll("table")].filter(
+    table => table.getBoundingClientRect().width > table.parentElement.getBoundingClientRect().width + 1
+).map(table => table.id || table.dataset.conditions)"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["page", "chinese"])
+def test_nothing_is_wider_than_a_phone(request, browser, language):
+    """Tables that are folded may scroll in their own frame; those that always show must not."""
+    tab, _, _ = opened(browser, request.getfixturevalue(language), viewport={"width": 390, "height": 844})
+    shown = {"formats", "kappas"} | {" ".join(pair) for pair in itertools.combinations(PASSES, 2)}
+    assert not shown & set(tab.evaluate(WIDER))
+    tab.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["page", "chinese"])
+def test_a_print_has_all_tables_and_none_is_cut(request, browser, language):
+    paper = {"width": 703, "height": 1000}  # A4 without its margins
+    tab, _, _ = opened(browser, request.getfixturevalue(language), viewport=paper, color_scheme="dark")
+    tab.emulate_media(media="print", color_scheme="dark")
+    assert tab.locator("table:visible").count() == tab.locator("table").count() == 19
+    assert tab.evaluate(WIDER) == [] and tab.evaluate("document.documentElement.scrollWidth") <= 703
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert tab.locator("audio:visible, nav:visible, select:visible").count() == 0
+    assert tab.pdf(format="A4").startswith(b"%PDF")
     tab.close()
 
 
@@ -196,11 +270,32 @@ CONTRAST = """() => {
 }"""
 
 
+# Of the cells of the agreement matrices, and the share that each one's colour shows
+CELLS = """() => {
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    const rgb = colour => colour.startsWith("color(") ? numbers(colour) : numbers(colour).map(n => n / 255);
+    const channel = c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    const page = rgb(getComputedStyle(document.body).backgroundColor);
+    return [...document.querySelectorAll("td.heat")].map(cell => {
+        const style = getComputedStyle(cell), over = rgb(style.backgroundColor), alpha = over[3] ?? 1;
+        const ground = light(page.map((c, n) => alpha * over[n] + (1 - alpha) * c)), text = light(rgb(style.color));
+        const contrast = (Math.max(ground, text) + 0.05) / (Math.min(ground, text) + 0.05);
+        return [contrast, Number(style.getPropertyValue("--share")), Math.abs(ground - light(page))];
+    });
+}"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast(page, browser, scheme):
     tab, _, _ = opened(browser, page, color_scheme=scheme)
     assert min(tab.evaluate(CONTRAST)) >= 4.5  # WCAG 2, AA
+    cells = tab.evaluate(CELLS)
+    assert len(cells) == 6 * 49 and min(contrast for contrast, _, _ in cells) >= 4.5
+    away = [difference for _, _, difference in sorted(cells, key=lambda cell: cell[1])]
+    assert away[0] < 0.01 and away[-1] > 0.05  # a larger share is farther from the page's colour
+    assert all(later >= earlier - 0.001 for earlier, later in zip(away, away[1:]))
     tab.close()
 
 

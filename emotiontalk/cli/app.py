@@ -339,6 +339,7 @@ app.command()(evaluation_.score)
 def report(
     out: Path = typer.Option("report.html", callback=home, help="The page to write."),
     clips: int = typer.Option(3, min=0, help="Utterances to listen to, for each split and emotion; 0: none."),
+    language: Language = typer.Option("en", help="The language of the page."),
     data_dir: Optional[str] = DATA_DIR,
     cache_dir: Optional[str] = CACHE_DIR,
     token: Optional[str] = TOKEN,
@@ -346,6 +347,6 @@ def report(
     """Write one self-contained page: what is in the release, to look at and to listen to."""
     from . import report as report_  # pandas, matplotlib, statsmodels: two seconds to import
 
-    found = report_.write(out, data_dir, cache_dir, token, clips)
+    found = report_.write(out, data_dir, cache_dir, token, clips, language.value)
     gated = " It holds gated audio: keep it to yourself." if clips else ""
     typer.echo(f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB.{gated}")

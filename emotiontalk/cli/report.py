@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from emotiontalk.annotations import Utterance, sentiment_id
 from emotiontalk.corpus import (
-    ANNOTATORS,
+    AUDIO_FORMATS,
     CONDITION_NAMES,
     CONDITIONS,
     DEFAULT_SOURCE,
@@ -44,6 +44,7 @@ from . import plots, source
 from .audit import format_name
 from .conversion import Conversion
 from .errors import CommandError
+from .report_texts import Wording
 from .written import refuse_foreign_file, write_file
 
 PAPER_KAPPA = {"text": 0.66, "audio": 0.79, "video": 0.73, "multimodal": 0.78}  # Fleiss' kappa, section 3 of the paper
@@ -142,7 +143,7 @@ def _clip(utterance: Utterance, split: str, labels: dict[str, int], score: float
         "score": score,
         "labels": {CONDITION_NAMES[name]: EMOTIONS[label] for name, label in labels.items()},
         "votes": [
-            (v["annotator"], "?" if v["emotion"] is None else EMOTIONS[v["emotion"]], v["confidence"]) for v in votes
+            (v["annotator"], None if v["emotion"] is None else EMOTIONS[v["emotion"]], v["confidence"]) for v in votes
         ],
         "captions": [(name, captions[name]) for name in ("speaker", "style", "emotion") if captions[name]]
         + [("overall", text) for text in captions["overall"] if text],
@@ -172,6 +173,7 @@ def numbers(reading: Reading) -> dict[str, Any]:
             split: [int((part["sentiment"] == label).sum()) for label in range(len(SENTIMENTS))]
             for split, part in parts.items()
         },
+        "scores": {split: _spread(part["score"]) for split, part in parts.items()},
         "formats": {
             split: {form: int((part["format"] == form).sum()) for form in formats} for split, part in parts.items()
         },
@@ -230,8 +232,9 @@ def write(
     cache_dir: str | None = None,
     token: str | None = None,
     clips: int = 3,
+    language: str = "en",
 ) -> dict[str, Any]:
-    """Write the page; return its numbers."""
+    """Write the page in a language of `report_texts.LANGUAGES`; return its numbers."""
     refuse_foreign_file(out, _is_report)
     out.parent.mkdir(parents=True, exist_ok=True)
     reading = read(data_dir, cache_dir, token, clips)
@@ -239,6 +242,8 @@ def write(
         raise CommandError("the release at hand has no utterances.")
     counted = numbers(reading)
     whole = counted["utterances"] == TOTAL
+    reported = {format_name(*form, 16): n for form, n in AUDIO_FORMATS.items()} if whole else {}
+    wording = Wording(language)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("assets")),
         autoescape=True,
@@ -247,17 +252,19 @@ def write(
         undefined=jinja2.StrictUndefined,
     )
     page = environment.get_template("report.html").render(
+        t=wording,
         numbers=counted,
         as_json=json.dumps(counted, allow_nan=False).replace("<", "\\u003c"),
         clips=reading.clips,
         emotions=EMOTIONS,
         sentiments=SENTIMENTS,
-        annotators=ANNOTATORS,
         conditions=CONDITION_NAMES,
-        charts=plots.charts(reading.table, counted),
-        source=_where(data_dir),
+        charts=plots.charts(reading.table, counted, wording),
+        source=_where(data_dir, wording),
         date=datetime.date.today().isoformat(),
         paper_hours=PAPER_HOURS if whole else None,
+        format_counts=_format_counts(counted["formats"], reported),
+        reported=reported,
         version=__version__,
         license=LICENSE,
         homepage=HOMEPAGE,
@@ -267,11 +274,18 @@ def write(
     return counted
 
 
-def _where(data_dir: str | None) -> str:
+def _format_counts(by_split: dict[str, dict[str, int]], reported: dict[str, int]) -> dict[str, list[int]]:
+    """Return the counts of each format: of each split, then of all; also of those that are reported but not found."""
+    names = dict.fromkeys([name for counts in by_split.values() for name in counts] + list(reported))
+    counted = {name: [counts.get(name, 0) for counts in by_split.values()] for name in names}
+    return {name: [*counts, sum(counts)] for name, counts in counted.items()}
+
+
+def _where(data_dir: str | None, wording: Wording) -> str:
     """Say where a release was read, without the path of a folder of the reader's own."""
     if data_dir and is_remote(full_source(data_dir)):
         return redacted(full_source(data_dir))
-    return "a local folder" if data_dir else DEFAULT_SOURCE
+    return wording("local") if data_dir else DEFAULT_SOURCE
 
 
 def _is_report(data: bytes) -> bool:
