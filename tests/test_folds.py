@@ -148,7 +148,7 @@ def test_the_files_of_a_fold(tmp_path, toolkit):
     out = tmp_path / "out"
     said = command("files", out, "--for", toolkit, "--fold", "5", *DUMMY).stdout
     assert "train 20" in said and "test 4" in said and "validation" not in said
-    readme = (out / toolkit / "README.md").read_text(encoding="utf-8")
+    readme = " ".join((out / toolkit / "README.md").read_text(encoding="utf-8").split())
     assert "fold 5 of 5: no speaker of test is in train (train, test)" in readme
     assert "every tenth dialogue of train" in readme
     if toolkit == "csv":
