@@ -95,9 +95,9 @@ def script_files(repo: str) -> dict[str, Content]:
 
 
 def _pages(repo: str) -> dict[str, bytes]:
-    """Return `PAGES` and docs/ of the checkout; they say what to type for this repository."""
+    """Return `PAGES` and docs/ of the checkout, in both languages; they say what to type for this repository."""
     pages = {}
-    for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md"))):
+    for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").rglob("*.md"))):
         text = path.read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
         pages[path.relative_to(ROOT).as_posix()] = text.encode()
     return pages
