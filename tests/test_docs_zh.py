@@ -7,7 +7,7 @@ import pytest
 from card import PAGES, TWINS, anchors, blocks, codes, links, numbers, sections, tables, text_of
 from conftest import PROJECT, once
 
-ENGLISH = dict((chinese, english) for english, chinese in TWINS)
+ENGLISH = {chinese: english for english, chinese in TWINS}
 
 pytestmark = once
 each = pytest.mark.parametrize(("english", "chinese"), TWINS)
