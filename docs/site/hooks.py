@@ -8,6 +8,7 @@ a page that fetches something from another server all end the build.
 
 import ast
 import re
+import shutil
 from pathlib import Path
 
 from mkdocs.exceptions import PluginError
@@ -17,6 +18,7 @@ from mkdocs.structure.nav import Link, Navigation
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = {"en": "README.md", "zh": "README.zh.md"}
 NAMES = {"en": "English", "zh": "中文"}
+HOMES = {"en": "Dataset card", "zh": "数据集卡片"}
 API, API_TITLES = "docs/api.md", {"en": "API reference", "zh": "API 参考（英文）"}
 
 # What the pages lead to, next to the cards and docs/, and where it is on the site.
@@ -37,6 +39,9 @@ PARTS = {
     "Classes": lambda name: not name.isupper() and not name.startswith("__"),
     "Constants": lambda name: True,
 }
+
+# What of these classes users call: the rest is called by `datasets`.
+MEMBERS = {"EmotionTalkConfig": [], "EmotionTalk": ["open_splits", "examples", "tables", "utterances"]}
 
 navigations: dict[str, Navigation] = {}
 
@@ -62,8 +67,8 @@ def api_reference():
         for name in [name for name in left if belongs(name)]:
             left.remove(name)
             lines += [f"::: emotiontalk.{name}", ""]
-            if name == "EmotionTalk":  # the rest is that of `datasets`
-                lines[-1:] = ["    options:", "      members: [open_splits, examples, tables, utterances]", ""]
+            if name in MEMBERS:
+                lines[-1:] = ["    options:", f"      members: {MEMBERS[name]}", ""]
     return "\n".join(lines)
 
 
@@ -77,8 +82,8 @@ def on_config(config):
     """Make the navigation of both languages; `on_nav` parts them."""
     english = [path for _, path in card_pages("en")]
     own = [path for path in english if path.startswith("docs/")]
-    english = [CARDS["en"], *own, API, *(path for path in english if path not in own), "benchmarks/README.md"]
-    chinese = [CARDS["zh"], *(path for _, path in card_pages("zh") if path.startswith("docs/"))]
+    english = [{HOMES["en"]: CARDS["en"]}, *own, API, *(path for path in english if path not in own), "benchmarks/README.md"]
+    chinese = [{HOMES["zh"]: CARDS["zh"]}, *(path for _, path in card_pages("zh") if path.startswith("docs/"))]
     config.nav = [{NAMES["en"]: english}, {NAMES["zh"]: chinese}]
     return config
 
@@ -139,6 +144,7 @@ def on_page_context(context, page, config, nav):
 def on_post_build(config):
     """Raise an error where a public name has no place in the reference, or a page needs another server."""
     site = Path(config.site_dir)
+    shutil.copy(site / "sitemap.xml", site / "zh")  # the theme asks for one next to each home page
     reference = (site / "api.html").read_text(encoding="utf-8")
     missing = [name for name in public_names() if f'id="emotiontalk.{name}"' not in reference]
     if missing:
