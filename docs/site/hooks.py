@@ -7,6 +7,7 @@ a page that fetches something from another server all end the build.
 """
 
 import ast
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -43,6 +44,35 @@ PARTS = {
 # What of these classes users call: the rest is called by `datasets`.
 MEMBERS = {"EmotionTalkConfig": [], "EmotionTalk": ["open_splits", "examples", "tables", "utterances"]}
 
+# What the constants are: they have no docstrings.
+CONSTANTS = {
+    "ANNOTATORS": "The five annotators, as the release names them.",
+    "ARCHIVES": "The archives at the pinned revision: size in bytes, SHA-256.",
+    "AUDIO_FORMATS": "Clips of each format, (rate in Hz, channels), as a public project counted them.",
+    "CITATION": "The BibTeX entries of the [card](../README.md#citation).",
+    "CONDITIONS": "The annotation conditions, and the archive that holds the annotations of each.",
+    "CONDITION_NAMES": "The names of the annotation conditions in text.",
+    "CONFIGS": "The [configs](../README.md#configs) by name: what each reads, its splits and its fields.",
+    "DEFAULT_SOURCE": "Where the loader reads without `data_dir`.",
+    "DIALOGUES": "Dialogues of each split.",
+    "EMOTIONS": "The emotions, in the order of their numbers.",
+    "FIELDS": "The [fields](../README.md#fields) by name: feature, value and description.",
+    "FOLDS": "The numbers of the [folds](../README.md#folds): 1 to 5.",
+    "FOUR": 'The emotions of the paper\'s "Four" setting.',
+    "GROUPS": "Utterances of each group of dialogues.",
+    "HOMEPAGE": "The authors' repository.",
+    "LICENSE": "The licence of the data.",
+    "REPO_ID": "The name of the authors' repository on the Hub.",
+    "REVISION": "The pinned commit of it.",
+    "SENTIMENTS": "The classes of sentiment, in the order of their numbers.",
+    "SHARDS": "Shards of each split.",
+    "SPEAKER_SETS": "The groups of each [speaker set](../README.md#speakers).",
+    "SPLITS": "The official splits.",
+    "TOTAL": "Utterances of the corpus.",
+    "__version__": "The version of the loader.",
+}
+NO_VALUES = ("CITATION", "CONFIGS", "FIELDS")  # of many lines, or made of other constants
+
 navigations: dict[str, Navigation] = {}
 
 
@@ -69,6 +99,10 @@ def api_reference():
             lines += [f"::: emotiontalk.{name}", ""]
             if name in MEMBERS:
                 lines[-1:] = ["    options:", f"      members: {MEMBERS[name]}", ""]
+            if name in NO_VALUES:
+                lines[-1:] = ["    options:", "      show_attribute_values: false", ""]
+            if title == "Constants":
+                lines += [CONSTANTS[name], ""]
     return "\n".join(lines)
 
 
@@ -80,9 +114,16 @@ def card_pages(language):
 
 def on_config(config):
     """Make the navigation of both languages; `on_nav` parts them."""
+    logging.getLogger("jieba").setLevel(logging.WARNING)  # it tells how it reads its dictionary
     english = [path for _, path in card_pages("en")]
     own = [path for path in english if path.startswith("docs/")]
-    english = [{HOMES["en"]: CARDS["en"]}, *own, API, *(path for path in english if path not in own), "benchmarks/README.md"]
+    english = [
+        {HOMES["en"]: CARDS["en"]},
+        *own,
+        API,
+        *(path for path in english if path not in own),
+        "benchmarks/README.md",
+    ]
     chinese = [{HOMES["zh"]: CARDS["zh"]}, *(path for _, path in card_pages("zh") if path.startswith("docs/"))]
     config.nav = [{NAMES["en"]: english}, {NAMES["zh"]: chinese}]
     return config
