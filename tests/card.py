@@ -51,6 +51,12 @@ def sections(document):
     return [(len(level), title, text) for level, title, text in zip(*(parts[n::3] for n in (1, 2, 3)))]
 
 
+def paragraphs(text):
+    """The paragraphs and the points of lists of a part, without its tables."""
+    prose = re.sub(r"^\|.*\n", "", text, flags=re.M)
+    return [one for one in re.split(r"\n\n+|^(?=- |\d+\. )", prose, flags=re.M) if one.strip()]
+
+
 def anchors(document):
     """The anchors of a document's headings, in order, as GitHub and the Hub make them."""
     return [re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for _, title, _ in sections(document)]
