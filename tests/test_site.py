@@ -135,6 +135,7 @@ def test_the_switch_of_languages_leads_to_the_twin_and_the_search_knows_chinese_
     page.goto(f"{served}/zh/index.html", wait_until="networkidle")
     page.click(".md-search__input")
     page.keyboard.type("置信区间")
+    page.keyboard.press("End")  # an input method ends with a key, which is what the search waits for
     page.wait_for_selector(".md-search-result__item")
     assert "zh/evaluation.html" in page.inner_html(".md-search-result__list")
     page.close()

@@ -160,24 +160,23 @@ def on_nav(nav, config, files):
     return navigations["en"]
 
 
-def twin_of(path, language):
-    """Return the path of a page in this language; that of its card where it has none."""
+def twin_of(page, language):
+    """Return the page that says the same in this language; the card's where there is none."""
+    pages = {one.file.src_uri: one for one in navigations[language].pages}
+    path = page.file.src_uri
     name = path.split("/")[-1]
-    twin = f"docs/{name}" if language == "en" else f"docs/zh/{name}"
-    return twin if path.startswith("docs/") and path != API else path if path not in CARDS.values() else CARDS[language]
+    return next(
+        (pages[twin] for twin in (path, f"docs/{name}", f"docs/zh/{name}") if twin in pages), pages[CARDS[language]]
+    )
 
 
 def on_page_context(context, page, config, nav):
     """Show a page in its language: the words of the theme, the navigation, and the switch, which leads to its twin."""
     language = "zh" if page in navigations["zh"].pages else "en"
     config.theme["language"] = language
-    urls = {one.file.src_uri: one.url for navigation in navigations.values() for one in navigation.pages}
-    config.extra["alternate"] = []
-    for other, name in NAMES.items():
-        twin = twin_of(page.file.src_uri, other)
-        if other == "zh" and twin not in {one.file.src_uri for one in navigations["zh"].pages}:
-            twin = CARDS["zh"]
-        config.extra["alternate"].append({"name": name, "lang": other, "link": urls[twin]})
+    config.extra["alternate"] = [
+        {"name": name, "lang": other, "link": twin_of(page, other).url} for other, name in NAMES.items()
+    ]
     context["nav"] = navigations[language]
     return context
 
