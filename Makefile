@@ -7,7 +7,7 @@ PIP := python -m pip install --quiet --disable-pip-version-check --no-compile
 # Instead of pip, on all cores and without the libraries' tests. What this Python cannot compile is not imported.
 COMPILE := python -m compileall -qq -j 0 -x '/tests?/|/pip/|/setuptools/'
 
-.PHONY: demo test test-slow test-all lint format script benchmark dummy infos clean
+.PHONY: demo test test-slow test-all lint format docs script benchmark dummy infos clean
 demo: $(VENV)/done
 	$(VENV)/bin/python -m emotiontalk demo
 
@@ -32,6 +32,13 @@ lint: .venv-lint/done
 	.venv-lint/bin/mypy
 	.venv-lint/bin/lint-imports --no-cache
 	$(PYTHON) emotiontalk/script.py --check
+
+# The site, to site/: the cards and docs/ in both languages, and the API reference from the docstrings. A link that leads
+# nowhere ends it, and so does a page that fetches something from another server. It needs Python 3.11 or later.
+# (--quiet would take the warnings from --strict.)
+docs: .venv-docs/done
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+	@echo "The site is in site/. To read it: $(PYTHON) -m http.server --directory site"
 
 # The one-file loading script, from the modules of the package.
 script:
@@ -65,12 +72,12 @@ $(VENV)/tools: $(VENV)/done
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
 	touch $@
 
-# The tools of `lint` alone, in the versions that pyproject.toml pins.
-.venv-lint/done: pyproject.toml
-	@echo "Installing ruff, mypy and import-linter into .venv-lint."
-	$(PYTHON) -m venv .venv-lint
-	.venv-lint/bin/$(PIP) $$(sed -n 's/^lint = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
+# The tools of `lint` and of `docs` alone, in the versions that pyproject.toml pins.
+.venv-lint/done .venv-docs/done: .venv-%/done: pyproject.toml
+	@echo "Installing the tools of make $* into .venv-$*."
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/$(PIP) $$(sed -n 's/^$* = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
 	touch $@
 
 clean:
-	rm -rf .venv-* *.egg-info
+	rm -rf .venv-* *.egg-info site

@@ -3498,18 +3498,19 @@ INSTEAD = {
 class EmotionTalkConfig(datasets.BuilderConfig):
     """The options of the loader: the config's name, and these.
 
-    label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad or
-        angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and `soft_label`
-        four shares.
-    sampling_rate: convert audio to this rate while it is read, in Hz, from 8,000 on; None: as released.
-    mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
-    prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where `split="test"`
-        makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
-    fold: 1…5, a fold of speaker-independent cross-validation: `test` is the speaker set of this number, `train` the
-        other four; no speaker is in both, and there is no `validation`. None: the official splits.
-    strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the reverse,
-        no JSON, unknown emotion, score out of range); False skips it and logs how many and which.
-    data_dir (as everywhere in `datasets`): the folder or URL that holds the archives.
+    Args:
+        label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad
+            or angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and
+            `soft_label` four shares.
+        sampling_rate: convert audio to this rate while it is read, in Hz, from 8,000 on; None: as released.
+        mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
+        prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where
+            `split="test"` makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
+        fold: 1…5, a fold of speaker-independent cross-validation: `test` is the speaker set of this number, `train`
+            the other four; no speaker is in both, and there is no `validation`. None: the official splits.
+        strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the
+            reverse, no JSON, unknown emotion, score out of range); False skips it and logs how many and which.
+        data_dir: as everywhere in `datasets`: the folder or URL that holds the archives.
     """
 
     name: str = "multimodal"  # what `datasets` before 2.16 takes where options but no config are given

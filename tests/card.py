@@ -1,5 +1,9 @@
-"""What README.md (the dataset card), README.zh.md and docs/ say, for tests that compare it with what is so."""
+"""What README.md (the dataset card), README.zh.md and docs/ say, for tests that compare it with what is so.
 
+Each document has a twin in Chinese: README.zh.md that of README.md, docs/zh/NAME.md that of docs/NAME.md.
+"""
+
+import posixpath
 import re
 
 import yaml
@@ -7,6 +11,7 @@ from conftest import PROJECT
 
 CARDS = ("README.md", "README.zh.md")
 PAGES = tuple(path.relative_to(PROJECT).as_posix() for path in sorted((PROJECT / "docs").glob("*.md")))
+TWINS = (CARDS, *((page, page.replace("docs/", "docs/zh/")) for page in PAGES))
 DOCUMENTS = (*CARDS, *PAGES, "CONTRIBUTING.md")
 
 
@@ -37,6 +42,46 @@ def audio_formats(document="README.md"):
     """A card's table of audio formats: (rate in Hz, channels) -> clips."""
     heading = {"README.md": "format", "README.zh.md": "格式"}[document]
     return {FORMATS[name]: int(count.replace(",", "")) for name, count in table(document, heading)}
+
+
+def sections(document):
+    """(level, title, text without code blocks) of each part of a document, in order."""
+    body = card()[1] if document == "README.md" else text_of(document)
+    parts = re.split(r"^(#+) (.*)\n", re.sub(r"^```.*?^```$", "", body, flags=re.M | re.S), flags=re.M)
+    return [(len(level), title, text) for level, title, text in zip(*(parts[n::3] for n in (1, 2, 3)))]
+
+
+def paragraphs(text):
+    """The paragraphs and the points of lists of a part, without its tables."""
+    prose = re.sub(r"^\|.*\n", "", text, flags=re.M)
+    return [one for one in re.split(r"\n\n+|^(?=- |\d+\. )", prose, flags=re.M) if one.strip()]
+
+
+def anchors(document):
+    """The anchors of a document's headings, in order, as GitHub and the Hub make them."""
+    return [re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for _, title, _ in sections(document)]
+
+
+def links(document):
+    """(text, document or URL, anchor) of each link of a document outside its code."""
+    found = []
+    for _, _, text in sections(document):
+        for label, target in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", text):
+            path, _, anchor = ("", "", "") if target.startswith("https://") else target.partition("#")
+            inside = posixpath.normpath(posixpath.join(posixpath.dirname(document), path)) if path else document
+            found.append((label, target if target.startswith("https://") else inside, anchor))
+    return found
+
+
+def codes(text):
+    """What of a text is code."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def numbers(text):
+    """The numbers of a text that are neither code, nor in an address, nor in a name such as F1."""
+    text = re.sub(r"`[^`]+`|\]\([^)]*\)", " ", text)
+    return re.findall(r"(?<![A-Za-z\d])\d(?:[\d,.]*\d)?", text)
 
 
 def blocks(document):

@@ -11,6 +11,7 @@ import sys
 import pandas
 import pytest
 import yaml
+from card import TWINS
 from commit_server import TOKEN, CommitServer
 from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows, some
 
@@ -89,6 +90,7 @@ def test_the_script_loads_from_the_hub(hub, at, repo, load):
     sent = hub.files(repo)
     archives = {f"dummy_data/{archive}.tar" for archive in ("Audio", "Multimodal", "Text", "Video")}
     assert {f"{name}.py", "README.md", "README.zh.md", "dataset_infos.json", *archives} <= set(sent)
+    assert {page for twins in TWINS for page in twins} <= set(sent)  # the manual, in both languages
     assert not [other for other in sent if other.endswith((".tar", ".wav", ".mp4")) and other not in archives]
     for page in (path for path in sent if path.endswith(".md")):  # what a page leads to is there, too
         for target in re.findall(r"\]\(([^)\s#]+)", sent[page].read_text(encoding="utf-8")):

@@ -18,14 +18,15 @@ import yaml
 from card import (
     CARDS,
     DOCUMENTS,
-    PAGES,
+    TWINS,
+    anchors,
     audio_formats,
     blocks,
     card,
     class_counts,
+    links,
     section,
     table,
-    tables,
     tables_in,
     text_of,
 )
@@ -883,34 +884,19 @@ def test_the_usual_format():
     assert len(clip) < usual / 5
 
 
-def codes(cell):
-    """What of a cell is the same in every language: code, numbers, links."""
-    return re.findall(r"`[^`]+`|\]\([^)#]+|[\d,.]+\d", cell)
-
-
 @once
 def test_the_chinese_card_says_what_the_card_says():
-    english, chinese = tables("README.md"), tables("README.zh.md")
-    assert [len(rows) for rows in english] == [len(rows) for rows in chinese]
-    for one, other in zip(english, chinese):
-        assert len(one[0]) == len(other[0])
-        for row, same in zip(one[1:], other[1:]):
-            assert [sorted(codes(cell)) for cell in row] == [sorted(codes(cell)) for cell in same], (row, same)
+    """`test_docs_zh.py` compares headings, tables, code, numbers and links of the cards, and of the pages."""
     assert class_counts("README.zh.md") == class_counts() and len(class_counts()) == 12
-
-    levels = [re.findall(r"^(#+) (?!.*--)", text_of(document), flags=re.M) for document in CARDS]
-    assert levels[0] == levels[1]
     four = [dict(re.findall(r"`(\w+)`\s([\d,/]+\d)", text_of(document))) for document in CARDS]
     for config in ("audio", "multimodal", "text", "video"):
         counts = [sum(class_counts()[config, split][:4]) for split in ("train", "validation", "test")]
         assert [found[config] for found in four] == 2 * ["/".join(f"{count:,}" for count in counts)]
-    numbers = [sorted(re.findall(r"\d{1,3}(?:,\d{3})+", text_of(document))) for document in CARDS]
-    assert numbers[0] == numbers[1]
+    thousands = [sorted(re.findall(r"\d{1,3}(?:,\d{3})+", text_of(document))) for document in CARDS]
+    assert thousands[0] == thousands[1]
     cards = (card()[1], text_of("README.zh.md"))
     decimals = [sorted(re.findall(r"(?<![\d.])\d\.\d+(?!\d|\.\d)", text)) for text in cards]
     assert decimals[0] == decimals[1]
-    uncommented = [[re.sub(r" *#.*", "", code) for _, code in blocks(document)] for document in CARDS]
-    assert uncommented[0] == uncommented[1]
     assert all(term in text_of("README.zh.md") for term in ("语音情感识别", "话语", "说话人", "标注者一致性"))
 
 
@@ -952,24 +938,19 @@ def test_the_folds_of_the_cards(document):
 
 
 @once
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
+@pytest.mark.parametrize("document", [*dict.fromkeys(itertools.chain(*TWINS, DOCUMENTS)), "CHANGELOG.md"])
 def test_every_link_leads_somewhere(document):
-    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
+    for _, target, anchor in links(document):
         if not target.startswith("https://"):
-            path, _, anchor = target.partition("#")
-            page = (PROJECT / document).parent / path if path else PROJECT / document
-            assert page.exists(), (document, target)
-            if anchor:
-                titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.M)
-                assert anchor in [re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles]
+            assert (PROJECT / target).exists(), (document, target)
+            assert not anchor or anchor in anchors(target), (document, target, anchor)
 
 
 @once
 def test_the_card_leads_to_every_page_and_back():
-    for document in CARDS:
-        assert all(f"]({page})" in text_of(document) for page in PAGES)
-    assert all("](../README.md)" in text_of(page) for page in PAGES)
-    assert "](README.zh.md)" in text_of("README.md") and "](README.md)" in text_of("README.zh.md")
+    for (card_of_language, *pages), back in zip(zip(*TWINS), ("../README.md", "../../README.zh.md")):
+        assert all(f"]({page})" in text_of(card_of_language) for page in pages)
+        assert all(f"]({back})" in text_of(page) for page in pages)
 
 
 @once

@@ -100,9 +100,9 @@ def script_files(repo: str) -> dict[str, Content]:
 
 
 def _pages(project: Path, repo: str) -> dict[str, bytes]:
-    """Return `PAGES` and docs/ of the checkout; they say what to type for this repository."""
+    """Return `PAGES` and docs/ of the checkout, in both languages; they say what to type for this repository."""
     pages = {}
-    for path in (*(project / name for name in PAGES), *sorted((project / "docs").glob("*.md"))):
+    for path in (*(project / name for name in PAGES), *sorted((project / "docs").rglob("*.md"))):
         text = path.read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
         pages[path.relative_to(project).as_posix()] = text.encode()
     return pages
