@@ -116,7 +116,7 @@ def _shares(soft_label: Any) -> list[tuple[str, float]]:
 
 
 def _captions(captions: Mapping[str, Any]) -> list[Part]:
-    lines = [Line(f"caption, {name}", _text(captions[name])) for name in captions if name != "overall"]
+    lines = [Line(f"caption, {_text(name)}", _text(captions[name])) for name in captions if name != "overall"]
     overall = captions.get("overall")
     lines += [Line("caption", _text(one)) for one in (overall if overall is not None else []) if one is not None]
     return [line for line in lines if line.text != "–"]
@@ -140,7 +140,9 @@ def _turns(turns: Any) -> Table:
         said = turn.get("transcription", turn.get("text"))
         who = [_text(turn.get("turn")), _text(turn.get("speaker_id"))]
         rows.append([*who, *(_label(turn.get(name), name) for name in labels), _text(said)])
-    return Table("turns", ["turn", "speaker", *(name.replace("emotion_", "") for name in labels), "transcription"], rows)
+    return Table(
+        "turns", ["turn", "speaker", *(name.replace("emotion_", "") for name in labels), "transcription"], rows
+    )
 
 
 def _parts(row: Mapping[str, Any]) -> list[Part]:
@@ -199,9 +201,9 @@ def _player(clip: Clip) -> str:
             return f"<i>{html.escape(f'It cannot be played here: {brief(error)}')}</i>"
     else:
         given = getattr(clip.media, "_hf_encoded", clip.media)  # of a decoder: what it was made from
-        kind, data = "video/mp4", given.get("bytes") if isinstance(given, Mapping) else None
-        if not data or len(data) > LONGEST_VIDEO:
-            return '<i>It cannot be played here: load it with <code>datasets.Video(decode=False)</code>.</i>'
+        kind, data = "video/mp4", (given.get("bytes") if isinstance(given, Mapping) else None) or b""
+        if not 0 < len(data) <= LONGEST_VIDEO:
+            return "<i>It cannot be played here: load it with <code>datasets.Video(decode=False)</code>.</i>"
     source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
     style = "max-width:24em;display:block"
     return f'<{clip.name} controls preload="metadata" style="{style}" src="{source}"></{clip.name}>'

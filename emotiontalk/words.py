@@ -75,7 +75,9 @@ def _word(value: Any, feature: Any) -> Any:
     names = getattr(feature, "names", ())
     number = int(value) if isinstance(value, float) and value.is_integer() else value
     if not isinstance(number, int) or not 0 <= number < len(names):
-        raise ValueError(f"{value!r} is none of the classes {', '.join(f'{n} {name}' for n, name in enumerate(names))}.")
+        raise ValueError(
+            f"{value!r} is none of the classes {', '.join(f'{n} {name}' for n, name in enumerate(names))}."
+        )
     return names[number]
 
 

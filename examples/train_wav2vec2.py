@@ -51,9 +51,7 @@ class Collator:
         clips = [emotiontalk.decode_audio(row["audio"], RATE, mono=True)["array"][: self.longest] for row in rows]
         clips = [np.pad(clip, (0, max(0, SHORTEST - len(clip)))) for clip in clips]
         # the mask says what is padding: without it the model would average silence with speech
-        batch = self.extractor(
-            clips, sampling_rate=RATE, padding=True, return_attention_mask=True, return_tensors="pt"
-        )
+        batch = self.extractor(clips, sampling_rate=RATE, padding=True, return_attention_mask=True, return_tensors="pt")
         return {**batch, "labels": torch.tensor([row["emotion"] for row in rows])}
 
 
@@ -123,6 +121,7 @@ def main(options: argparse.Namespace) -> None:
             learning_rate=options.learning_rate,
             warmup_steps=0.1,  # a share of all steps
             fp16=torch.cuda.is_available(),  # on a CPU half precision is slow, or not there
+            use_cpu=not torch.accelerator.is_available(),  # said, so that torchrun works there, too
             remove_unused_columns=False,  # the collator needs `audio`, which is no input of the model
             logging_steps=50,
             save_strategy="no",

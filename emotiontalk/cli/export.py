@@ -81,8 +81,8 @@ class Export:
             )
         if conversion is not None and found.setdefault("labels_as_text", False) != labels_as_text:
             raise CommandError(
-                f"{self.path} holds an export with labels as {labels_in_words(found['labels_as_text'])}: choose another "
-                f"folder for labels as {labels_in_words(labels_as_text)}."
+                f"{self.path} holds an export with labels as {labels_in_words(found['labels_as_text'])}: choose "
+                f"another folder for labels as {labels_in_words(labels_as_text)}."
             )
         if other:
             raise CommandError(

@@ -33,7 +33,8 @@ from datasets import load_dataset
 ds = load_dataset("PATH OR REPOSITORY", "{first}", split="{split}")
 ```
 
-**Made** with `emotiontalk parquet`, version {version} of the loader. Audio: {audio}. Labels: {labels}. Splits: {splits}.
+**Made** with `emotiontalk parquet`, version {version} of the loader. Audio: {audio}. Labels: {labels}.
+Splits: {splits}.
 
 **Licence.** CC BY-NC-SA 4.0: no commercial use, share alike, name the authors (citation below). The media of the
 release are gated: whoever loads them here must have accepted the terms at the source. Do not publish this export.
