@@ -2,10 +2,14 @@
 
 import base64
 import html.parser
+import importlib.util
 import io
 import json
+import os
 import pickle
 import re
+import subprocess
+import sys
 
 import datasets
 import numpy
@@ -267,6 +271,37 @@ def test_labels_as_words_of_streams(loaded, config):
     assert found == [expected(row) for row in plain] and len(found) == (2 if config == "dialogues" else 8)
 
 
+DECODED = """
+import emotiontalk
+for streaming in (True, False):
+    ds = emotiontalk.load_dataset("audio", "dummy_data", split="test", streaming=streaming)
+    for row, plain in zip(emotiontalk.label_names(ds), ds):
+        assert type(row["audio"]) is type(plain["audio"]) and (row["audio"]["array"] == plain["audio"]["array"]).all()
+        assert '<audio controls' in emotiontalk.show(row)._repr_html_()
+        print(row["emotion"], type(row["audio"]).__name__)
+"""
+
+
+def test_decoded_audio_stays_as_it_is(tmp_path):
+    """Of a stream, too; from datasets 4 on with a torchcodec of the same interface where none is installed."""
+    from test_readme import TORCHCODEC
+
+    path = [str(PROJECT)]
+    if VERSION >= (4, 0) and not importlib.util.find_spec("torchcodec"):
+        (tmp_path / "torchcodec").mkdir()
+        for module in ("__init__", "decoders", "encoders"):
+            text = TORCHCODEC if module == "decoders" else "class AudioEncoder:\n    pass\n"
+            (tmp_path / "torchcodec" / f"{module}.py").write_text(text, encoding="utf-8")
+        path.insert(0, str(tmp_path))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    said = subprocess.run(
+        [sys.executable, "-c", DECODED], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    lines = said.stdout.splitlines()
+    assert len(lines) == 16 and lines[:8] == lines[8:] and lines[0].startswith("happy ")
+
+
 def test_a_stream_is_read_no_further_than_it_is_used():
     read = []
 
@@ -346,7 +381,7 @@ def test_turns_as_a_dict_of_lists(loaded):
     lists = {name: [turn[name] for turn in turns] for name in turns[0]}
     assert emotiontalk.context(lists, 2) == emotiontalk.context(turns, 2)
     sequence = datasets.Features({"turns": datasets.Sequence({"turn": datasets.Value("int32")})})
-    given = datasets.Dataset.from_dict({"turns": [[{"turn": 1}, {"turn": 3}]]}, features=sequence)[0]["turns"]
+    given = datasets.Dataset.from_dict({"turns": [{"turn": [1, 3]}]}, features=sequence)[0]["turns"]
     assert isinstance(given, dict) and emotiontalk.context(given, 1) == [[{"turn": 1}], [{"turn": 1}, {"turn": 3}]]
     array = loaded("dialogues").to_pandas()["turns"][0]
     assert [len(window) for window in emotiontalk.context(array, 1)] == [1, 2, 2, 2]
