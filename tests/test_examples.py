@@ -141,7 +141,8 @@ def test_the_parts_of_training(model):
     options = found["parser"].parse_args(["--model", str(model), "--data-dir", str(DUMMY)])
     stream = emotiontalk.load_dataset("audio", DUMMY, split="train", streaming=True)
     assert found["counts_of"](train, options) == found["counts_of"](stream, options)
-    rows = [train[n] for n in range(4)]
+    test = emotiontalk.load_dataset("audio", DUMMY, split="test", sampling_rate=16_000, mono=True)
+    rows = [test[n] for n in range(4)]
     batch = found["Collator"](str(model), 0.5)(rows)
     assert batch["labels"].tolist() == [row["emotion"] for row in rows]
     assert batch["input_values"].shape == batch["attention_mask"].shape == (4, 8_000)  # cut at half a second

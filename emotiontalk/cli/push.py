@@ -35,7 +35,7 @@ Content = Union[bytes, Path]  # of a file that is sent; `Path`: a file that hold
 # The card of a checkout, and what it leads to.
 PAGES = (
     "README.md", "README.zh.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "dataset_infos.json",
-    "benchmarks/README.md", "examples/quickstart.py",
+    "benchmarks/README.md",
 )  # fmt: skip
 
 # The card that is sent from an installed package.
@@ -95,9 +95,10 @@ def script_files(repo: str) -> dict[str, Content]:
 
 
 def _pages(repo: str) -> dict[str, bytes]:
-    """Return `PAGES` and docs/ of the checkout; they say what to type for this repository."""
+    """Return `PAGES`, docs/ and examples/ of the checkout; they say what to type for this repository."""
     pages = {}
-    for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md"))):
+    examples = (path for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".ipynb"))
+    for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md")), *sorted(examples)):
         text = path.read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
         pages[path.relative_to(ROOT).as_posix()] = text.encode()
     return pages
