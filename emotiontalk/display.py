@@ -28,6 +28,7 @@ ELSEWHERE = frozenset(
      "annotations", "turns", "start", "end", *LABELS}
 )  # fmt: skip
 BOX = "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:.5em .8em;margin:.4em 0;max-width:60em"
+PLAIN = "margin:0;color:inherit"  # the notebook's own color, light or dark
 CELL = "text-align:left;vertical-align:top;padding:.1em .8em .1em 0"  # notebooks align cells to the right
 FILLED = "display:inline-block;height:.7em;background:rgba(74,144,217,.8)"
 
@@ -217,12 +218,12 @@ def _in_html(part: Part) -> str:
             f'width:{8 * share:.2f}em"></span> {share:.0%}</td></tr>'
             for name, share in part.shares
         ]
-        said = f'<table style="margin:0">{"".join(rows)}</table>' if rows else "–"
+        said = f'<table style="{PLAIN}">{"".join(rows)}</table>' if rows else "–"
     elif isinstance(part, Table):
         heads = "".join(f'<th style="{CELL}">{html.escape(head)}</th>' for head in part.heads)
         rows = ["".join(f'<td style="{CELL}">{html.escape(cell)}</td>' for cell in row) for row in part.rows]
         body = "".join(f"<tr>{row}</tr>" for row in rows)
-        said = f'<table style="margin:0"><tr>{heads}</tr>{body}</table>'
+        said = f'<table style="{PLAIN}"><tr>{heads}</tr>{body}</table>'
         if part.name == "annotations":  # five lines that not everybody wants to see at once
             said = f"<details><summary>{len(rows)}</summary>{said}</details>"
     else:
@@ -259,7 +260,7 @@ class Shown:
             for row in self.rows:
                 parts = "".join(map(_in_html, _parts(row)))
                 title = f"<b>{html.escape(_title(row))}</b>"
-                boxes.append(f'<div style="{BOX}">{title}<table style="margin:0">{parts}</table></div>')
+                boxes.append(f'<div style="{BOX}">{title}<table style="{PLAIN}">{parts}</table></div>')
             self._html = "".join(boxes) or "no rows"
         return self._html
 
