@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emotiontalk.audio import decode_audio
     from emotiontalk.builder import EmotionTalk
     from emotiontalk.cli.score import score as score
+    from emotiontalk.conversation import context
     from emotiontalk.corpus import (
         ANNOTATORS,
         ARCHIVES,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         speaker_set_of,
         split_of,
     )
+    from emotiontalk.display import load_ipython_extension, show
     from emotiontalk.errors import (
         AudioDecodeError,
         BadUtteranceError,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
         split_sizes,
         splits_of,
     )
+    from emotiontalk.words import label_names
 
 __all__ = [
     "ANNOTATORS",
@@ -105,13 +108,17 @@ __all__ = [
     "Utterance",
     "__version__",
     "archives_of",
+    "context",
     "decode_audio",
     "description_of",
     "emotion_id",
     "features_of",
     "fields_of",
+    "label_names",
     "load_dataset",
+    "load_ipython_extension",
     "sentiment_id",
+    "show",
     "speaker_set_of",
     "split_of",
     "split_sizes",
@@ -130,6 +137,9 @@ MODULES = (
     "archives",
     "builder",
     "loading",
+    "conversation",
+    "words",
+    "display",
 )
 
 # Names that need the extra `tools`, and the modules that have them. Not in `__all__`, which everybody can import, and

@@ -14,12 +14,15 @@ import emotiontalk
 data_dir = sys.argv[1] if len(sys.argv) > 1 else None
 
 # 1. The test split, streamed: how many utterances of each class
-stream = emotiontalk.load_dataset("audio", split="test", streaming=True, data_dir=data_dir)
-names = stream.features["emotion"].names
-counts, first = collections.Counter(), None
-for row in stream:
-    counts[names[row["emotion"]]] += 1
-    first = first or row
+try:
+    stream = emotiontalk.load_dataset("audio", split="test", streaming=True, data_dir=data_dir)
+    names = stream.features["emotion"].names
+    counts, first = collections.Counter(), None
+    for row in stream:
+        counts[names[row["emotion"]]] += 1
+        first = first or row
+except emotiontalk.EmotionTalkError as error:  # no network, no access, no archives: the message says what to do
+    sys.exit(f"{error} To try it with the sample data: python examples/quickstart.py dummy_data")
 print("test:", ", ".join(f"{name} {counts[name]:,}" for name in names))
 
 # 2. One clip, as speech encoders want it: 16 kHz, one channel

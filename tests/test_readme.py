@@ -108,11 +108,12 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
         "README.md": cards,
         "README.zh.md": cards,
         "docs/evaluation.md": ["sh", "python", "sh", "sh"],
+        "docs/examples.md": ["sh", "python", "sh"],
         "docs/exports.md": ["sh", "python"],
         "docs/gpus.md": ["python", "sh", "python"],
         "docs/hub.md": ["sh"],
         "docs/internals.md": ["text", "sh", "sh"],
-        "docs/loading.md": ["python", "python", "python"],
+        "docs/loading.md": ["python", "python", "python", "python"],
         "docs/network.md": [],
         "docs/toolkits.md": ["sh", "python"],
         "docs/verify.md": ["sh", "sh"],
@@ -163,7 +164,7 @@ def test_what_pip_installs(document):
     assert [line.split("  ")[0] for line in installed] == ["pip install .", 'pip install ".[tools]"']
     project = importlib.metadata.distribution("emotiontalk")
     named = set(re.findall(r'pip install "\.\[(\w+)\]"', "".join(map(text_of, DOCUMENTS))))
-    assert named == {"tools", "encoders", "video", "opensmile", "cluster"} and named <= set(
+    assert named == {"tools", "encoders", "training", "video", "opensmile", "cluster"} and named <= set(
         project.metadata.get_all("Provides-Extra")
     )
     commands = [entry.name for entry in project.entry_points if entry.group == "console_scripts"]
@@ -230,7 +231,7 @@ def test_your_version_of_datasets_and_what_you_type(desk):
 
 
 def test_loading(desk):
-    converted, mapped, cast = only("docs/loading.md")
+    converted, mapped, cast, _ = only("docs/loading.md")
     encoded = "ds = emotiontalk.load_dataset('audio', 'dummy_data', split='test', sampling_rate=16000, mono=True)\n"
     shown = "print([(a['sampling_rate'], a['array'].shape) for a in map(emotiontalk.decode_audio, ds[:3]['audio'])])"
     said = python(desk, converted + "print(ds.features['audio'].sampling_rate)\n" + shown)
@@ -448,6 +449,40 @@ def test_the_quickstart(desk):
         said = python(desk, code)
         assert "test: neutral 0, happy 3" in said and "1.20 s at 16,000 Hz, happy: 你好" in said
         assert "G00003_13:\n    06  你好" in said and "votes: happy 0.8, surprised 0.2" in said
+
+
+def test_in_a_notebook(desk):
+    code = only("docs/loading.md")[3]
+    shown = code.replace("emotiontalk.show(ds[0:5])", "shown = emotiontalk.show(ds[0:5])")
+    said = python(
+        desk, shown + "print(shown._repr_html_().count('<audio controls'), shown)\nprint(table['emotion'][0])"
+    )
+    assert said.startswith("5 G00003_13_06_001: speaker 06") and said.endswith("\nhappy\n")
+    page = " ".join(section("docs/loading.md", "In a notebook").split())
+    assert f"up to {emotiontalk.display.LONGEST_VIDEO >> 20} MB" in page and emotiontalk.display.RATE == 16_000
+
+
+@once
+def test_the_examples(desk, tmp_path):
+    """The short ones; test_examples.py runs each."""
+    quickstart, conversation, soft_labels = shell(desk, only("docs/examples.md", "sh")[0])
+    assert "votes: happy" in quickstart and "k=3: WAR" in conversation and "trained on votes: KL" in soft_labels
+    said = python(desk, only("docs/examples.md")[0]).splitlines()
+    assert said[:3] == ["G00003_13_06_001 0 []", "G00003_13_07_002 1 ['06']", "G00003_13_06_003 2 ['06', '07']"]
+
+
+@pytest.mark.slow
+@once
+def test_fine_tuning(desk, tmp_path):
+    from test_probe import encoder
+
+    pytest.importorskip("accelerate")
+    for name in ("examples", "dummy_data"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    encoder(tmp_path / "ENCODER", "audio")
+    for said in shell(desk, only("docs/examples.md", "sh")[1], cwd=tmp_path, PYTHONPATH=str(PROJECT)):
+        assert re.search(r"^validation: WAR .*\ntest: WAR [^\n]*\n$", said, flags=re.M | re.S)
+    assert (tmp_path / "RUN/model.safetensors").is_file()
 
 
 def test_exports(desk, tmp_path):
@@ -762,7 +797,8 @@ def test_what_internals_and_contributing_name_is_there():
     modules = [row[0].strip("`") for row in table("CONTRIBUTING.md", "module")]
     assert modules == list(LOADER)
     there = {path.stem for path in (PROJECT / "emotiontalk").glob("*.py")}
-    assert there == {*modules, "__init__", "__main__", "script"}
+    for_rows = set(re.findall(r"`emotiontalk/(\w+)\.py` \(", text_of("CONTRIBUTING.md")))
+    assert there == {*modules, *for_rows, "__init__", "__main__", "script"} and len(for_rows) == 3
     dotted = re.findall(r"`(emotiontalk\.\w+)\.([A-Z]+)`", text_of("CONTRIBUTING.md"))
     assert dotted and all(hasattr(importlib.import_module(module), name) for module, name in dotted)
 

@@ -160,6 +160,9 @@ def parquet(
     sampling_rate: Optional[int] = typer.Option(None, help="Resample the audio, in Hz, for example 16000."),
     channels: Optional[int] = typer.Option(None, help="1 for mono."),
     format: Optional[str] = typer.Option(None, help="wav or flac."),
+    labels_as_text: bool = typer.Option(
+        False, "--labels-as-text", help="Labels as words (string columns), not as numbers."
+    ),
     fold: Optional[int] = FOLD,
 ) -> None:
     """Write sharded Parquet that every version of datasets loads by itself."""
@@ -170,7 +173,7 @@ def parquet(
     splits, configs = [s.value for s in split], [c.value for c in config]
     if fold is not None and configs == list(choices.EXPORTED):  # not given: those that have folds
         configs = [name for name in configs if name not in choices.WITHOUT_FOLDS]
-    parquet_.write(out, configs, data_dir, cache_dir, token, conversion, splits, fold)
+    parquet_.write(out, configs, data_dir, cache_dir, token, conversion, splits, fold, labels_as_text)
     typer.echo(f'{out}: load_dataset("{out}", "{configs[0]}", split="{splits[0] if splits else "test"}")')
 
 

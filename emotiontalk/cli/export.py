@@ -31,31 +31,41 @@ def split_words(fold: int | None) -> str:
     return "the official splits" if fold is None else f"fold {fold}"
 
 
+def labels_in_words(as_text: bool) -> str:
+    """Name what labels are in a message."""
+    return "text (--labels-as-text)" if as_text else "numbers"
+
+
 class Export:
     """The folder of an export. The request is in export.json; the finished shards are in the list of `Folder`.
 
     Args:
         out: the folder; it need not exist.
-        conversion: of the audio; None takes this and the fold of the export that is there.
+        conversion: of the audio.
         fold: of cross-validation; None: the official splits.
+        labels_as_text: whether labels are words, not numbers.
+
+    conversion, fold and labels_as_text are those of the export that is there where conversion is None.
 
     Raises:
-        CommandError: it holds an export by another version, with other audio or of another fold, or no export.
+        CommandError: it holds an export by another version, with other audio or labels or of another fold, or none.
     """
 
-    def __init__(self, out: Path, conversion: Conversion | None = None, fold: int | None = None) -> None:
+    def __init__(
+        self, out: Path, conversion: Conversion | None = None, fold: int | None = None, labels_as_text: bool = False
+    ) -> None:
         self.path, self.folder, self._file = out, Folder(out), out / "export.json"
         self.request: dict[str, Any] = {}
         self._content: dict[str, Any] = {
-            "audio": str(conversion), "version": __version__, "fold": fold, "requested": None, "sources": {},
-            "shards": {}, "complete": False,
+            "audio": str(conversion), "version": __version__, "fold": fold,
+            "labels_as_text": labels_as_text, "requested": None, "sources": {}, "shards": {}, "complete": False,
         }  # fmt: skip
         if self._file.is_file():
-            self._content = self._read(conversion, fold)
+            self._content = self._read(conversion, fold, labels_as_text)
             self.request = self._content["requested"] or {}
         self.conversion = Conversion(*self.request["conversion"]) if conversion is None else conversion
 
-    def _read(self, conversion: Conversion | None, fold: int | None) -> dict[str, Any]:
+    def _read(self, conversion: Conversion | None, fold: int | None, labels_as_text: bool) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
             other = found["version"] != __version__ or (conversion is not None and found["audio"] != str(conversion))
@@ -68,6 +78,11 @@ class Export:
             raise CommandError(
                 f"{self.path} holds an export of {split_words(found['fold'])}: choose another folder for "
                 f"{split_words(fold)}."
+            )
+        if conversion is not None and found.setdefault("labels_as_text", False) != labels_as_text:
+            raise CommandError(
+                f"{self.path} holds an export with labels as {labels_in_words(found['labels_as_text'])}: choose "
+                f"another folder for labels as {labels_in_words(labels_as_text)}."
             )
         if other:
             raise CommandError(
@@ -86,6 +101,11 @@ class Export:
         """The fold of cross-validation; None: the official splits."""
         fold: int | None = self._content.get("fold")
         return fold
+
+    @property
+    def labels_as_text(self) -> bool:
+        """Whether labels are words, not numbers."""
+        return bool(self._content.get("labels_as_text"))
 
     def configs(self) -> list[str]:
         """Return the configs of which there is something."""

@@ -9,9 +9,10 @@ import yaml
 
 from emotiontalk.corpus import CITATION, REPO_ID, REVISION, SPLITS, __version__
 from emotiontalk.schema import CONFIGS, description_of, features_of
+from emotiontalk.words import text_features
 
 from .conversion import Conversion
-from .export import Export
+from .export import Export, labels_in_words
 from .source import splits_in_words
 
 CARD = """---
@@ -32,7 +33,8 @@ from datasets import load_dataset
 ds = load_dataset("PATH OR REPOSITORY", "{first}", split="{split}")
 ```
 
-**Made** with `emotiontalk parquet`, version {version} of the loader. Audio: {audio}. Splits: {splits}.
+**Made** with `emotiontalk parquet`, version {version} of the loader. Audio: {audio}. Labels: {labels}.
+Splits: {splits}.
 
 **Licence.** CC BY-NC-SA 4.0: no commercial use, share alike, name the authors (citation below). The media of the
 release are gated: whoever loads them here must have accepted the terms at the source. Do not publish this export.
@@ -45,12 +47,12 @@ release are gated: whoever loads them here must have accepted the terms at the s
 """
 
 
-def export_features(config: str, conversion: Conversion) -> datasets.Features:
-    """Return the features of an export: the loader's, with the rate of the converted audio."""
+def export_features(config: str, conversion: Conversion, labels_as_text: bool = False) -> datasets.Features:
+    """Return the features of an export: the loader's, with the rate of the converted audio, labels as text or not."""
     given = features_of(config)
     if "audio" in given:
         given["audio"] = datasets.Audio(sampling_rate=conversion.rate)
-    return given
+    return text_features(given) if labels_as_text else given
 
 
 def write_card(export: Export) -> None:
@@ -65,10 +67,10 @@ def write_card(export: Export) -> None:
         files = [{"split": size["name"], "path": f"{config}/{size['name']}-*.parquet"} for size in sizes]
         configs.append({"config_name": config, "data_files": files})
         if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
-            given = export_features(config, export.conversion)._to_yaml_list()
+            given = export_features(config, export.conversion, export.labels_as_text)._to_yaml_list()
             sums = dict.fromkeys(("download_size", "dataset_size"), sum(size["num_bytes"] for size in sizes))
             infos.append({"config_name": config, "features": given, "splits": sizes, **sums})
-        texts.append(_text_of(config, sizes, export.conversion))
+        texts.append(_text_of(config, sizes, export.conversion, export.labels_as_text))
     first: dict[str, Any] = configs[0]
     first["default"] = True
     text = CARD.format(
@@ -79,6 +81,7 @@ def write_card(export: Export) -> None:
         split=first["data_files"][-1]["split"],  # test, or the smallest there is
         version=__version__,
         audio=export.conversion,
+        labels=labels_in_words(export.labels_as_text),
         splits=splits_in_words(export.fold),
         configs="\n".join(texts),
         citation=CITATION,
@@ -86,12 +89,13 @@ def write_card(export: Export) -> None:
     export.folder.write("README.md", text.encode())
 
 
-def _text_of(config: str, sizes: list[dict[str, Any]], conversion: Conversion) -> str:
+def _text_of(config: str, sizes: list[dict[str, Any]], conversion: Conversion, labels_as_text: bool) -> str:
     """Return what the card says of a config: its splits and its fields."""
     spec, lines = CONFIGS[config], []
     for field in spec.fields:
         converted = field == "audio" and conversion
         what = f"the audio clip, {conversion}" if converted else description_of(config, field)
+        what = what.replace("label, 0…6", "label, as a word") if labels_as_text else what
         lines.append(f"| `{field}` | {what} |\n")
     counts = ", ".join(f"{size['name']} {size['num_examples']:,}" for size in sizes)
     return f"## {config}\n\n{spec.description} {counts}.\n\n| field | what it holds |\n|---|---|\n{''.join(lines)}"

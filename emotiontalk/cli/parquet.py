@@ -27,6 +27,7 @@ from tqdm import tqdm
 from emotiontalk.builder import EmotionTalk
 from emotiontalk.files import write_out
 from emotiontalk.schema import CONFIGS, splits_of
+from emotiontalk.words import named_table, text_features
 
 from . import source
 from .choices import EXPORTED
@@ -58,6 +59,7 @@ def write(
     conversion: Conversion | None = None,
     splits: Sequence[str] = (),
     fold: int | None = None,
+    labels_as_text: bool = False,
 ) -> None:
     """Write the configs to `out`: the splits that are named, or all.
 
@@ -75,13 +77,13 @@ def write(
     others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
     if others and not (out / "export.json").is_file():
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
-    export = Export(out, conversion, fold)
+    export = Export(out, conversion, fold, labels_as_text)
     tasks = list(_tasks(configs, splits, data_dir, cache_dir, token, fold))
     _print_sizes(tasks, export)
     if not (out / LOCK).exists():  # nobody writes to it: refused before anything is written
         _check_own(export, configs)
     with writing_to(out):
-        export = Export(out, conversion, fold)  # as it is now
+        export = Export(out, conversion, fold, labels_as_text)  # as it is now
         _check_own(export, configs)
         export.note_request(configs, data_dir, splits)
         _write_tasks(export, tasks, token)
@@ -106,7 +108,7 @@ def _write_tasks(export: Export, tasks: list[Task], token: str | None) -> None:
             parts = source.parts_of(kwargs, number)
             left = [n for n in range(number) if not export.has(config, split, n)]
             todo = [(n, export.partial(config, split, n), parts[n]) for n in left]
-            write_shard = functools.partial(_write_shard, builder, conversion)
+            write_shard = functools.partial(_write_shard, builder, conversion, export.labels_as_text)
             # converting takes processors, each of which writes a shard of its own; without it the disk is what counts
             finished = _as_completed(pool, write_shard, todo) if pool else map(write_shard, todo)
             bar = tqdm(finished, total=number, initial=number - len(todo), unit=" shards", desc=f"{config}, {split}")
@@ -185,7 +187,7 @@ def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None,
             )
         conversion = Conversion(*request["conversion"])
         where = (data_dir or request["data_dir"], cache_dir, token)
-        write(out, request["configs"], *where, conversion, request["splits"], export.fold)
+        write(out, request["configs"], *where, conversion, request["splits"], export.fold, export.labels_as_text)
 
 
 def finished_files(out: Path) -> list[Path]:
@@ -201,10 +203,11 @@ def finished_files(out: Path) -> list[Path]:
     return [out / "README.md", *(out / name for name in export.shards())]
 
 
-def _write_shard(builder: EmotionTalk, conversion: Conversion, shard: Shard) -> int:
+def _write_shard(builder: EmotionTalk, conversion: Conversion, labels_as_text: bool, shard: Shard) -> int:
     """Write a shard, still without its name; return its number."""
     number, path, kwargs = shard
-    schema = export_features(builder.config.name, conversion).arrow_schema
+    features = export_features(builder.config.name, conversion)
+    schema = (text_features(features) if labels_as_text else features).arrow_schema
     small = [field.name for field in schema if field.name not in ("audio", "video")]
     # audio is neither compressible nor worth a dictionary or a minimum and maximum
     compression = "snappy" if len(small) == len(schema) else "none"
@@ -216,6 +219,8 @@ def _write_shard(builder: EmotionTalk, conversion: Conversion, shard: Shard) -> 
         for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES):
             if conversion and "audio" in schema.names:
                 table = _converted(table, conversion)
+            if labels_as_text:
+                table = named_table(table, features)
             writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
             write_out(path)
     return number

@@ -36,7 +36,7 @@ Content = Union[bytes, Path]  # of a file that is sent; `Path`: a file that hold
 # The card of a checkout, and what it leads to.
 PAGES = (
     "README.md", "README.zh.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "dataset_infos.json",
-    "benchmarks/README.md", "examples/quickstart.py",
+    "benchmarks/README.md",
 )  # fmt: skip
 
 # The card that is sent from an installed package.
@@ -100,9 +100,10 @@ def script_files(repo: str) -> dict[str, Content]:
 
 
 def _pages(project: Path, repo: str) -> dict[str, bytes]:
-    """Return `PAGES` and docs/ of the checkout, in both languages; they say what to type for this repository."""
+    """Return `PAGES`, docs/ in both languages and examples/; they say what to type for this repository."""
     pages = {}
-    for path in (*(project / name for name in PAGES), *sorted((project / "docs").rglob("*.md"))):
+    examples = (path for path in (project / "examples").iterdir() if path.suffix in (".py", ".ipynb"))
+    for path in (*(project / name for name in PAGES), *sorted((project / "docs").rglob("*.md")), *sorted(examples)):
         text = path.read_text(encoding="utf-8").replace('"./emotiontalk.py"', f'"{repo}"')
         pages[path.relative_to(project).as_posix()] = text.encode()
     return pages
