@@ -44,6 +44,7 @@ import json
 import logging
 import lzma
 import math
+import numbers
 import numpy as np
 import os
 import pyarrow as pa
@@ -3550,13 +3551,14 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     def _check_fold(self) -> None:
         if self.fold is None:
             return
-        if isinstance(self.fold, bool) or not isinstance(self.fold, int) or self.fold not in FOLDS:
+        if isinstance(self.fold, bool) or not isinstance(self.fold, numbers.Integral) or self.fold not in FOLDS:
             raise ValueError(
                 f"fold={self.fold!r}: choose from {', '.join(map(str, FOLDS))}, or None: the official splits."
             )
         if CONFIGS[self.name].splits != SPLITS:
             only = ", ".join(CONFIGS[self.name].splits)
             raise ValueError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
+        self.fold = int(self.fold)  # also one of numpy's
 
     def _check_conversion(self) -> None:
         rate = self.sampling_rate
@@ -4177,7 +4179,9 @@ def load_dataset(
     how_rows_are: dict[str, Any] = {
         "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono, "fold": fold,
     }  # fmt: skip
-    EmotionTalkConfig(name=name, **how_rows_are).check()  # before any work
+    checked = EmotionTalkConfig(name=name, **how_rows_are)
+    checked.check()  # before any work
+    fold = how_rows_are["fold"] = checked.fold
     splits = splits_of(name, fold)
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
     names = _named(wanted, splits, fold)

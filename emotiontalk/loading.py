@@ -190,7 +190,9 @@ def load_dataset(
     how_rows_are: dict[str, Any] = {
         "label_set": label_set, "strict": strict, "sampling_rate": sampling_rate, "mono": mono, "fold": fold,
     }  # fmt: skip
-    EmotionTalkConfig(name=name, **how_rows_are).check()  # before any work
+    checked = EmotionTalkConfig(name=name, **how_rows_are)
+    checked.check()  # before any work
+    fold = how_rows_are["fold"] = checked.fold
     splits = splits_of(name, fold)
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
     names = _named(wanted, splits, fold)

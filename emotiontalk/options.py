@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import numbers
 from typing import Any
 
 import datasets
@@ -87,13 +88,14 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     def _check_fold(self) -> None:
         if self.fold is None:
             return
-        if isinstance(self.fold, bool) or not isinstance(self.fold, int) or self.fold not in FOLDS:
+        if isinstance(self.fold, bool) or not isinstance(self.fold, numbers.Integral) or self.fold not in FOLDS:
             raise ValueError(
                 f"fold={self.fold!r}: choose from {', '.join(map(str, FOLDS))}, or None: the official splits."
             )
         if CONFIGS[self.name].splits != SPLITS:
             only = ", ".join(CONFIGS[self.name].splits)
             raise ValueError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
+        self.fold = int(self.fold)  # also one of numpy's
 
     def _check_conversion(self) -> None:
         rate = self.sampling_rate

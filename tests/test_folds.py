@@ -173,7 +173,7 @@ def test_files_of_a_fold_and_of_the_official_splits_do_not_mix(tmp_path):
     emobox = command("files", tmp_path / "e", "--for", "emobox", "--fold", "2", *DUMMY, status=1).stderr
     assert "leave --fold away" in emobox
     none = command("files", tmp_path / "n", "--for", "csv", "--fold", "6", *DUMMY, status=1).stderr
-    assert "--fold 6: choose from 1, 2, 3, 4, 5" in none
+    assert "fold 6: choose from 1, 2, 3, 4, 5" in none
 
 
 SCORED = [(c, s, fold) for c in ("multimodal", "audio", "text", "video") for s in ("all", "four") for fold in FOLDS]
@@ -224,7 +224,7 @@ def test_what_is_no_fold_is_not_scored(tmp_path):
     path.write_text("id,pred\nG00003_13_06_001,happy\n", encoding="utf-8")
     wrong = command("score", path, "--fold", "5", "--split", "validation", *DUMMY, status=1).stderr
     assert "a fold has no validation split" in wrong
-    assert "--fold 7: choose from" in command("score", path, "--fold", "7", *DUMMY, status=1).stderr
+    assert "fold 7: choose from" in command("score", path, "--fold", "7", *DUMMY, status=1).stderr
     foreign = command("score", path, "--fold", "5", "--config", "text", *DUMMY, status=2).stderr
     assert "not in this split: 1 id (G00003_13_06_001)" in foreign
 

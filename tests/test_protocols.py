@@ -12,10 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import scipy.stats
-import sklearn.linear_model
-import sklearn.metrics
-import sklearn.pipeline
-import sklearn.preprocessing
+import sklearn.decomposition
 from conftest import PROJECT, command, once
 from test_probe import encoder, rates
 
@@ -78,7 +75,27 @@ def test_one_fold(tmp_path):
     refused = command("probe", "--config", "text", "--fold", "2", *DUMMY, status=1).stderr
     assert "no utterance of validation of fold 2" in refused
     assert "leave --fold away" in command("probe", "--fold", "2", "--folds", *DUMMY, status=1).stderr
-    assert "--fold 6: choose from" in command("probe", "--fold", "6", *DUMMY, status=1).stderr
+    assert "fold 6: choose from" in command("probe", "--fold", "6", *DUMMY, status=1).stderr
+
+
+@pytest.mark.slow
+def test_a_fold_by_itself_and_what_another_run_has_left(rebuilt, tmp_path):
+    options = ("--config", "text", "--seeds", "1", "--data-dir", rebuilt())
+    command("probe", *options, "--fold", "5", "--out", tmp_path)
+    alone = result(tmp_path)
+    assert alone["settings"]["fold"] == 5 and alone["sizes"]["test"] == 1_136
+    scored = emotiontalk.score(tmp_path / "predictions.jsonl", config="text", fold=5, data_dir=rebuilt())
+    assert scored.metrics["war"]["value"] == alone["war"][0]
+    command("probe", *options, "--folds", "--out", tmp_path)
+    assert not (tmp_path / "predictions.jsonl").exists() and not (tmp_path / "confusion.png").exists()
+    assert result(tmp_path)["folds"]["5"]["war"] == alone["war"] == result(tmp_path / "fold_5")["war"]
+    command("probe", *options, "--out", tmp_path)
+    assert not list(tmp_path.glob("fold_*/*")) and (tmp_path / "predictions.jsonl").is_file()
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    assert (
+        "is a file: give the name of a folder"
+        in command("probe", *options, "--out", tmp_path / "file", status=1).stderr
+    )
 
 
 @pytest.mark.slow
@@ -149,13 +166,45 @@ def test_features_of_others_in_every_form(stored, corpus, tmp_path):
         command("probe", "--features", path, "--config", "text", *DUMMY, "--seeds", "2", "--out", out)
         found.append(result(out))
         settings = found[-1]["settings"]
-        assert settings["upstream"] == path.name and settings["shape"] == "(dims,)" and settings["sha256"]
+        assert settings["upstream"] == path.name and settings["shape"] == "(dims,)"
+        assert settings["sha256" if path.is_file() else "sha256_of_names_sizes_times"]
     places = corpus.parts(None)
     x = {part: numpy.stack([vectors(corpus)[corpus.labels.ids[n]] for n in some]) for part, some in places.items()}
     y = {part: corpus.labels.values[some] for part, some in places.items()}
     head = linear.fit(x, y, 7, range(2))
     wars = [float((shares.argmax(axis=1) == y["test"]).mean()) for shares in head.probabilities(x["test"])]
     assert all(one["war"] == wars and one["alpha"] == head.alpha for one in found)
+
+
+def test_ids_as_bytes_and_long_lists(tmp_path, corpus):
+    found = vectors(corpus)
+    numpy.savez(tmp_path / "b.npz", ids=numpy.array(list(found)).astype("S"), x=numpy.stack(list(found.values())))
+    lists = pa.array([v.tolist() for v in found.values()], type=pa.large_list(pa.float64()))
+    pyarrow.parquet.write_table(pa.table({"id": list(found), "features": lists}), tmp_path / "l.parquet")
+    for path in (tmp_path / "b.npz", tmp_path / "l.parquet"):
+        rows = feature_files.open_features(path, "vectors", "mean", corpus).of({"all": numpy.arange(24)})["all"]
+        assert rows == pytest.approx(numpy.stack([found[uid] for uid in corpus.labels.ids]))
+
+
+def test_predictions_that_are_all_the_same(tmp_path, corpus):
+    numpy.savez(tmp_path / "c.npz", **dict.fromkeys(corpus.labels.ids, numpy.zeros(3)))
+    options = ("--features", tmp_path / "c.npz", "--target", "sentiment", *DUMMY)
+    said = command("probe", *options, "--out", tmp_path / "out").stdout
+    found = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert found["pearson"] == [None] and found["mean"]["pearson"] is None and "Pearson –" in said
+
+
+def test_an_encoder_with_code_of_its_own_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    auto = {"AutoConfig": "custom.C", "AutoModel": "custom.M"}
+    (folder / "config.json").write_text(json.dumps({"model_type": "custom", "auto_map": auto}), encoding="utf-8")
+    ran = f"open({str(tmp_path / 'ran')!r}, 'w').close()"
+    (folder / "custom.py").write_text(f"{ran}\nfrom transformers import PretrainedConfig as C, BertModel as M\n")
+    monkeypatch.setattr("sys.stdin", __import__("io").StringIO("y\n" * 5))
+    told = command("probe", "--upstream", folder, "--config", "text", *DUMMY, status=1).stderr
+    assert "cannot load it" in told and not (tmp_path / "ran").exists()
 
 
 def test_frames_of_others_are_pooled(tmp_path, corpus):
@@ -173,6 +222,8 @@ def test_frames_of_others_are_pooled(tmp_path, corpus):
     assert as_frames["test"][1] == pytest.approx(frames[corpus.labels.ids[1]]) and len(as_frames["test"]) == 2
     layers = {uid: numpy.stack([f, 2 * f]) for uid, f in frames.items()}
     numpy.savez(tmp_path / "l.npz", **layers)
+    with pytest.raises(CommandError, match="are not pooled: leave --pooling away"):
+        feature_files.open_features(tmp_path / "f.npz", "frames", "mean+std", corpus)
     rows = feature_files.open_features(tmp_path / "l.npz", "layers", "mean", corpus).of({"all": numpy.arange(24)})[
         "all"
     ]
@@ -188,6 +239,8 @@ def change(found, what):
         del found[uids[0]], found[uids[5]]
     if what == "nan":
         found[uids[3]] = numpy.array([0, numpy.nan, 0, 0, 0])
+    if what == "large":  # more than a float32 holds
+        found[uids[3]] = numpy.full(5, 1e39)
     if what == "shape":
         found[uids[3]] = numpy.zeros(6)
     if what == "text":
@@ -200,6 +253,7 @@ def change(found, what):
 @pytest.mark.parametrize(
     "what, told",
     [
+        ("large", "are infinite or no numbers"),
         ("missing", r"no features of 2 of 24 utterances \(G00001_11_02_001, "),
         ("nan", "are infinite or no numbers"),
         ("shape", r"the shape of G\d{5}_\d\d_\d\d_\d{3} is \(6,\), that of"),
@@ -232,6 +286,11 @@ def test_nothing_is_unpickled_and_what_is_no_file_of_features_is_told(tmp_path, 
     assert "24 ids are there more than once" in told(tmp_path / "twice.npz")
     pyarrow.parquet.write_table(pa.table({"id": ["a"], "a": [[1.0]], "b": [[1.0]]}), tmp_path / "two.parquet")
     assert "one of lists" in told(tmp_path / "two.parquet")
+    numpy.save(tmp_path / "single.npy", numpy.zeros(3))
+    (tmp_path / "single.npy").rename(tmp_path / "single.npz")
+    assert "is a single array" in told(tmp_path / "single.npz")
+    numpy.savez(tmp_path / "scalar.npz", ids=numpy.array(list(vectors(corpus))), x=numpy.float32(1))
+    assert "has 24 ids and 1 rows" in told(tmp_path / "scalar.npz")
     numpy.savez(tmp_path / "v.npz", **vectors(corpus))
     assert "have no layers to weigh" in told(tmp_path / "v.npz", "layers")
 
@@ -261,9 +320,9 @@ def test_concatenated_features_are_those_of_both(separable, corpus):
         {part: [corpus.texts[n] for n in some] for part, some in corpus.parts(None).items()}
     )
     mixed = linear.joined([sparse, x[0]])
-    scaled = sklearn.preprocessing.StandardScaler().fit(x[0]["train"]).transform(x[0]["test"])
-    assert mixed["test"].shape[1] == sparse["test"].shape[1] + 7
-    assert mixed["test"][:, -7:].toarray() == pytest.approx(scaled)
+    svd = sklearn.decomposition.TruncatedSVD(7, random_state=0).fit(sparse["train"])  # of eight texts
+    assert mixed["test"].shape == (8, 14) and (mixed["test"][:, 7:] == x[0]["test"]).all()
+    assert mixed["test"][:, :7] == pytest.approx(svd.transform(sparse["test"]), abs=1e-5)
 
 
 def test_fusion_of_features_and_of_probabilities(separable, corpus, tmp_path):
@@ -348,6 +407,15 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(tmp_path):
     )
     assert "--layer best: give the number" in told("--layer", "best")
     assert "have no layers to choose" in told("--features", tmp_path / "x.npz", "--layer", "2")
+    assert "--fusion is for several upstreams" in told("--fusion", "mean-of-probabilities")
+    assert "logmel and egemaps have no layer to choose" in told(
+        "--upstream", "logmel", "--upstream", "egemaps", "--layer", 3
+    )
+    assert "are not pooled over time" in told(
+        "--upstream", "text-tfidf", "--upstream", "egemaps", "--pooling", "mean+std"
+    )
+    assert "--device is for encoders" in told("--device", "cuda")
+    assert "superb weighs the layers of an encoder: logmel has none" in told("--upstream", "logmel", "--head", "superb")
     assert "no upstream reads video" in told("--upstream", "logmel", "--frames", "4", "--config", "audio")
     assert "leave out layer=3" in told("--upstream", "logmel", "--layer", "3", "--config", "audio")
 

@@ -364,7 +364,7 @@ def test_one_channel_of_ffmpeg_is_not_the_average():
 def test_what_loading_says_of_conversion(call):
     page = " ".join(section("docs/loading.md", "Convert audio while it is read").split())
     options = {row[0].strip("`"): row for row in table("docs/loading.md", "option", "values")}
-    assert list(options) == ["label_set", "sampling_rate", "mono", "strict"]
+    assert list(options) == ["label_set", "sampling_rate", "mono", "strict", "fold"]
     parameters = inspect.signature(emotiontalk.load_dataset).parameters
     for name, row in options.items():
         assert f"`{str(parameters[name].default).replace('all', chr(34) + 'all' + chr(34))}` (default)" in row[1]

@@ -43,6 +43,7 @@ class Encoder(abc.ABC):
         self.name, self.model, self.reader = name, model, reader
         self._options, self._revision = options, revision
         self._device, self._budget, self._mixed = "cpu", POSITIONS_ELSEWHERE, False
+        self._starts_mixed = False  # what it is asked for; features too large for float16 are float32 all the same
         self._pads = True  # whether padding leaves the features of the rest as they are
 
     @staticmethod
@@ -58,6 +59,7 @@ class Encoder(abc.ABC):
             "model_revision": self._revision,
             "weights": self.weights,
             "reader": self._digest_of_reader,
+            "precision": "float16, automatic mixed precision" if self._starts_mixed else "float32",
         }
 
     @functools.cached_property
@@ -99,7 +101,7 @@ class Encoder(abc.ABC):
         self.model.to(device)
         kind = device.split(":")[0]
         self._budget = POSITIONS.get(kind, POSITIONS_ELSEWHERE)
-        self._mixed = kind == "cuda" and not self._options.one_at_a_time
+        self._mixed = self._starts_mixed = kind == "cuda" and not self._options.one_at_a_time
 
     def _check_layer(self, layers: int | None) -> None:
         layer = self._options.layer

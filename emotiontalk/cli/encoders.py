@@ -48,7 +48,7 @@ def open_encoder(name: str, options: Options) -> Encoder:
     except (RuntimeError, AssertionError) as error:
         raise CommandError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
     try:
-        model = transformers.AutoModel.from_pretrained(name)
+        model = transformers.AutoModel.from_pretrained(name, trust_remote_code=False)
         revision = getattr(model.config, "_commit_hash", None)
         kind = _kind(model)
         if kind is None:
@@ -90,7 +90,7 @@ class TextEncoder(Encoder):
         """See `Encoder`."""
         import transformers
 
-        return transformers.AutoTokenizer.from_pretrained(name)
+        return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
     def examples(self) -> list[Any]:
         """See `Encoder`."""
@@ -126,7 +126,7 @@ class AudioEncoder(Encoder):
         """See `Encoder`."""
         import transformers
 
-        return transformers.AutoFeatureExtractor.from_pretrained(name)
+        return transformers.AutoFeatureExtractor.from_pretrained(name, trust_remote_code=False)
 
     def examples(self) -> list[Any]:
         """See `Encoder`."""
@@ -178,7 +178,7 @@ class _VisionEncoder(Encoder):
 
         major = int(transformers.__version__.split(".")[0])
         options: dict[str, Any] = {"use_fast": False} if major < 5 else {"backend": "pil"}
-        return transformers.AutoImageProcessor.from_pretrained(name, **options)
+        return transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False, **options)
 
     def settings(self) -> dict[str, Any]:
         """See `Encoder`."""

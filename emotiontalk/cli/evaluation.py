@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from pathlib import Path
 from typing import List, Optional, Union
 
@@ -63,7 +64,6 @@ def probe(
     """Train a head on features of a frozen upstream; WAR and UAR on the official splits or folds, with intervals."""
     from . import probe as probe_  # scikit-learn takes a second to import
     from . import probe_output as output
-    from .written import Folder
 
     request = probe_.Request(
         upstreams=upstream or ([] if features else ["text-tfidf"]),
@@ -86,9 +86,8 @@ def probe(
         token=token,
     )
     if out:  # before the work, so that an error is not after it
-        Folder(out).refuse_foreign(*output.files(folds))
-        out.mkdir(parents=True, exist_ok=True)
-    result = probe_.probe(request)
+        output.check_folder(out, folds)
+    result = probe_.probe(request, functools.partial(output.write_fold, out) if out else None)
     typer.echo(output.summary(result))
     if out:
         output.write(out, result)

@@ -29,6 +29,7 @@ from .labels import Corpus
 from .predictions import ID_COLUMNS, named, uid_of
 
 COLUMNS = ("features", "feature", "vector", "embedding", "embeddings", "x")
+LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 SHAPES = {1: "(dims,)", 2: "(frames, dims)", 3: "(layers, frames, dims)"}
 
 
@@ -66,17 +67,24 @@ def open_features(path: Path, inputs: str, pooling: str, corpus: Corpus) -> Feat
         raise CommandError(f"{path}: no features of {len(missing):,} of {len(wanted):,} utterances ({named(missing)}).")
     shape = _checked(path, wanted[0], arrays[wanted[0]]).shape
 
+    seen: set[str] = set()
+
     def read(uid: str) -> numpy.ndarray:
-        array = _checked(path, uid, arrays[uid])
+        array = arrays[uid] if uid in seen else _checked(path, uid, arrays[uid])
+        seen.add(uid)
         # only the number of frames, the last but one, may differ
         if array.ndim != len(shape) or array.shape[-1] != shape[-1] or array.shape[:-2] != shape[:-2]:
             raise CommandError(f"{path}: the shape of {uid} is {array.shape}, that of {wanted[0]} {shape}.")
-        return _as(path, array, inputs, pooling)
+        return _as(path, array, inputs, pooling).astype(numpy.float32, copy=False)
 
-    settings = {"features": str(path), "sha256": _digest(path), "shape": SHAPES[len(shape)], "pooling": pooling}
+    pooled = inputs == "vectors" and len(shape) == 2
+    if pooling != "mean" and not pooled:
+        raise CommandError(f"{path}: arrays of {SHAPES[len(shape)]} are not pooled: leave --pooling away.")
+    settings: dict[str, Any] = {"features": str(path), **_digest(path), "shape": SHAPES[len(shape)]}
+    settings["pooling"] = pooling if pooled else None
     rows: Any = _Arrays(read, numpy.array(wanted, dtype=object))
     if inputs != "frames":
-        rows = numpy.stack(list(rows)).astype(numpy.float32)
+        rows = numpy.stack(list(rows))
     else:
         for uid in wanted:  # before anything is trained
             read(uid)
@@ -106,7 +114,9 @@ def _as(path: Path, array: numpy.ndarray, inputs: str, pooling: str) -> numpy.nd
 def _checked(path: Path, uid: str, array: numpy.ndarray) -> numpy.ndarray:
     if array.dtype.kind not in "fiu" or array.ndim not in SHAPES or not array.size:
         raise CommandError(f"{path}: {uid} has {array.dtype} of shape {array.shape}, and no numbers of {SHAPES[1]}.")
-    if not numpy.isfinite(array).all():
+    with numpy.errstate(over="ignore"):
+        finite = bool(numpy.isfinite(array.astype(numpy.float32, copy=False)).all())
+    if not finite:
         raise CommandError(f"{path}: the features of {uid} are infinite or no numbers.")
     return array
 
@@ -120,7 +130,9 @@ def _by_id(path: Path) -> Mapping[str, numpy.ndarray]:
             return _npz(path)
         if path.suffix.lower() == ".parquet":
             return _parquet(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
+    except CommandError:
+        raise
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CommandError(f"{path} cannot be read: {brief(reason)}.") from None
     raise CommandError(f"{path}: give a file .npz or .parquet, or a folder of .npy files.")
@@ -157,23 +169,47 @@ class _Folder(Mapping[str, numpy.ndarray]):
         return len(self._files)
 
 
+class _Npz(Mapping[str, numpy.ndarray]):
+    """The arrays of an npz file, by id, read when they are wanted."""
+
+    def __init__(self, path: Path) -> None:
+        stored = numpy.load(path, allow_pickle=False)
+        if not hasattr(stored, "files"):
+            raise CommandError(
+                f"{path} is a single array, of which nobody says whose it is: give an npz of one for each id."
+            )
+        self._stored = stored
+        ids = [uid_of(name) for name in stored.files]
+        _unique(path, ids)
+        self._names = dict(zip(ids, stored.files))
+
+    def __getitem__(self, uid: str) -> numpy.ndarray:
+        array: numpy.ndarray = self._stored[self._names[uid]]
+        return array
+
+    def __iter__(self) -> Any:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def _npz(path: Path) -> Mapping[str, numpy.ndarray]:
-    with numpy.load(path, allow_pickle=False) as stored:
-        if {"ids", "x"} <= set(stored.files):
-            ids, x = [uid_of(uid) for uid in stored["ids"].tolist()], stored["x"]
-            if len(ids) != len(x):
-                raise CommandError(f"{path} has {len(ids):,} ids and {len(x):,} rows.")
-            _unique(path, ids)
-            return dict(zip(ids, x))
-        names = [uid_of(name) for name in stored.files]
-        _unique(path, names)
-        return {uid: stored[name] for uid, name in zip(names, stored.files)}
+    found = _Npz(path)
+    if not {"ids", "x"} <= set(found):
+        return found
+    x = numpy.atleast_1d(found["x"])
+    ids = [uid_of(uid.decode() if isinstance(uid, bytes) else uid) for uid in numpy.atleast_1d(found["ids"]).tolist()]
+    if len(ids) != len(x):
+        raise CommandError(f"{path} has {len(ids):,} ids and {len(x):,} rows.")
+    _unique(path, ids)
+    return dict(zip(ids, x))
 
 
 def _parquet(path: Path) -> Mapping[str, numpy.ndarray]:
     schema = pyarrow.parquet.read_schema(path)
     keys = [name for wanted in ID_COLUMNS for name in schema.names if name.lower() == wanted]
-    lists = [f.name for f in schema if pa.types.is_list(f.type) or pa.types.is_fixed_size_list(f.type)]
+    lists = [f.name for f in schema if any(kind(f.type) for kind in LISTS)]
     chosen = [name for wanted in COLUMNS for name in lists if name.lower() == wanted] or lists
     if not keys or not chosen or (len(chosen) > 1 and chosen is lists):
         raise CommandError(
@@ -186,9 +222,9 @@ def _parquet(path: Path) -> Mapping[str, numpy.ndarray]:
     return dict(zip(ids, arrays))
 
 
-def _digest(path: Path) -> str:
-    """Return a digest of the bytes of a file, or of the names and sizes of a folder's files."""
+def _digest(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of a file; of a folder that of the names, sizes and times of its files."""
     if path.is_file():
-        return sha256_of(path)[:16]
-    facts = sorted(f"{file.relative_to(path)} {file.stat().st_size}" for file in path.rglob("*.npy"))
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+        return {"sha256": sha256_of(path)}
+    facts = sorted((str(file.relative_to(path)), *file.stat()[6:9:2]) for file in path.rglob("*.npy"))
+    return {"sha256_of_names_sizes_times": hashlib.sha256(repr(facts).encode()).hexdigest()}

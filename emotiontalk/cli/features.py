@@ -10,10 +10,12 @@ The key depends on the upstream, its options and weights, and the archives. It d
 from __future__ import annotations
 
 import bisect
+import contextlib
 import dataclasses
 import functools
 import itertools
 import shutil
+import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
@@ -161,7 +163,7 @@ def extract(
             path = folder / f"{inputs.name}-{split}-{inputs.origin(*facts, split, wanted)[:20]}"
             store = _Store(path, as_frames)
             folder.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(f"{path}.lock"):
+            with _only_one(path):
                 if not store.complete:
                     if not checked:
                         inputs.check()
@@ -179,8 +181,35 @@ def extract(
     if missing:
         raise CommandError(f"{upstream.name}: no features of {len(missing):,} utterances, the first {missing[0]}.")
     order = numpy.array([places[uid] for uid in corpus.labels.ids])
-    rows = _joined(found) if as_frames else numpy.concatenate(found)
-    return Features(upstream.name, settings, modules, rows[order])
+    rows = _joined(found)[order] if as_frames else _rows(found, order)
+    return Features(upstream.name, settings, modules, rows)
+
+
+def _rows(found: list[numpy.ndarray], order: numpy.ndarray) -> numpy.ndarray:
+    """Return rows of arrays that follow one another, in this order; each array is let go of once it is copied."""
+    rows = numpy.empty((len(order), *found[0].shape[1:]), found[0].dtype)
+    first = 0
+    while found:
+        array = found.pop(0)
+        here = (order >= first) & (order < first + len(array))
+        rows[here] = array[order[here] - first]
+        first += len(array)
+    return rows
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Let one command at a time extract these features; the next one waits, and says so."""
+    lock = filelock.FileLock(f"{path}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"Another `emotiontalk` extracts {path.name}: waiting until it has ended.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _joined(stores: list[tuple[list[Path], list[numpy.ndarray]]]) -> Frames:
@@ -236,10 +265,13 @@ class _Store:
             with writing(self._whole) as file:
                 file.write(b"")
             return
-        found = [numpy.load(path, allow_pickle=False) for path in self._files()]
+        found: dict[str, list[numpy.ndarray]] = {"ids": [], "x": []}
+        for path in self._files():
+            with numpy.load(path, allow_pickle=False) as stored:
+                for name, arrays_ in found.items():
+                    arrays_.append(stored[name])
         with writing(self._whole) as file:
-            ids_, x = ([part[name] for part in found] for name in ("ids", "x"))
-            numpy.savez(file, ids=numpy.concatenate(ids_), x=numpy.concatenate(x))
+            numpy.savez(file, **{name: numpy.concatenate(arrays_) for name, arrays_ in found.items()})
         shutil.rmtree(self._parts)
 
     def _write(self, number: int, ids: list[str], arrays: list[numpy.ndarray]) -> None:

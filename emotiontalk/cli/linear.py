@@ -15,6 +15,7 @@ from typing import Any
 import joblib
 import numpy
 import scipy.sparse
+import sklearn.decomposition
 import sklearn.exceptions
 import sklearn.linear_model
 import sklearn.pipeline
@@ -22,6 +23,7 @@ import sklearn.preprocessing
 
 ALPHAS = {"sparse": (1e-5, 2e-5, 5e-5, 1e-4, 2e-4), "dense": (1e-4, 1e-3, 1e-2, 1e-1)}
 EPOCHS = 100
+SVD_DIMS = 256  # of TF-IDF, where it is one of several upstreams
 OPTIMISER = {"solver": "saga", "tol": 1e-3}
 
 
@@ -95,18 +97,19 @@ def cross_entropy(shares: numpy.ndarray, y: numpy.ndarray) -> float:
 def joined(features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Join the features of several upstreams to one vector: part -> (utterances, all dims).
 
-    Where one of them is sparse, so is the result; each dimension of the others is brought to mean 0 and variance 1 on
-    train, so that none of them counts more than another.
+    Sparse ones (TF-IDF) are brought to `SVD_DIMS` dimensions, by singular value decomposition of train (latent semantic
+    analysis): as they are, they would make all of it sparse, which takes hours, and want another penalty.
     """
     if len(features) == 1:
         return dict(features[0])
-    if not any(scipy.sparse.issparse(one["train"]) for one in features):
-        return {part: numpy.concatenate([one[part] for one in features], axis=1) for part in features[0]}
-    parts: dict[str, list[Any]] = {part: [] for part in features[0]}
-    for one in features:
-        scale = (
-            None if scipy.sparse.issparse(one["train"]) else sklearn.preprocessing.StandardScaler().fit(one["train"])
-        )
-        for part, rows in one.items():
-            parts[part].append(scipy.sparse.csr_matrix(scale.transform(rows)) if scale else rows)
-    return {part: scipy.sparse.hstack(rows, format="csr") for part, rows in parts.items()}
+    dense = [_dense(one) for one in features]
+    return {part: numpy.concatenate([one[part] for one in dense], axis=1) for part in features[0]}
+
+
+def _dense(features: Mapping[str, Any]) -> Mapping[str, Any]:
+    train = features["train"]
+    if not scipy.sparse.issparse(train):
+        return features
+    dims = min(SVD_DIMS, min(train.shape) - 1)
+    svd = sklearn.decomposition.TruncatedSVD(dims, random_state=0).fit(train)
+    return {part: svd.transform(rows).astype(numpy.float32) for part, rows in features.items()}

@@ -12,7 +12,7 @@ import datetime
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy
 import scipy.sparse
 import sklearn
 
+import emotiontalk
 from emotiontalk.corpus import DEFAULT_SOURCE, EMOTIONS, FOLDS, FOUR, REVISION, __version__
 from emotiontalk.errors import redacted
 from emotiontalk.schema import CONFIGS
@@ -103,6 +104,8 @@ class Request:
 
     def _check_head(self) -> None:
         several = len(self.upstreams) + len(self.features) > 1
+        if self.fusion != "concat" and not several:
+            raise CommandError("--fusion is for several upstreams: leave it away.")
         if self.target == "sentiment" and (self.head != "linear" or self.fusion != "concat"):
             raise CommandError("a sentiment score is predicted by ridge regression: leave --head and --fusion away.")
         if self.head == "linear":
@@ -115,6 +118,9 @@ class Request:
             raise CommandError(f"--head {self.head} pools by itself: leave --pooling away.")
         if "text-tfidf" in self.upstreams:
             raise CommandError(f"text-tfidf is for --head linear: {self.head} is for features of frames or layers.")
+        without = [name for name in self.upstreams if name in BUILT_IN]
+        if self.head == "superb" and without:
+            raise CommandError(f"--head superb weighs the layers of an encoder: {without[0]} has none.")
 
     def _check_layer(self) -> None:
         if self.layer == "weighted" and self.head != "superb":
@@ -123,13 +129,29 @@ class Request:
             raise CommandError("--layer all probes each layer of one upstream with --head linear.")
         if self.layer not in (None, "all", "weighted") and self.head == "superb":
             raise CommandError("--head superb weighs all layers: leave --layer away.")
-        if self.layer is not None and not self.upstreams:
+        if self.layer not in (None, "weighted") and not self.upstreams:
             raise CommandError("features from a file have no layers to choose: leave --layer away.")
+        self._check_unused()
+
+    def _check_unused(self) -> None:
+        """Raise `CommandError` for options that no upstream would take."""
+        encoders = [name for name in self.upstreams if name not in BUILT_IN]
+        if self.layer not in (None, "all", "weighted") and not encoders and len(self.upstreams) > 1:
+            raise CommandError(f"{' and '.join(self.upstreams)} have no layer to choose: leave --layer away.")
+        if self.pooling != "mean" and not (encoders or "logmel" in self.upstreams or self.features):
+            raise CommandError(f"{' and '.join(self.upstreams)} are not pooled over time: leave --pooling away.")
+        if self.device and not encoders and self.head == "linear":
+            raise CommandError("--device is for encoders and the heads of recipes: leave it away.")
 
 
-def probe(request: Request) -> Result | FoldsResult:
-    """Run the protocol. Raises `CommandError` for what does not go together, and the errors of `load_dataset`."""
+def probe(request: Request, finished: Callable[[int, Result], None] | None = None) -> Result | FoldsResult:
+    """Run the protocol. Raises `CommandError` for what does not go together, and the errors of `load_dataset`.
+
+    finished: is called with the result of each of `folds` when it is there.
+    """
     request.check()
+    if request.head in recipes.RECIPES:
+        recipes.check_device(request.head, request.device)
     opened = [open_upstream(name, _options(request, name)) for name in request.upstreams]
     for upstream in opened:
         _check_modality(upstream, request.config)
@@ -151,6 +173,8 @@ def probe(request: Request) -> Result | FoldsResult:
         y = {part: corpus.labels.values[some] for part, some in places.items()}
         outcome = _outcome([one.of(places) for one in found], y, request)
         results[fold] = result_of(outcome, corpus, places, {**settings, "fold": fold})
+        if request.folds and finished and fold:
+            finished(fold, results[fold])
     return FoldsResult({fold: one for fold, one in results.items() if fold}) if request.folds else results[request.fold]
 
 
@@ -277,7 +301,7 @@ def _settings(request: Request, found: Sequence[Features], corpus: Corpus) -> di
         "loader": __version__,
         "revision": REVISION,
         "versions": versions(modules),
-        "command": _without_secrets(sys.argv[1:]),
+        "command": _without_secrets(sys.argv[1:]) if emotiontalk._is_command() else None,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotiontalk.corpus import CONDITION_NAMES, FOLDS
 from emotiontalk.schema import CONFIGS
 
+from .errors import CommandError
 from .job import jsonl
-from .probe_result import FILES, FoldsResult, Result
+from .probe_result import FILES, FoldsResult, Result, mean
 from .score_output import TITLES, confusion_picture, formatted, interval
 from .written import Folder
 
@@ -23,18 +24,30 @@ def files(folds: bool) -> list[str]:
 
 
 def write(out: Path, result: Result | FoldsResult) -> None:
-    """Write result.json, predictions.jsonl (for `score`) and confusion.png; of folds, in a folder each.
+    """Write result.json, and but for folds (see `write_fold`) predictions.jsonl, for `score`, and confusion.png.
 
-    Raises `CommandError` where others are.
+    What an earlier run of the other kind has written is removed. Raises `CommandError` where others are.
     """
-    folder = Folder(out)
-    folder.refuse_foreign(*files(isinstance(result, FoldsResult)))
+    folder, of_folds = Folder(out), isinstance(result, FoldsResult)
+    folder.refuse_foreign(*files(of_folds))
+    for name in set(files(not of_folds)) - set(files(of_folds)):
+        folder.discard(name)
     if isinstance(result, FoldsResult):
-        for fold, one in result.folds.items():
-            _write(folder, f"fold_{fold}/", one)
         folder.write(FILES[0], _json(result.to_dict()))
     else:
         _write(folder, "", result)
+
+
+def write_fold(out: Path, fold: int, result: Result) -> None:
+    """Write the three files of a fold to a folder of its own. Raises `CommandError` where others are."""
+    _write(Folder(out), f"fold_{fold}/", result)
+
+
+def check_folder(out: Path, folds: bool) -> None:
+    """Raise `CommandError` where the files cannot be written."""
+    if out.exists() and not out.is_dir():
+        raise CommandError(f"{out} is a file: give the name of a folder.")
+    Folder(out).refuse_foreign(*files(folds))
 
 
 def _write(folder: Folder, where: str, result: Result) -> None:
@@ -51,7 +64,7 @@ def _write(folder: Folder, where: str, result: Result) -> None:
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, indent=1).encode()
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode()
 
 
 def summary(result: Result | FoldsResult) -> str:
@@ -75,9 +88,10 @@ def _sizes(result: Result) -> str:
     return ", ".join(f"{part} {size:,}" for part, size in result.sizes.items()) + " utterances"
 
 
-def _rate(values: list[float], name: str) -> str:
-    spread = f" ± {formatted(statistics.pstdev(values), name)}" if len(values) > 1 else ""
-    return f"{formatted(statistics.fmean(values), name)}{spread}"
+def _rate(values: Sequence[float | None], name: str) -> str:
+    known = [value for value in values if value is not None]
+    spread = f" ± {formatted(statistics.pstdev(known), name)}" if len(known) > 1 else ""
+    return f"{formatted(mean(values), name)}{spread}"
 
 
 def _chosen(chosen: Mapping[str, Any]) -> str:

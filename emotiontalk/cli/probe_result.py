@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -41,12 +41,15 @@ class Outcome:
         """Return for each seed the class, 0…, or the score of each utterance."""
         return [given.argmax(axis=1) if self.classes else given for given in self.test]
 
-    def rates(self, y: numpy.ndarray) -> dict[str, list[float]]:
-        """Return each rate (fractions, 0…1; of scores as `metrics.regression`) for each seed. y: the labels of test."""
+    def rates(self, y: numpy.ndarray) -> dict[str, list[float | None]]:
+        """Return each rate (fractions, 0…1; of scores as `metrics.regression`) for each seed. y: the labels of test.
+
+        None: it is not defined, as Pearson of predictions that are all the same.
+        """
         if self.classes is None:
             alone = numpy.zeros(len(y), dtype=int)
             found = metrics.regression(metrics.moments(y, self.test[0], alone)[0])
-            return {name: [float(found[name])] for name in SENTIMENT_RATES}
+            return {name: [float(found[name]) if numpy.isfinite(found[name]) else None] for name in SENTIMENT_RATES}
         there = sorted(set(y.tolist()))  # the classes whose recall can be known
         recall = {"labels": there, "average": "macro", "zero_division": 0}
         return {
@@ -69,7 +72,7 @@ class Result:
     sizes: dict[str, int]
     chosen: dict[str, Any]
     validation: dict[str, float]
-    rates: dict[str, list[float]]
+    rates: dict[str, list[float | None]]
     baseline: dict[str, Any]
     predicted: list[Any]
     ids: list[str]
@@ -88,9 +91,9 @@ class Result:
         return {name: one["value"] for name, one in found.items() if one["value"] is not None}
 
     @property
-    def means(self) -> dict[str, float]:
+    def means(self) -> dict[str, float | None]:
         """Each rate, the mean of the seeds."""
-        return {name: statistics.fmean(values) for name, values in self.rates.items()}
+        return {name: mean(values) for name, values in self.rates.items()}
 
     @property
     def at_baseline(self) -> bool:
@@ -101,7 +104,8 @@ class Result:
         classes = [sum(row) for row in self.confusion if sum(row)]
         war_error = math.sqrt(war * (1 - war) / self.sizes["test"])
         uar_error = math.sqrt(sum(uar * (1 - uar) / n for n in classes)) / len(classes)
-        return self.means["war"] < war + 2 * war_error and self.means["uar"] < uar + 2 * uar_error
+        means = {name: value or 0.0 for name, value in self.means.items()}
+        return means["war"] < war + 2 * war_error and means["uar"] < uar + 2 * uar_error
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-ready; of the predictions, in which file they are."""
@@ -132,14 +136,20 @@ class FoldsResult:
     folds: dict[int, Result]
 
     @property
-    def means(self) -> dict[str, float]:
+    def means(self) -> dict[str, float | None]:
         """Each rate, the mean of the folds' means."""
         first = next(iter(self.folds.values()))
-        return {name: statistics.fmean(one.means[name] for one in self.folds.values()) for name in first.rates}
+        return {name: mean([one.means[name] for one in self.folds.values()]) for name in first.rates}
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-ready."""
         return {"mean": self.means, "folds": {str(fold): one.to_dict() for fold, one in self.folds.items()}}
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where one of them is not defined."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
 
 
 def result_of(

@@ -172,6 +172,15 @@ class Fitted:
         }
 
 
+def check_device(name: str, device: str | None) -> None:
+    """Raise `CommandError` where torch is missing, without which no head is trained, or the device is not there."""
+    try:
+        from . import heads
+    except ImportError:
+        raise CommandError(f'the recipe {name} needs torch: pip install ".[encoders]".') from None
+    heads.usable(device)
+
+
 def fit(
     recipe: Recipe,
     x: Mapping[str, Sequence[numpy.ndarray]],
@@ -196,10 +205,9 @@ def fit(
     Raises:
         CommandError: torch is missing, the device cannot be used, or features are empty, not finite, or not as said.
     """
-    try:
-        from . import heads
-    except ImportError:
-        raise CommandError(f'the recipe {recipe.name} needs torch: pip install ".[encoders]".') from None
+    check_device(recipe.name, device)
+    from . import heads
+
     vectors = numpy.ndim(x["train"][0]) == 1
     head = heads.build(recipe, x["train"][0], classes, seed).to(heads.usable(device))
     with heads.one_thread(recipe.inputs == "layers" or vectors):

@@ -61,7 +61,7 @@ def check_fold(config: str, splits: Iterable[str], fold: int | None) -> None:
     if fold is None:
         return
     if fold not in FOLDS:
-        raise CommandError(f"--fold {fold}: choose from {', '.join(map(str, FOLDS))}.")
+        raise CommandError(f"fold {fold!r}: choose from {', '.join(map(str, FOLDS))}.")
     if CONFIGS[config].splits != SPLITS:
         raise CommandError(f"{config} has the official test split alone: leave --fold away, or choose another config.")
     missing = [split for split in splits if split not in FOLD_SPLITS]

@@ -28,12 +28,13 @@ def write(job: Job, rows: Rows) -> None:
 
 def start(job: Job) -> str:
     """See `toolkits`."""
+    reads = "" if job.fold else "It does not read `validation_meta_data.json`, the official split.\n"
     out, datarc = job.out.resolve(), "config.downstream_expert.datarc"
     return f"""In `s3prl/` of a checkout of S3PRL; `fold1` is what it calls `Session1`:
 
     python3 run_downstream.py -n ExpName -m train -u fbank -d emotion -c downstream/emotion/config.yaml -o \\
         "{datarc}.root='{out}',,{datarc}.meta_data='{out}/s3prl',,{datarc}.test_fold='fold1'"
 
-The task takes a random fifth of train to validate on, and does not read `validation_meta_data.json`, the official
-split. Its `DownstreamExpert` reads these files; the training was not run with them.
+The task takes a random fifth of train to validate on.
+{reads}Its `DownstreamExpert` reads these files; the training was not run with them.
 """
