@@ -27,7 +27,11 @@ OTHERS = {
     "CONTRIBUTING.md": "contributing.html",
     "CHANGELOG.md": "changelog.html",
     "benchmarks/README.md": "benchmarks.html",
-    "examples/quickstart.py": "examples/quickstart.py",
+    **{
+        path.relative_to(ROOT).as_posix(): path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "examples").iterdir())
+        if path.suffix in (".py", ".ipynb")
+    },
     "LICENSE": "LICENSE.txt",
 }
 
