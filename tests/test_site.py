@@ -36,10 +36,10 @@ def copied(folder):
         "mkdocs.yml",
         "benchmarks/README.md",
     )
-    for name in (*names, "examples/quickstart.py"):
+    for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
-    for name in ("docs", "emotiontalk"):
+    for name in ("docs", "emotiontalk", "examples"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
