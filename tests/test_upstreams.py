@@ -119,10 +119,10 @@ def mp4(levels, audio=False, index_first=False):
         if video:
             video.width, video.height, video.pix_fmt, video.codec_context.gop_size = 64, 48, "yuv420p", 25
         if audio:
-            sound = container.add_stream("aac", rate=16_000)
+            stream = container.add_stream("aac", rate=16_000)
             frame = av.AudioFrame.from_ndarray(numpy.zeros((1, 1_024), numpy.float32), format="fltp", layout="mono")
             frame.sample_rate = 16_000
-            container.mux([*sound.encode(frame), *sound.encode()])
+            container.mux([*stream.encode(frame), *stream.encode()])
         if video:
             for level in levels:
                 picture = numpy.full((48, 64, 3), level, numpy.uint8)

@@ -50,8 +50,7 @@ def check_clips(builder: EmotionTalk, splits: Iterable[source.GenKwargs]) -> Non
     if not all(location.paths for location in kwargs[0]["release"].locations.values()):
         return
     field, check = ("audio", _check_audio) if "audio" in builder.spec.fields else ("video", _check_video)
-    total = [source.count(one) for one in kwargs]
-    with tqdm(total=None if None in total else sum(filter(None, total)), unit=" clips", desc="headers") as bar:
+    with tqdm(total=source.count_all(kwargs), unit=" clips", desc="headers") as bar:
         for of_split in kwargs:
             for uid, example in builder.examples(**of_split):
                 _named(check, uid, example[field]["bytes"])

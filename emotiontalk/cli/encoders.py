@@ -19,6 +19,7 @@ import numpy
 from emotiontalk.errors import brief
 
 from .conversion import decoded, naming
+from .devices import usable
 from .encoder_base import Encoder, Inputs, three_axes
 from .errors import CommandError
 from .video_frames import frames_of, require_pyav
@@ -35,18 +36,14 @@ def open_encoder(name: str, options: Options) -> Encoder:
     Raises `CommandError` for what cannot be loaded, is no encoder, or does not go with the options.
     """
     try:
-        import torch
+        import torch  # noqa: F401
         import transformers
     except ImportError:
         raise CommandError(
             f"{name}: not one of text-tfidf, logmel and egemaps, and encoders need torch and transformers: "
             'pip install ".[encoders]".'
         ) from None
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise CommandError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    device = usable(options.device)
     try:
         model = transformers.AutoModel.from_pretrained(name, trust_remote_code=False)
         revision = getattr(model.config, "_commit_hash", None)

@@ -17,18 +17,13 @@ from emotiontalk.urls import full_source, is_remote
 
 from .conversion import Conversion
 from .errors import CommandError
-from .source import Fingerprints
+from .source import Fingerprints, split_words
 from .written import Folder
 
 
 def shard_name(split: str, n: int, number: int) -> str:
     """Return the file name of a shard."""
     return f"{split}-{n:05d}-of-{number:05d}.parquet"
-
-
-def split_words(fold: int | None) -> str:
-    """Name the splits in a message."""
-    return "the official splits" if fold is None else f"fold {fold}"
 
 
 def labels_in_words(as_text: bool) -> str:

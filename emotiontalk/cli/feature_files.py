@@ -226,5 +226,6 @@ def _digest(path: Path) -> dict[str, str]:
     """Return the SHA-256 of a file; of a folder that of the names, sizes and times of its files."""
     if path.is_file():
         return {"sha256": sha256_of(path)}
-    facts = sorted((str(file.relative_to(path)), *file.stat()[6:9:2]) for file in path.rglob("*.npy"))
+    files = sorted((file.relative_to(path).as_posix(), file.stat()) for file in path.rglob("*.npy"))
+    facts = [(name, stat.st_size, int(stat.st_mtime)) for name, stat in files]
     return {"sha256_of_names_sizes_times": hashlib.sha256(repr(facts).encode()).hexdigest()}

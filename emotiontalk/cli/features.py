@@ -10,18 +10,15 @@ The key depends on the upstream, its options and weights, and the archives. It d
 from __future__ import annotations
 
 import bisect
-import contextlib
 import dataclasses
 import functools
 import itertools
 import shutil
-import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
 
 import datasets
-import filelock
 import numpy
 from tqdm import tqdm
 
@@ -33,6 +30,7 @@ from .clip_check import check_clips
 from .errors import CommandError
 from .labels import Corpus
 from .upstreams import Item, TextTfidf, Upstream
+from .written import locked
 
 PART = 256  # utterances that are stored at a time
 Matrix = Any  # (utterances, dims) or (utterances, layers, dims) of numpy, or (utterances, dims) of scipy, sparse
@@ -43,18 +41,14 @@ class Frames(Sequence[numpy.ndarray]):
     """The features of single frames on disk: utterance -> (frames, dims) float16, read when it is wanted.
 
     Args:
-        parts: files, each with the frames of some utterances in one array.
-        lengths: of each part how many frames each utterance has.
+        parts: each the frames of some utterances in one array, memory-mapped.
+        bounds: of each part where each utterance begins, and the last one ends.
         places: those utterances that this is about, as places among all.
     """
 
-    def __init__(
-        self, parts: Sequence[Path], lengths: Sequence[numpy.ndarray], places: numpy.ndarray | None = None
-    ) -> None:
-        self._parts = [numpy.load(path, mmap_mode="r", allow_pickle=False) for path in parts]
-        self._ends = [numpy.concatenate([[0], numpy.cumsum(some)]) for some in lengths]
-        self._firsts = list(itertools.accumulate((len(some) for some in lengths), initial=0))
-        self._places = numpy.arange(self._firsts[-1]) if places is None else places
+    def __init__(self, parts: Sequence[numpy.ndarray], bounds: Sequence[numpy.ndarray], places: numpy.ndarray) -> None:
+        self._parts, self._bounds, self._places = parts, bounds, places
+        self._firsts = list(itertools.accumulate((len(some) - 1 for some in bounds), initial=0))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -62,12 +56,10 @@ class Frames(Sequence[numpy.ndarray]):
     def __getitem__(self, n: Any) -> Any:
         """Return the frames of an utterance, or for an array of places the `Frames` of these."""
         if isinstance(n, (numpy.ndarray, slice)):
-            chosen = Frames([], [], self._places[n])
-            chosen._parts, chosen._ends, chosen._firsts = self._parts, self._ends, self._firsts
-            return chosen
+            return Frames(self._parts, self._bounds, self._places[n])
         place = int(self._places[n])
         part = bisect.bisect_right(self._firsts, place) - 1
-        begin, end = self._ends[part][place - self._firsts[part] :][:2]
+        begin, end = self._bounds[part][place - self._firsts[part] :][:2]
         return self._parts[part][begin:end]
 
 
@@ -157,17 +149,20 @@ def extract(
     facts = [upstream.name, settings, [module.__version__ for module in modules], inputs.name, one_at_a_time]
     folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser() / "emotiontalk-features"
     as_frames = settings.get("pooling") == "frames"
-    ids, found, checked = list[str](), list[Any](), False
+    paths = {
+        split: folder / f"{inputs.name}-{split}-{inputs.origin(*facts, split, wanted)[:20]}"
+        for split, wanted in inputs.ids.items()
+    }
+    stores = {split: _Store(path, as_frames) for split, path in paths.items()}
+    if not all(store.complete for store in stores.values()):
+        inputs.check()
+    ids, found = list[str](), list[Any]()
     try:
-        for split, wanted in inputs.ids.items():
-            path = folder / f"{inputs.name}-{split}-{inputs.origin(*facts, split, wanted)[:20]}"
-            store = _Store(path, as_frames)
-            folder.mkdir(parents=True, exist_ok=True)
-            with _only_one(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        for split, store in stores.items():
+            path = paths[split]
+            with locked(path.with_name(f"{path.name}.lock"), f"extracts {path.name}"):
                 if not store.complete:
-                    if not checked:
-                        inputs.check()
-                        checked = True
                     store.fill(upstream, inputs, split)
                 ids += store.ids
                 found.append(store.rows())
@@ -197,23 +192,13 @@ def _rows(found: list[numpy.ndarray], order: numpy.ndarray) -> numpy.ndarray:
     return rows
 
 
-@contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Let one command at a time extract these features; the next one waits, and says so."""
-    lock = filelock.FileLock(f"{path}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        print(f"Another `emotiontalk` extracts {path.name}: waiting until it has ended.", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _joined(stores: list[tuple[list[Path], list[numpy.ndarray]]]) -> Frames:
-    return Frames([path for parts, _ in stores for path in parts], [some for _, lengths in stores for some in lengths])
+    """Open the frames of stores that follow one another: (files, of each how many frames each utterance has)."""
+    paths = [path for files, _ in stores for path in files]
+    lengths = [some for _, of_files in stores for some in of_files]
+    parts = [numpy.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    bounds = [numpy.concatenate([[0], numpy.cumsum(some)]) for some in lengths]
+    return Frames(parts, bounds, numpy.arange(sum(map(len, lengths))))
 
 
 class _Store:

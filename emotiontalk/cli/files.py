@@ -69,13 +69,13 @@ def write(
             raise CommandError(
                 f"{name} needs audio, which the config text has not: choose --config audio or multimodal."
             )
+        if fold and getattr(module, "OWN_FOLDS", False):
+            raise CommandError(
+                f"{name} gets all five folds where all official splits are written: leave --fold away for it."
+            )
         warning = module.check(out, conversion) if hasattr(module, "check") else None
         if warning:
             print(warning, file=sys.stderr)
-    if fold and "emobox" in toolkits:
-        raise CommandError(
-            "emobox gets all five folds where all official splits are written: leave --fold away for it."
-        )
     wanted = [split for split in SPLITS if split in splits] or None
     builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set, fold)
     release = next(iter(found.values()))["release"]
@@ -106,7 +106,7 @@ def write(
 
 
 def _division(job: Job) -> str:
-    return f"fold {job.fold}\n" if job.fold else "official\n"
+    return f"{source.split_words(job.fold)}\n" if job.fold else "official\n"
 
 
 def _check_splits(job: Job) -> None:
@@ -115,7 +115,7 @@ def _check_splits(job: Job) -> None:
     if job.folder.is_own(DIVISION):
         there = (job.out / DIVISION).read_text(encoding="utf-8")
     if there != _division(job):
-        what = "the official splits" if there == "official\n" else there.strip()
+        what = source.split_words(None) if there == "official\n" else there.strip()
         raise CommandError(f"{job.out} holds the files of {what}: choose another folder.")
 
 

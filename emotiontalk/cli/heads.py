@@ -123,16 +123,6 @@ def build(recipe: Recipe, example: numpy.ndarray, classes: int, seed: int) -> He
         return FrameHead(dims, recipe.hidden, classes, recipe.normalise)
 
 
-def usable(device: str | None) -> str:
-    """Return the device, by default a GPU where there is one. Raises `CommandError` where it cannot be used."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise CommandError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return device
-
-
 @contextlib.contextmanager
 def one_thread(small: bool) -> Iterator[None]:
     """Hold torch to one thread while small networks train: more of them gain nothing.

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from emotiontalk.builder import EmotionTalk
-from emotiontalk.corpus import CONDITION_NAMES, EMOTIONS, FOUR, LICENSE, REPO_ID, SENTIMENTS, __version__
+from emotiontalk.corpus import CONDITION_NAMES, EMOTIONS, FOUR, LICENSE, REPO_ID, __version__
 from emotiontalk.schema import CONFIGS
+from emotiontalk.words import label_names
 
 from .choices import CAPTIONS, MEDIA
 from .conversion import Conversion
@@ -157,13 +158,5 @@ def jsonl(records: Iterable[Any]) -> str:
 
 def readable(row: Row) -> dict[str, Any]:
     """Return all fields of a row with labels as words, ready for JSON."""
-    fields = dict(row.fields)
-    for name in list(fields):
-        if name == "emotion" or name.startswith("emotion_"):
-            fields[name] = EMOTIONS[fields[name]]
-    if fields.get("sentiment") is not None:
-        fields["sentiment"] = SENTIMENTS[fields["sentiment"]]
-    fields["annotations"] = [
-        {**vote, "emotion": None if vote["emotion"] is None else EMOTIONS[vote["emotion"]]} for vote in row.annotations
-    ]
+    fields: dict[str, Any] = label_names(row.fields)
     return fields

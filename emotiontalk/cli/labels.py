@@ -111,9 +111,8 @@ def read_corpus(
     """Read labels and texts of all splits, and no audio or video. Raises the errors of `load_dataset`."""
     builder, found = source.open_release(config, data_dir, cache_dir, token)
     field = SENTIMENT if target == "sentiment" else "emotion"
-    total = [source.count(kwargs) for kwargs in found.values()]
     rows: list[tuple[Any, ...]] = []
-    with tqdm(total=None if None in total else sum(filter(None, total)), unit=" labels", desc="labels") as bar:
+    with tqdm(total=source.count_all(found.values()), unit=" labels", desc="labels") as bar:
         for split, kwargs in found.items():
             fields = (field, "text")
             for u, example in builder.utterances(**kwargs, fields=fields, skip_media=source.EVERYTHING):

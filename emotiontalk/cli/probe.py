@@ -151,7 +151,7 @@ def probe(request: Request, finished: Callable[[int, Result], None] | None = Non
     """
     request.check()
     if request.head in recipes.RECIPES:
-        recipes.check_device(request.head, request.device)
+        recipes.device_of(request.head, request.device)
     opened = [open_upstream(name, _options(request, name)) for name in request.upstreams]
     for upstream in opened:
         _check_modality(upstream, request.config)

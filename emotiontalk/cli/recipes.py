@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy
 from tqdm import tqdm
 
+from .devices import usable
 from .errors import CommandError
 
 if TYPE_CHECKING:
@@ -172,13 +173,16 @@ class Fitted:
         }
 
 
-def check_device(name: str, device: str | None) -> None:
-    """Raise `CommandError` where torch is missing, without which no head is trained, or the device is not there."""
+def device_of(name: str, device: str | None) -> str:
+    """Return the device on which the head of a recipe is trained.
+
+    Raises `CommandError` where torch is missing, without which no head is trained, or the device is not there.
+    """
     try:
-        from . import heads
+        from . import heads  # noqa: F401
     except ImportError:
         raise CommandError(f'the recipe {name} needs torch: pip install ".[encoders]".') from None
-    heads.usable(device)
+    return usable(device)
 
 
 def fit(
@@ -205,11 +209,11 @@ def fit(
     Raises:
         CommandError: torch is missing, the device cannot be used, or features are empty, not finite, or not as said.
     """
-    check_device(recipe.name, device)
+    device = device_of(recipe.name, device)
     from . import heads
 
     vectors = numpy.ndim(x["train"][0]) == 1
-    head = heads.build(recipe, x["train"][0], classes, seed).to(heads.usable(device))
+    head = heads.build(recipe, x["train"][0], classes, seed).to(device)
     with heads.one_thread(recipe.inputs == "layers" or vectors):
         validation, chosen = _train(heads.Trainer(recipe, head), x, y, seed, progress)
     return Fitted(recipe, head, validation, chosen, seed, vectors)

@@ -69,9 +69,16 @@ def check_fold(config: str, splits: Iterable[str], fold: int | None) -> None:
         raise CommandError(f"a fold has no {' and no '.join(missing)} split: it has {' and '.join(FOLD_SPLITS)}.")
 
 
+def split_words(fold: int | None) -> str:
+    """Name the splits in a message."""
+    return "the official splits" if fold is None else f"fold {fold}"
+
+
 def splits_in_words(fold: int | None) -> str:
     """Say which splits these are."""
-    return "the official ones" if fold is None else f"fold {fold} of {len(FOLDS)}: no speaker of test is in train"
+    return (
+        "the official ones" if fold is None else f"{split_words(fold)} of {len(FOLDS)}: no speaker of test is in train"
+    )
 
 
 def find_location(name: str, source: str, token: str | None = None) -> Location:
@@ -100,6 +107,13 @@ def groups(gen_kwargs: GenKwargs) -> list[str]:
 def count(gen_kwargs: GenKwargs) -> int | None:
     """Count the utterances of a split where the release is whole; None where that is unknown before reading."""
     return sum(GROUPS[group] for group in groups(gen_kwargs)) if gen_kwargs["release"].complete else None
+
+
+def count_all(splits: Iterable[GenKwargs]) -> int | None:
+    """Count the utterances of some splits, as `count`."""
+    counts = [count(kwargs) for kwargs in splits]
+    known = [number for number in counts if number is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def media_bytes(builder: EmotionTalk, gen_kwargs: GenKwargs) -> int:

@@ -114,6 +114,21 @@ class Folder:
 
 
 @contextlib.contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Let one command at a time do what a lock is for: the next one waits, and says so. what: "writes to FOLDER"."""
+    lock = filelock.FileLock(str(path))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"Another `emotiontalk` {what}: waiting until it has ended.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
 def writing_to(folder: Path, needed: int | None = None) -> Iterator[None]:
     """Let one command at a time write to a folder; the next one waits, and says so.
 
@@ -126,16 +141,8 @@ def writing_to(folder: Path, needed: int | None = None) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(str(folder / LOCK))
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            print(f"Another `emotiontalk` writes to {folder}: waiting until it has ended.", file=sys.stderr)
-            lock.acquire()
-        try:
+        with locked(folder / LOCK, f"writes to {folder}"):
             yield
-        finally:
-            lock.release()
     except OSError as error:
         if error.errno not in FULL:
             raise

@@ -5,6 +5,8 @@ None: as "files", but it does without where the config has no audio), `write(job
 the rows of each split, and `start(job)`, which says how to start the toolkit with the files. Where `AUDIO` is "inside",
 it is `write(job, clips)` instead, which returns the number of utterances of each split.
 
+A module may have `OWN_FOLDS = True`: it writes all folds by itself, and none is to be chosen.
+
 A module may have `check(out, conversion)`, too: it raises `CommandError` where the toolkit could not read the files,
 and returns a warning, or None.
 """

@@ -10,13 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from emotiontalk.corpus import SPEAKER_SETS, SPLITS
+from emotiontalk.corpus import FOLDS, SPEAKER_SETS, SPLITS
 
 from ..conversion import Conversion
 from ..job import Job, Row, Rows, jsonl
 from . import SHORT, require_one_channel
 
 TOOLKIT, AUDIO = "EmoBox", "files"
+OWN_FOLDS = True
 LABELS = {
     "neutral": "Neutral",
     "happy": "Happy",
@@ -52,7 +53,7 @@ def write(job: Job, rows: Rows) -> None:
 
 def _folds(rows: Rows) -> range:
     """Return the numbers of the folds: none where a split is missing, whose speakers are in them."""
-    return range(1, len(SPEAKER_SETS) + 1) if set(rows) == set(SPLITS) else range(0)
+    return FOLDS if set(rows) == set(SPLITS) else range(0)
 
 
 def _part(speaker_set: int, fold: int) -> str:
