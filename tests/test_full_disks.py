@@ -107,6 +107,30 @@ def test_two_exports_at_once(tmp_path):
     assert [run.returncode for run in runs] == [0, 0, 0], said
 
 
+def test_an_export_that_another_command_begins_meanwhile(tmp_path, monkeypatch):
+    """What the other one has begun, and not named yet, is not taken for something foreign."""
+    from emotiontalk.cli import parquet
+    from emotiontalk.cli.written import LOCK
+
+    out, check = tmp_path / "out", parquet._check_foreign
+    partial = out / "export.json.1.part"
+
+    def meanwhile(folder):
+        if not out.exists():  # the first look: between two steps of the other command
+            out.mkdir(parents=True)
+            (out / LOCK).touch()
+            partial.touch()
+            try:
+                check(folder)
+            finally:
+                partial.unlink()
+        check(folder)
+
+    monkeypatch.setattr(parquet, "_check_foreign", meanwhile)
+    parquet.write(out, ["text"], str(DUMMY))
+    assert (out / "README.md").is_file()
+
+
 def test_what_zh_en_writes_elsewhere(tmp_path):
     out, mine = tmp_path / "out", tmp_path / "mine.jsonl"
     for path in (out / "emotiontalk" / "zh-en.jsonl", out / "emotiontalk" / "more.jsonl"):

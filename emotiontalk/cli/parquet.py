@@ -74,14 +74,11 @@ def write(
         there = splits_of(config, fold)
         if splits and not set(splits) & set(there):
             raise CommandError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(there)}.")
-    others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
-    if others and not (out / "export.json").is_file():
-        raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
+    _refuse(out, lambda: _check_foreign(out))
     export = Export(out, conversion, fold, labels_as_text)
     tasks = list(_tasks(configs, splits, data_dir, cache_dir, token, fold))
     _print_sizes(tasks, export)
-    if not (out / LOCK).exists():  # nobody writes to it: refused before anything is written
-        _check_own(export, configs)
+    _refuse(out, lambda: _check_own(Export(out, conversion, fold, labels_as_text), configs))
     with writing_to(out):
         export = Export(out, conversion, fold, labels_as_text)  # as it is now
         _check_own(export, configs)
@@ -161,6 +158,27 @@ def _print_sizes(tasks: list[Task], export: Export) -> None:
         "(--sampling-rate 16000 --channels 1)."
     )
     check_space(export.path, needed, advice)
+
+
+def _refuse(out: Path, check: Callable[[], None]) -> None:
+    """Make a check before anything is written; where it fails, once more when no other command writes to the folder.
+
+    The files of another command can be there already, and the list that says whose they are not yet.
+    """
+    try:
+        check()
+    except CommandError:
+        if not (out / LOCK).exists():
+            raise
+        with writing_to(out):
+            check()
+
+
+def _check_foreign(out: Path) -> None:
+    """Raise `CommandError` where the folder holds something, and no export."""
+    others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
+    if others and not (out / "export.json").is_file():
+        raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
 
 
 def _check_own(export: Export, configs: Sequence[str]) -> None:
