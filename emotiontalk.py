@@ -157,8 +157,9 @@ ANNOTATORS = "ABCDE"
 # A member of an archive is known by its file name alone, whatever folders stand before it.
 MEMBER = re.compile(r"(?P<id>(?P<group>G\d{5})_\d{2}_\d{2}_\d{3})\.(?P<suffix>json|wav|mp4)", re.ASCII | re.IGNORECASE)
 
-Shard = tuple[str, int, int]  # group, number of the part, number of parts that the group has
-ShardRun = tuple[str, int, int, int]  # group, first part, the part after the last, number of parts
+# Group, its first utterance (or dialogue) by number in the sorted group, and the one after the last.
+Shard = tuple[str, int, int]
+OPEN_END = 1 << 30  # the number after the last of a group, however many it has
 
 
 def match_member(name: str) -> re.Match[str] | None:
@@ -179,30 +180,36 @@ def speaker_set_of(group: str) -> int:
     return next(number for number, groups in enumerate(SPEAKER_SETS, 1) if group in groups)
 
 
-def shards_of(counts: dict[str, int], number: int) -> list[Shard]:
-    """Cut groups into `number` shards in all, as evenly as possible; into fewer where there are fewer utterances.
+def shards_of(runs: list[Shard], number: int) -> list[Shard]:
+    """Cut runs of utterances into `number` shards in all, as evenly as possible; into fewer where there are fewer.
 
     Args:
-        counts: utterances (or dialogues) of each group.
-        number: how many shards to make; every group has at least one.
+        runs: each has at least one shard.
+        number: how many shards to make.
     """
-    total = sum(counts.values())
-    number = max(len(counts), min(number, total))
-    exact = {group: max(1.0, number * count / total) for group, count in counts.items()}
-    parts = {group: int(share) for group, share in exact.items()}
-    for group in sorted(exact, key=lambda group: parts[group] - exact[group])[: max(0, number - sum(parts.values()))]:
-        parts[group] += 1
-    return [(group, part, parts[group]) for group in sorted(counts) for part in range(parts[group])]
+    sizes = [end - begin for _, begin, end in runs]
+    number = max(len(runs), min(number, sum(sizes)))
+    exact = [max(1.0, number * size / sum(sizes)) for size in sizes]
+    parts = [int(share) for share in exact]
+    for index in sorted(range(len(runs)), key=lambda index: parts[index] - exact[index])[: max(0, number - sum(parts))]:
+        parts[index] += 1
+    while sum(parts) > number:  # short runs have one each
+        parts[parts.index(max(parts))] -= 1
+    return [
+        (group, begin + size * part // of, begin + size * (part + 1) // of)
+        for (group, begin, _), size, of in zip(runs, sizes, parts)
+        for part in range(of)
+    ]
 
 
-def runs_of(shards: list[Shard]) -> list[ShardRun]:
+def runs_of(shards: list[Shard]) -> list[Shard]:
     """Join shards that follow one another in a group."""
-    runs: list[ShardRun] = []
-    for group, part, parts in shards:
-        if runs and (runs[-1][0], *runs[-1][2:]) == (group, part, parts):
-            runs[-1] = (group, runs[-1][1], part + 1, parts)
+    runs: list[Shard] = []
+    for group, begin, end in shards:
+        if runs and runs[-1][0] == group and runs[-1][2] == begin:
+            runs[-1] = (group, runs[-1][1], end)
         else:
-            runs.append((group, part, part + 1, parts))
+            runs.append((group, begin, end))
     return runs
 
 
@@ -613,6 +620,14 @@ class NotFetched(Source):
     def read_into(self, member: Member, view: memoryview) -> None:
         """Raise `RuntimeError`."""
         raise RuntimeError(f"{member} was not fetched: its id is in skip_media.")
+
+
+class _Everything:
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+EVERYTHING = cast("Container[str]", _Everything())  # as `skip_media`: no audio or video is read, nor fetched from a URL
 
 
 class Member:
@@ -3476,6 +3491,96 @@ def tables_of(
         yield key, table_of(batch, schema)
 
 
+# === emotiontalk/slices.py ============================================================================================
+# Slices and sums of splits, as users write them, as shards: a stream of a slice is cut by utterance, not by reader.
+
+UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
+Position = tuple[str, int]  # group, number of an utterance (or dialogue) in the sorted group
+
+
+class SplitRuns(NamedTuple):
+    """A split at hand.
+
+    name: "test", …; runs: the whole of each of its groups; positions: a function that yields where each of its examples
+    is, in order.
+    """
+
+    name: str
+    runs: list[Shard]
+    positions: Callable[[], Iterator[Position]]
+
+    def shards(self, first: Position | None = None, after: Position | None = None) -> list[Shard]:
+        """Return the shards from one position on, before another one; None: from the beginning, to the end."""
+        runs = []
+        for group, begin, end in self.runs:
+            if (first and group < first[0]) or (after and group > after[0]):
+                continue
+            begin = first[1] if first and group == first[0] else begin
+            last = after[1] if after and group == after[0] else end
+            if begin < last:
+                runs.append((group, begin, last))
+        whole = {group: end for group, _, end in self.runs}
+        # the last shard of a group holds whatever comes last in it: also media without annotation
+        return [
+            (group, begin, OPEN_END if end == whole[group] else end)
+            for group, begin, end in (shards_of(runs, SHARDS[self.name]) if runs else [])
+        ]
+
+
+def instruction_of(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
+    """Parse one split as users write it. Raises `ValueError`."""
+    if isinstance(split, datasets.ReadInstruction):
+        return split
+    return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
+
+
+def absolute_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int]) -> list[tuple[str, int, int]]:
+    """Return (split, first example, the one after the last) of each part of an instruction. Raises `ValueError`."""
+    parts = instruction.to_absolute(sizes)
+    return [
+        (part.splitname, part.from_ or 0, sizes[part.splitname] if part.to is None else part.to)  # None below 2.15
+        for part in parts
+    ]
+
+
+def filled_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int]) -> list[tuple[str, int, int]]:
+    """As `absolute_parts`, those that have an example. Raises `ValueError` where none has."""
+    parts = [part for part in absolute_parts(instruction, sizes) if part[1] < min(part[2], sizes[part[0]])]
+    if not parts:
+        raise ValueError(f"split={str(instruction)!r} names no example.")
+    return parts
+
+
+def split_names(instruction: datasets.ReadInstruction, splits: Iterable[str]) -> set[str]:
+    """Return the splits that an instruction names. Raises `ValueError` for one that is not there."""
+    return {name for name, _, _ in absolute_parts(instruction, dict.fromkeys(splits, UNKNOWN_SIZE))}
+
+
+def sliced_shards(instruction: datasets.ReadInstruction, splits: dict[str, SplitRuns]) -> list[Shard]:
+    """Return the shards that hold exactly the examples that an instruction names, in its order.
+
+    Examples are counted as far as it needs: by percent and from the end of a split, all of them. Raises `ValueError`
+    where it names none.
+    """
+    guess = absolute_parts(instruction, dict.fromkeys(splits, UNKNOWN_SIZE))
+    sizes, positions = {}, {}
+    for name in {part[0] for part in guess}:
+        bounds = [bound for part in guess if part[0] == name for bound in part[1:]]
+        needed: int | None = max((bound for bound in bounds if bound < UNKNOWN_SIZE), default=0)
+        if any(UNKNOWN_SIZE // 1000 < bound < UNKNOWN_SIZE for bound in bounds):  # by percent, or from the end
+            needed = None
+        found = list(itertools.islice(splits[name].positions(), needed + 1 if needed else needed))
+        positions[name] = found
+        sizes[name] = len(found) if needed is None or len(found) <= needed > 0 else UNKNOWN_SIZE
+    shards: list[Shard] = []
+    for name, begin, end in filled_parts(instruction, sizes):
+        found = positions[name]
+        first = found[begin] if begin else None
+        after = None if end == sizes[name] else (found[end - 1][0], found[end - 1][1] + 1)
+        shards += splits[name].shards(first, after)
+    return shards
+
+
 # === emotiontalk/options.py ===========================================================================================
 # The options of the loader, and what is said of options that have no meaning here.
 
@@ -3592,14 +3697,136 @@ class EmotionTalkConfig(datasets.BuilderConfig):
             )
 
 
+# === emotiontalk/reading.py ===========================================================================================
+# The utterances of a group: annotations and media of each, checked against one another.
+
+Archives = dict[str, "LocalArchive | RemoteArchive"]
+Example = dict[str, Any]
+
+
+class GroupReader:
+    """Reads the utterances of a config, group by group.
+
+    Args:
+        config: what is wanted, and how.
+        archives: by name, those that the config reads.
+        complete: whether they are the whole release: then the utterances of each group are counted.
+        warned: (group, what was warned of), by this and by earlier readers.
+    """
+
+    def __init__(
+        self, config: EmotionTalkConfig, archives: Archives, complete: bool, warned: set[tuple[str, str]]
+    ) -> None:
+        self.config, self.spec, self.archives, self.complete = config, CONFIGS[config.name], archives, complete
+        self._warned = warned
+
+    def annotation_files(self, group: str) -> dict[str, dict[str, Member]]:
+        """Return the annotation files of a group by condition and id. Raises `EmotionTalkError`."""
+        return {name: self.archives[CONDITIONS[name]].annotation_files(group) for name in self.spec.conditions}
+
+    def units(self, ids: Iterable[str]) -> list[str]:
+        """Return what shards of a group are runs of, sorted: its ids, or those of its dialogues, which stay whole."""
+        return sorted({uid[:9] for uid in ids} if self.config.name == "dialogues" else set(ids))
+
+    def utterances(
+        self, run: Shard, fields: tuple[str, ...], skip_media: Container[str] = (), quiet: bool = False
+    ) -> Iterator[tuple[Utterance, Example]]:
+        """Yield (`Utterance`, dict of these fields) for each utterance of neighbouring shards, sorted by id.
+
+        What is missing in an archive is an `EmotionTalkError`, or with `strict=False` a warning that names it.
+
+        Args:
+            run: the shards.
+            fields: names in `FIELDS`.
+            skip_media: ids whose audio or video is not read; from a URL it is not fetched. Reading it is an error.
+            quiet: log nothing.
+        """
+        group, begin, end = run
+        files = self.annotation_files(group)
+        ids = sorted(set().union(*files.values()))
+        if self.complete and (self.config.strict or begin == 0):
+            self._check_count(group, len(ids), quiet)
+        units = self.units(ids)
+        first, after = ("" if n == 0 else units[n] if n < len(units) else "~" for n in (begin, end))
+        ids = [uid for uid in ids if first <= uid < after]
+        media: Iterable[tuple[str, Member]] = ()
+        if self.spec.media and first < after:
+            archive, suffix = self.spec.media
+            media = self.archives[archive].media(group, suffix, first, after, skip_media)
+        seen, skipped, notes = 0, [], collections.defaultdict(list)
+        for uid, medium in merged(ids, media):
+            seen += 1
+            try:
+                utterance = self._utterance(uid, files, medium)
+                if self.config.label_set == "four" and EMOTIONS[utterance.emotion(self.spec.condition)] not in FOUR:
+                    continue
+                example = self._example(utterance, fields)
+            except BadUtteranceError as error:
+                if self.config.strict:
+                    raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
+                skipped.append(f"{uid} ({error})")
+                continue
+            for what, where in utterance.notes:
+                notes[what].append(where)
+            yield utterance, example
+        if not quiet:
+            self._report(group, seen, skipped, notes)
+
+    def _report(self, group: str, seen: int, skipped: list[str], notes: dict[str, list[str]]) -> None:
+        """Log what is left out or odd, of `seen` utterances."""
+        if skipped:
+            logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
+        for what, members in notes.items():
+            if (group, what) not in self._warned:  # by an earlier shard of the group
+                self._warned.add((group, what))
+                of = f"{group}, {len(members)} of {seen} utterances"
+                logger.warning(f"{of}: {what}. The first: {members[0]}. `emotiontalk verify` names each.")
+
+    def _example(self, utterance: Utterance, fields: Iterable[str]) -> Example:
+        """Make the values of some fields. Raises `BadUtteranceError`."""
+        of_config = fields_of(self.config.name, self.config.label_set)
+        example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
+        if "audio" in example and (self.config.sampling_rate or self.config.mono):
+            clip = example["audio"]["bytes"]
+            try:
+                example["audio"]["bytes"] = converted_clip(clip, self.config.sampling_rate, self.config.mono)
+            except AudioDecodeError as error:
+                raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
+        return example
+
+    def _check_count(self, group: str, count: int, quiet: bool) -> None:
+        """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""
+        if count == GROUPS.get(group):
+            return
+        problem = (
+            f"{group} has {count:,} utterances in {', '.join(sorted(self.archives))}, and the release has "
+            f"{GROUPS.get(group, 0):,}. Compare the archives with the release ({HOMEPAGE})."
+        )
+        if self.config.strict:
+            raise EmotionTalkError(problem)
+        if not quiet:
+            logger.warning(problem)
+
+    def _utterance(self, uid: str, files: dict[str, dict[str, Member]], medium: Member | None) -> Utterance:
+        """Make the utterance of an id. Raises `BadUtteranceError` where an annotation or its media are missing."""
+        members = {name: by_id[uid] for name, by_id in files.items() if uid in by_id}
+        missing = [f"annotation in {CONDITIONS[name]}" for name in files if name not in members]
+        if self.spec.media and medium is None:
+            missing.append("{1} in {0}".format(*self.spec.media))
+        if missing:
+            alone = f"{[*members.values(), medium][0]} has no matching file"
+            raise BadUtteranceError(f"{alone}: {uid} has no {' and no '.join(missing)}.")
+        return Utterance(uid, self.spec.condition, members, medium)
+
+
 # === emotiontalk/code_hash.py =========================================================================================
 # The hash of the loader's code: rows that other code has prepared are not taken for this code's.
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
     "corpus", "threads", "interrupts", "errors", "files", "tar", "local_archive", "audio", "annotations", "schema",
-    "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "options",
-    "code_hash", "builder", "loading",
+    "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "slices",
+    "options", "reading", "code_hash", "builder", "loading",
 )  # fmt: skip
 
 
@@ -3633,10 +3860,6 @@ def code_hash() -> str:
 
 # === emotiontalk/builder.py ===========================================================================================
 # The builder: from the shards of a split to its examples, in the order in which `datasets` calls the hooks.
-
-Archives = dict[str, "LocalArchive | RemoteArchive"]
-Example = dict[str, Any]
-
 
 class EmotionTalk(datasets.GeneratorBasedBuilder):
     """EmotionTalk by shards: `gen_kwargs["shards"]` is the list that `num_proc`, streams and nodes share.
@@ -3743,29 +3966,60 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         return self._fingerprints
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        release, splits = self._open_release(dl_manager)
+        return [
+            datasets.SplitGenerator(name=name, gen_kwargs={"shards": split.shards(), "release": release})
+            for name, split in splits.items()
+        ]
+
+    def _open_release(self, dl_manager: Any) -> tuple[Release, dict[str, SplitRuns]]:
+        """Return what is there: the release, and the splits that are wanted. Raises `EmotionTalkError`."""
         locations = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
         archives = self.open_archives(Release(locations, complete=False))
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         release = Release(locations, self._is_complete(archives))
-        generators, absent = [], []
+        reader = self._reader(archives, release.complete)
+        splits, absent = {}, []
         for split in splits_of(self.config.name, self.config.fold):
             if self.config.prepare_splits and split not in self.config.prepare_splits:
                 continue
             wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g, self.config.fold) == split]
             # a group without annotations may have media, of which the user is to be told
-            counts = {group: max(1, self._count(archives, group, release.complete)) for group in wanted}
-            if counts:
-                kwargs = {"shards": shards_of(counts, SHARDS[split]), "release": release}
-                generators.append(datasets.SplitGenerator(name=split, gen_kwargs=kwargs))
+            runs = [(group, 0, max(1, self._count(reader, group))) for group in wanted]
+            if runs:
+                splits[split] = SplitRuns(split, runs, functools.partial(self._positions, reader, split, runs))
             else:
                 absent.append(split)
-        if absent and (self.config.prepare_splits or not generators):
+        if absent and (self.config.prepare_splits or not splits):
             raise NoUtteranceError(
                 f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds no utterance of {', '.join(absent)}: "
                 f"its groups are {', '.join(groups) or 'none'}, of {', '.join(GROUPS)}."
             )
-        self._expect([generator.name for generator in generators], release.complete)
-        return generators
+        self._expect(list(splits), release.complete)
+        return release, splits
+
+    def _reader(self, archives: Archives, complete: bool) -> GroupReader:
+        return GroupReader(self.config, archives, complete, self._warned)
+
+    def _positions(self, reader: GroupReader, split: str, runs: list[Shard]) -> Iterator[Position]:
+        """Yield where each example of a split is. Which utterances are examples is read where not each of them is."""
+        if self.config.strict and self.config.label_set == "all":
+            yield from ((group, number) for group, _, count in runs for number in range(count))
+            return
+        fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
+        with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
+            for group, _, _ in runs:
+                units = reader.units(set().union(*reader.annotation_files(group).values()))
+                known = {unit: number for number, unit in enumerate(units)}
+                # strict: audio that is bad is an error when it is read, so that labels alone decide
+                skip_media = EVERYTHING if self.config.strict else ()
+                last = None
+                for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):
+                    bar.update(1)
+                    unit = utterance.dialogue if self.config.name == "dialogues" else utterance.id
+                    if unit != last:
+                        yield group, known[unit]
+                    last = unit
 
     def _locate(self, name: str, dl_manager: Any) -> Location:
         """Return where an archive is read. Media that are read whole from a URL are downloaded first."""
@@ -3784,14 +4038,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         known = self._url_fingerprints().get(name)
         return locate_remote(name, source, self.token, known, downloads, whole)
 
-    def _count(self, archives: Archives, group: str, complete: bool) -> int:
+    def _count(self, reader: GroupReader, group: str) -> int:
         """Count the utterances (or dialogues) of a group, to shard them."""
-        if self.config.name == "dialogues":
-            indexed = [archive.annotation_files(group) for archive in archives.values() if archive.indexed]
-            return len({uid[:9] for files in indexed for uid in files})
-        if complete:
-            return GROUPS[group]
-        return len(set().union(*(archive.annotation_files(group) for archive in archives.values())))
+        if reader.complete:
+            return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
+        return len(reader.units(set().union(*reader.annotation_files(group).values())))
 
     def _is_complete(self, archives: Archives) -> bool:
         """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
@@ -3865,14 +4116,33 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             needed = ARCHIVES[self.spec.media[0]][0] if self.spec.media else None
             raise unwritable(os.path.dirname(pattern or self._cache_dir), cause, needed) from None
 
+    def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
+        """As in `datasets`, also for slices and sums of splits: whoever reads them, and however shuffled, their rows.
+
+        Where not every utterance is an example (`label_set="four"`, `strict=False`), those before a slice's end are
+        read first, to count them. Raises `ValueError` for a split that is not there.
+        """
+        splits = splits_of(self.config.name, self.config.fold)
+        if split is None or str(split) in splits:
+            return super().as_streaming_dataset(split and str(split), base_path)
+        instruction = instruction_of(split, splits)
+        split_names(instruction, splits)
+        release, found = self._open_release(self._streaming_manager())
+        kwargs = {"shards": sliced_shards(instruction, found), "release": release}
+        return self._as_streaming_dataset_single(
+            datasets.SplitGenerator(name="+".join(splits) if str(split) == "all" else str(split), gen_kwargs=kwargs)
+        )
+
+    def _streaming_manager(self) -> datasets.StreamingDownloadManager:
+        return datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
+
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
         """As in `datasets`, but by tables: it would encode each example, from 4 on with torchcodec."""
         return datasets.ArrowBasedBuilder._get_examples_iterable_for_split(self, split_generator)
 
     def open_splits(self) -> dict[str, dict[str, Any]]:
         """Return the `gen_kwargs` (`shards`, `release`) of each split. Raises `EmotionTalkError`."""
-        manager = datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
-        return {generator.name: generator.gen_kwargs for generator in self._split_generators(manager)}
+        return {found.name: found.gen_kwargs for found in self._split_generators(self._streaming_manager())}
 
     def open_archives(self, release: Release) -> Archives:
         """Open the archives of a release, by name. Raises `EmotionTalkError`."""
@@ -3915,90 +4185,9 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             fields: names in `FIELDS`.
             skip_media: ids whose audio or video is not read; from a URL it is not fetched. Reading it is an error.
         """
-        archives = self.open_archives(release)
+        reader = self._reader(self.open_archives(release), release.complete)
         for run in runs_of(shards):
-            yield from self._utterances_of(run, archives, release.complete, tuple(fields), skip_media)
-
-    def _utterances_of(
-        self, run: ShardRun, archives: Archives, complete: bool, fields: tuple[str, ...], skip_media: Container[str]
-    ) -> Iterator[tuple[Utterance, Example]]:
-        """As `utterances`, of neighbouring shards of a group."""
-        group, begin, end, parts = run
-        files = {name: archives[CONDITIONS[name]].annotation_files(group) for name in self.spec.conditions}
-        ids = sorted(set().union(*files.values()))
-        if complete and (self.config.strict or begin == 0):
-            self._check_count(group, len(ids), archives)
-        first, after = self._bounds(ids, begin, end, parts)
-        ids = [uid for uid in ids if first <= uid < after]
-        media: Iterable[tuple[str, Member]] = ()
-        if self.spec.media:
-            archive, suffix = self.spec.media
-            media = archives[archive].media(group, suffix, first, after, skip_media)
-        seen, skipped, notes = 0, [], collections.defaultdict(list)
-        for uid, medium in merged(ids, media):
-            seen += 1
-            try:
-                utterance = self._utterance(uid, files, medium)
-                if self.config.label_set == "four" and EMOTIONS[utterance.emotion(self.spec.condition)] not in FOUR:
-                    continue
-                example = self._example(utterance, fields)
-            except BadUtteranceError as error:
-                if self.config.strict:
-                    raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
-                skipped.append(f"{uid} ({error})")
-                continue
-            for what, where in utterance.notes:
-                notes[what].append(where)
-            yield utterance, example
-        if skipped:
-            logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
-        for what, members in notes.items():
-            if (group, what) not in self._warned:  # by an earlier shard of the group
-                self._warned.add((group, what))
-                of = f"{group}, {len(members)} of {seen} utterances"
-                logger.warning(f"{of}: {what}. The first: {members[0]}. `emotiontalk verify` names each.")
-
-    def _example(self, utterance: Utterance, fields: Iterable[str]) -> Example:
-        """Make the values of some fields. Raises `BadUtteranceError`."""
-        of_config = fields_of(self.config.name, self.config.label_set)
-        example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
-        if "audio" in example and (self.config.sampling_rate or self.config.mono):
-            clip = example["audio"]["bytes"]
-            try:
-                example["audio"]["bytes"] = converted_clip(clip, self.config.sampling_rate, self.config.mono)
-            except AudioDecodeError as error:
-                raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
-        return example
-
-    def _check_count(self, group: str, count: int, archives: Archives) -> None:
-        """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""
-        if count == GROUPS.get(group):
-            return
-        problem = (
-            f"{group} has {count:,} utterances in {', '.join(sorted(archives))}, and the release has "
-            f"{GROUPS.get(group, 0):,}. Compare the archives with the release ({HOMEPAGE})."
-        )
-        if self.config.strict:
-            raise EmotionTalkError(problem)
-        logger.warning(problem)
-
-    def _bounds(self, ids: list[str], begin: int, end: int, parts: int) -> tuple[str, str]:
-        """Return (first id, the id after the last) of the parts `begin` to `end` of a group; dialogues stay whole."""
-        units = sorted({uid[:9] for uid in ids}) if self.config.name == "dialogues" else ids
-        cuts = [units[len(units) * part // parts] for part in range(1, parts)] if units else ["~"] * (parts - 1)
-        bounds = ["", *cuts, "~"]
-        return bounds[begin], bounds[end]
-
-    def _utterance(self, uid: str, files: dict[str, dict[str, Member]], medium: Member | None) -> Utterance:
-        """Make the utterance of an id. Raises `BadUtteranceError` where an annotation or its media are missing."""
-        members = {name: by_id[uid] for name, by_id in files.items() if uid in by_id}
-        missing = [f"annotation in {CONDITIONS[name]}" for name in files if name not in members]
-        if self.spec.media and medium is None:
-            missing.append("{1} in {0}".format(*self.spec.media))
-        if missing:
-            alone = f"{[*members.values(), medium][0]} has no matching file"
-            raise BadUtteranceError(f"{alone}: {uid} has no {' and no '.join(missing)}.")
-        return Utterance(uid, self.spec.condition, members, medium)
+            yield from reader.utterances(run, tuple(fields), skip_media)
 
 
 def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -4011,21 +4200,12 @@ def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any
 # `emotiontalk.load_dataset`: one call on every version of `datasets`, from 2.14 on.
 
 MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
-UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
-
-
-def _instruction(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
-    """Parse one split as users write it. Raises `ValueError`."""
-    if isinstance(split, datasets.ReadInstruction):
-        return split
-    return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
 
 
 def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> list[str]:
     """Return the splits that some of `split=` name, in order. Raises `ValueError` for one that is not there."""
-    sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
     try:
-        named = {part.splitname for one in wanted for part in _instruction(one or "all", splits).to_absolute(sizes)}
+        named = set().union(*(split_names(instruction_of(one or "all", splits), splits) for one in wanted))
     except ValueError as error:
         if fold is None or "validation" not in str(error):
             raise
@@ -4064,9 +4244,10 @@ def _prepare(
 
 
 def _read_prepared(
-    builders: dict[str, EmotionTalk], keep_in_memory: bool | None, instruction: datasets.ReadInstruction, split: Any
+    builders: dict[str, EmotionTalk], keep_in_memory: bool | None, splits: Iterable[str], split: Any
 ) -> datasets.Dataset:
-    """Read what an instruction names. split: what the `split` of the result says."""
+    """Read one split as users write it."""
+    instruction = instruction_of(split, splits)
 
     def read(name: str, instruction: datasets.ReadInstruction) -> datasets.Dataset:
         builder, in_memory = builders[name], keep_in_memory
@@ -4075,33 +4256,13 @@ def _read_prepared(
         return builder.as_dataset(split=instruction, in_memory=in_memory)
 
     sizes = {name: builder.info.splits[name].num_examples for name, builder in builders.items()}
-    parts = instruction.to_absolute(sizes)
-    if len({part.splitname for part in parts}) == 1:
-        return read(parts[0].splitname, instruction)
+    parts = filled_parts(instruction, sizes)
+    if len({name for name, _, _ in absolute_parts(instruction, sizes)}) == 1:
+        return read(parts[0][0], instruction)
     absolute = functools.partial(datasets.ReadInstruction, unit="abs")
-    pieces = [read(part.splitname, absolute(part.splitname, from_=part.from_, to=part.to)) for part in parts]
-    return datasets.concatenate_datasets(pieces, split=split)
-
-
-def _read_streams(
-    streams: dict[str, datasets.IterableDataset],
-    sizes: dict[str, int],
-    instruction: datasets.ReadInstruction,
-    split: Any,
-) -> datasets.IterableDataset:
-    """Read what an instruction names. sizes: examples of the splits, as far as they are known."""
-    parts = []
-    for part in instruction.to_absolute({name: sizes.get(name, UNKNOWN_SIZE) for name in streams}):
-        size = sizes.get(part.splitname, UNKNOWN_SIZE)
-        first, end = part.from_ or 0, size if part.to is None else part.to  # None in datasets 2.14
-        if size == UNKNOWN_SIZE and any(UNKNOWN_SIZE // 1000 < bound < size for bound in (first, end)):
-            raise ValueError(
-                f"split={str(split)!r}: by percent or from its end a stream can be sliced only where the whole release "
-                'is read with label_set="all" and strict=True. Count from the beginning, or load without streaming.'
-            )
-        stream = streams[part.splitname].skip(first) if first else streams[part.splitname]
-        parts.append(stream if end == size else stream.take(end - first))
-    return parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts, split=split)
+    pieces = [read(name, absolute(name, from_=begin, to=end)) for name, begin, end in parts]
+    label = "+".join(splits) if str(split) == "all" else str(split)
+    return datasets.concatenate_datasets(pieces, split=datasets.Split(label))
 
 
 @functools.cache
@@ -4125,15 +4286,22 @@ def _can_decode(name: str) -> bool:
 
 
 def _decodable(dataset: Any) -> Any:
-    """Leave audio and video as `{bytes, path}` where `datasets` cannot decode them."""
-    for name in MEDIA.intersection(dataset.features):
-        feature = dataset.features[name]
-        if getattr(feature, "decode", False) and not _can_decode(name):
-            # a stream below datasets 4 encodes what it gives, and needs soundfile for that, too
-            plain = MAJOR < 4 and isinstance(dataset, datasets.IterableDataset)
-            undecoded = MEDIA_FEATURE if plain else dataclasses.replace(feature, decode=False)
-            dataset = dataset.cast_column(name, undecoded)
-    return dataset
+    """Leave audio and video as plain `{bytes, path}` where `datasets` cannot decode them.
+
+    Not as `Audio(decode=False)`: from 4 on, what removes or renames a column of a stream encodes it again, which needs
+    torchcodec, too. A prepared table is not copied.
+    """
+    names = [name for name in dataset.features if name in MEDIA and getattr(dataset.features[name], "decode", False)]
+    plain = {name: MEDIA_FEATURE for name in names if not _can_decode(name)}
+    if not plain:
+        return dataset
+    if isinstance(dataset, datasets.IterableDataset):
+        for name, feature in plain.items():
+            dataset = dataset.cast_column(name, feature)
+        return dataset
+    info = dataset.info.copy()
+    info.features = datasets.Features({**info.features, **plain})
+    return datasets.Dataset(dataset.data.cast(info.features.arrow_schema), info=info, split=dataset.split)
 
 
 def load_dataset(
@@ -4192,17 +4360,15 @@ def load_dataset(
     builder = functools.partial(EmotionTalk, **options, **how_rows_are, fingerprints=fingerprints)
     if streaming:
         source_builder = builder(prepare_splits=names if split else None)
-        found = source_builder.as_streaming_dataset()
-        known = {name: info.num_examples for name, info in (source_builder.info.splits or {}).items()}
-        read = functools.partial(_read_streams, found, known)
+        found = source_builder.as_streaming_dataset() if split is None else {}
+        read = found.get if split is None else source_builder.as_streaming_dataset
     else:
         how = {"verification_mode": verification_mode, "num_proc": num_proc}
         found = _prepare(builder, names, split is None, download_mode, **how)
-        read = functools.partial(_read_prepared, found, keep_in_memory)
+        read = functools.partial(_read_prepared, found, keep_in_memory, splits)
 
     def give(one: Any) -> Any:
-        label = "+".join(splits) if str(one) == "all" else str(one)
-        return _decodable(read(_instruction(one, splits), datasets.Split(label)))
+        return _decodable(read(one))
 
     if split is None or isinstance(split, dict):
         kind = datasets.IterableDatasetDict if streaming else datasets.DatasetDict

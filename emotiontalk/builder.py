@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import collections
+import functools
 import glob
 import hashlib
 import inspect
@@ -16,64 +16,47 @@ import datasets
 import datasets.builder
 import pyarrow as pa
 
-from .annotations import COMPARE, Utterance
+from .annotations import Utterance
 from .archives import Downloads, Location, Release, UrlFingerprint, locate_remote, url_fingerprints
-from .audio import converted_clip
 from .code_hash import code_hash
 from .corpus import (
     ARCHIVES,
     CITATION,
-    CONDITIONS,
     DEFAULT_SOURCE,
-    EMOTIONS,
-    FOUR,
+    DIALOGUES_OF_GROUPS,
     GROUPS,
     HOMEPAGE,
     LICENSE,
-    SHARDS,
+    OPEN_END,
     TOTAL,
     Shard,
-    ShardRun,
     __version__,
     runs_of,
-    shards_of,
     speaker_set_of,
     split_of,
 )
-from .errors import (
-    AudioDecodeError,
-    BadUtteranceError,
-    EmotionTalkError,
-    NoUtteranceError,
-    logger,
-    redacted,
-    unwritable,
-    warn_once,
-)
+from .errors import EmotionTalkError, NoUtteranceError, redacted, unwritable, warn_once
 from .files import write_out
 from .interrupts import follow_in_worker, workers_follow
-from .local_archive import LocalArchive, find_archive, merged
+from .local_archive import find_archive
 from .options import EmotionTalkConfig
-from .remote_tar import RemoteArchive
+from .reading import Archives, Example, GroupReader
+from .remote_file import progress_bar
 from .schema import (
     CONFIGS,
-    FIELDS,
     MEDIA,
     TURN_FIELDS,
     ConfigSpec,
     archives_of,
     description_of,
     features_of,
-    fields_of,
     split_sizes,
     splits_of,
 )
+from .slices import Position, SplitRuns, instruction_of, sliced_shards, split_names
 from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
-from .tar import Member
+from .tar import EVERYTHING
 from .urls import checked_token, full_source, is_remote
-
-Archives = dict[str, "LocalArchive | RemoteArchive"]
-Example = dict[str, Any]
 
 
 class EmotionTalk(datasets.GeneratorBasedBuilder):
@@ -181,29 +164,60 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         return self._fingerprints
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        release, splits = self._open_release(dl_manager)
+        return [
+            datasets.SplitGenerator(name=name, gen_kwargs={"shards": split.shards(), "release": release})
+            for name, split in splits.items()
+        ]
+
+    def _open_release(self, dl_manager: Any) -> tuple[Release, dict[str, SplitRuns]]:
+        """Return what is there: the release, and the splits that are wanted. Raises `EmotionTalkError`."""
         locations = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
         archives = self.open_archives(Release(locations, complete=False))
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
         release = Release(locations, self._is_complete(archives))
-        generators, absent = [], []
+        reader = self._reader(archives, release.complete)
+        splits, absent = {}, []
         for split in splits_of(self.config.name, self.config.fold):
             if self.config.prepare_splits and split not in self.config.prepare_splits:
                 continue
             wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g, self.config.fold) == split]
             # a group without annotations may have media, of which the user is to be told
-            counts = {group: max(1, self._count(archives, group, release.complete)) for group in wanted}
-            if counts:
-                kwargs = {"shards": shards_of(counts, SHARDS[split]), "release": release}
-                generators.append(datasets.SplitGenerator(name=split, gen_kwargs=kwargs))
+            runs = [(group, 0, max(1, self._count(reader, group))) for group in wanted]
+            if runs:
+                splits[split] = SplitRuns(split, runs, functools.partial(self._positions, reader, split, runs))
             else:
                 absent.append(split)
-        if absent and (self.config.prepare_splits or not generators):
+        if absent and (self.config.prepare_splits or not splits):
             raise NoUtteranceError(
                 f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds no utterance of {', '.join(absent)}: "
                 f"its groups are {', '.join(groups) or 'none'}, of {', '.join(GROUPS)}."
             )
-        self._expect([generator.name for generator in generators], release.complete)
-        return generators
+        self._expect(list(splits), release.complete)
+        return release, splits
+
+    def _reader(self, archives: Archives, complete: bool) -> GroupReader:
+        return GroupReader(self.config, archives, complete, self._warned)
+
+    def _positions(self, reader: GroupReader, split: str, runs: list[Shard]) -> Iterator[Position]:
+        """Yield where each example of a split is. Which utterances are examples is read where not each of them is."""
+        if self.config.strict and self.config.label_set == "all":
+            yield from ((group, number) for group, _, count in runs for number in range(count))
+            return
+        fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
+        with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
+            for group, _, _ in runs:
+                units = reader.units(set().union(*reader.annotation_files(group).values()))
+                known = {unit: number for number, unit in enumerate(units)}
+                # strict: audio that is bad is an error when it is read, so that labels alone decide
+                skip_media = EVERYTHING if self.config.strict else ()
+                last = None
+                for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):
+                    bar.update(1)
+                    unit = utterance.dialogue if self.config.name == "dialogues" else utterance.id
+                    if unit != last:
+                        yield group, known[unit]
+                    last = unit
 
     def _locate(self, name: str, dl_manager: Any) -> Location:
         """Return where an archive is read. Media that are read whole from a URL are downloaded first."""
@@ -222,14 +236,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         known = self._url_fingerprints().get(name)
         return locate_remote(name, source, self.token, known, downloads, whole)
 
-    def _count(self, archives: Archives, group: str, complete: bool) -> int:
+    def _count(self, reader: GroupReader, group: str) -> int:
         """Count the utterances (or dialogues) of a group, to shard them."""
-        if self.config.name == "dialogues":
-            indexed = [archive.annotation_files(group) for archive in archives.values() if archive.indexed]
-            return len({uid[:9] for files in indexed for uid in files})
-        if complete:
-            return GROUPS[group]
-        return len(set().union(*(archive.annotation_files(group) for archive in archives.values())))
+        if reader.complete:
+            return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
+        return len(reader.units(set().union(*reader.annotation_files(group).values())))
 
     def _is_complete(self, archives: Archives) -> bool:
         """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
@@ -303,14 +314,33 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             needed = ARCHIVES[self.spec.media[0]][0] if self.spec.media else None
             raise unwritable(os.path.dirname(pattern or self._cache_dir), cause, needed) from None
 
+    def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
+        """As in `datasets`, also for slices and sums of splits: whoever reads them, and however shuffled, their rows.
+
+        Where not every utterance is an example (`label_set="four"`, `strict=False`), those before a slice's end are
+        read first, to count them. Raises `ValueError` for a split that is not there.
+        """
+        splits = splits_of(self.config.name, self.config.fold)
+        if split is None or str(split) in splits:
+            return super().as_streaming_dataset(split and str(split), base_path)
+        instruction = instruction_of(split, splits)
+        split_names(instruction, splits)
+        release, found = self._open_release(self._streaming_manager())
+        kwargs = {"shards": sliced_shards(instruction, found), "release": release}
+        return self._as_streaming_dataset_single(
+            datasets.SplitGenerator(name="+".join(splits) if str(split) == "all" else str(split), gen_kwargs=kwargs)
+        )
+
+    def _streaming_manager(self) -> datasets.StreamingDownloadManager:
+        return datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
+
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
         """As in `datasets`, but by tables: it would encode each example, from 4 on with torchcodec."""
         return datasets.ArrowBasedBuilder._get_examples_iterable_for_split(self, split_generator)
 
     def open_splits(self) -> dict[str, dict[str, Any]]:
         """Return the `gen_kwargs` (`shards`, `release`) of each split. Raises `EmotionTalkError`."""
-        manager = datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
-        return {generator.name: generator.gen_kwargs for generator in self._split_generators(manager)}
+        return {found.name: found.gen_kwargs for found in self._split_generators(self._streaming_manager())}
 
     def open_archives(self, release: Release) -> Archives:
         """Open the archives of a release, by name. Raises `EmotionTalkError`."""
@@ -353,90 +383,9 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             fields: names in `FIELDS`.
             skip_media: ids whose audio or video is not read; from a URL it is not fetched. Reading it is an error.
         """
-        archives = self.open_archives(release)
+        reader = self._reader(self.open_archives(release), release.complete)
         for run in runs_of(shards):
-            yield from self._utterances_of(run, archives, release.complete, tuple(fields), skip_media)
-
-    def _utterances_of(
-        self, run: ShardRun, archives: Archives, complete: bool, fields: tuple[str, ...], skip_media: Container[str]
-    ) -> Iterator[tuple[Utterance, Example]]:
-        """As `utterances`, of neighbouring shards of a group."""
-        group, begin, end, parts = run
-        files = {name: archives[CONDITIONS[name]].annotation_files(group) for name in self.spec.conditions}
-        ids = sorted(set().union(*files.values()))
-        if complete and (self.config.strict or begin == 0):
-            self._check_count(group, len(ids), archives)
-        first, after = self._bounds(ids, begin, end, parts)
-        ids = [uid for uid in ids if first <= uid < after]
-        media: Iterable[tuple[str, Member]] = ()
-        if self.spec.media:
-            archive, suffix = self.spec.media
-            media = archives[archive].media(group, suffix, first, after, skip_media)
-        seen, skipped, notes = 0, [], collections.defaultdict(list)
-        for uid, medium in merged(ids, media):
-            seen += 1
-            try:
-                utterance = self._utterance(uid, files, medium)
-                if self.config.label_set == "four" and EMOTIONS[utterance.emotion(self.spec.condition)] not in FOUR:
-                    continue
-                example = self._example(utterance, fields)
-            except BadUtteranceError as error:
-                if self.config.strict:
-                    raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
-                skipped.append(f"{uid} ({error})")
-                continue
-            for what, where in utterance.notes:
-                notes[what].append(where)
-            yield utterance, example
-        if skipped:
-            logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
-        for what, members in notes.items():
-            if (group, what) not in self._warned:  # by an earlier shard of the group
-                self._warned.add((group, what))
-                of = f"{group}, {len(members)} of {seen} utterances"
-                logger.warning(f"{of}: {what}. The first: {members[0]}. `emotiontalk verify` names each.")
-
-    def _example(self, utterance: Utterance, fields: Iterable[str]) -> Example:
-        """Make the values of some fields. Raises `BadUtteranceError`."""
-        of_config = fields_of(self.config.name, self.config.label_set)
-        example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
-        if "audio" in example and (self.config.sampling_rate or self.config.mono):
-            clip = example["audio"]["bytes"]
-            try:
-                example["audio"]["bytes"] = converted_clip(clip, self.config.sampling_rate, self.config.mono)
-            except AudioDecodeError as error:
-                raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
-        return example
-
-    def _check_count(self, group: str, count: int, archives: Archives) -> None:
-        """Compare the utterances of a group with the pinned release's. Raises `EmotionTalkError` if strict."""
-        if count == GROUPS.get(group):
-            return
-        problem = (
-            f"{group} has {count:,} utterances in {', '.join(sorted(archives))}, and the release has "
-            f"{GROUPS.get(group, 0):,}. Compare the archives with the release ({HOMEPAGE})."
-        )
-        if self.config.strict:
-            raise EmotionTalkError(problem)
-        logger.warning(problem)
-
-    def _bounds(self, ids: list[str], begin: int, end: int, parts: int) -> tuple[str, str]:
-        """Return (first id, the id after the last) of the parts `begin` to `end` of a group; dialogues stay whole."""
-        units = sorted({uid[:9] for uid in ids}) if self.config.name == "dialogues" else ids
-        cuts = [units[len(units) * part // parts] for part in range(1, parts)] if units else ["~"] * (parts - 1)
-        bounds = ["", *cuts, "~"]
-        return bounds[begin], bounds[end]
-
-    def _utterance(self, uid: str, files: dict[str, dict[str, Member]], medium: Member | None) -> Utterance:
-        """Make the utterance of an id. Raises `BadUtteranceError` where an annotation or its media are missing."""
-        members = {name: by_id[uid] for name, by_id in files.items() if uid in by_id}
-        missing = [f"annotation in {CONDITIONS[name]}" for name in files if name not in members]
-        if self.spec.media and medium is None:
-            missing.append("{1} in {0}".format(*self.spec.media))
-        if missing:
-            alone = f"{[*members.values(), medium][0]} has no matching file"
-            raise BadUtteranceError(f"{alone}: {uid} has no {' and no '.join(missing)}.")
-        return Utterance(uid, self.spec.condition, members, medium)
+            yield from reader.utterances(run, tuple(fields), skip_media)
 
 
 def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -92,8 +92,9 @@ ANNOTATORS = "ABCDE"
 # A member of an archive is known by its file name alone, whatever folders stand before it.
 MEMBER = re.compile(r"(?P<id>(?P<group>G\d{5})_\d{2}_\d{2}_\d{3})\.(?P<suffix>json|wav|mp4)", re.ASCII | re.IGNORECASE)
 
-Shard = tuple[str, int, int]  # group, number of the part, number of parts that the group has
-ShardRun = tuple[str, int, int, int]  # group, first part, the part after the last, number of parts
+# Group, its first utterance (or dialogue) by number in the sorted group, and the one after the last.
+Shard = tuple[str, int, int]
+OPEN_END = 1 << 30  # the number after the last of a group, however many it has
 
 
 def match_member(name: str) -> re.Match[str] | None:
@@ -114,28 +115,34 @@ def speaker_set_of(group: str) -> int:
     return next(number for number, groups in enumerate(SPEAKER_SETS, 1) if group in groups)
 
 
-def shards_of(counts: dict[str, int], number: int) -> list[Shard]:
-    """Cut groups into `number` shards in all, as evenly as possible; into fewer where there are fewer utterances.
+def shards_of(runs: list[Shard], number: int) -> list[Shard]:
+    """Cut runs of utterances into `number` shards in all, as evenly as possible; into fewer where there are fewer.
 
     Args:
-        counts: utterances (or dialogues) of each group.
-        number: how many shards to make; every group has at least one.
+        runs: each has at least one shard.
+        number: how many shards to make.
     """
-    total = sum(counts.values())
-    number = max(len(counts), min(number, total))
-    exact = {group: max(1.0, number * count / total) for group, count in counts.items()}
-    parts = {group: int(share) for group, share in exact.items()}
-    for group in sorted(exact, key=lambda group: parts[group] - exact[group])[: max(0, number - sum(parts.values()))]:
-        parts[group] += 1
-    return [(group, part, parts[group]) for group in sorted(counts) for part in range(parts[group])]
+    sizes = [end - begin for _, begin, end in runs]
+    number = max(len(runs), min(number, sum(sizes)))
+    exact = [max(1.0, number * size / sum(sizes)) for size in sizes]
+    parts = [int(share) for share in exact]
+    for index in sorted(range(len(runs)), key=lambda index: parts[index] - exact[index])[: max(0, number - sum(parts))]:
+        parts[index] += 1
+    while sum(parts) > number:  # short runs have one each
+        parts[parts.index(max(parts))] -= 1
+    return [
+        (group, begin + size * part // of, begin + size * (part + 1) // of)
+        for (group, begin, _), size, of in zip(runs, sizes, parts)
+        for part in range(of)
+    ]
 
 
-def runs_of(shards: list[Shard]) -> list[ShardRun]:
+def runs_of(shards: list[Shard]) -> list[Shard]:
     """Join shards that follow one another in a group."""
-    runs: list[ShardRun] = []
-    for group, part, parts in shards:
-        if runs and (runs[-1][0], *runs[-1][2:]) == (group, part, parts):
-            runs[-1] = (group, runs[-1][1], part + 1, parts)
+    runs: list[Shard] = []
+    for group, begin, end in shards:
+        if runs and runs[-1][0] == group and runs[-1][2] == begin:
+            runs[-1] = (group, runs[-1][1], end)
         else:
-            runs.append((group, part, part + 1, parts))
+            runs.append((group, begin, end))
     return runs

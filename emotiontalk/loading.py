@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import functools
 import importlib
@@ -19,24 +18,16 @@ from .builder import EmotionTalk
 from .errors import NoUtteranceError, Path, logger
 from .options import INSTEAD, EmotionTalkConfig
 from .schema import MEDIA, MEDIA_FEATURE, archives_of, splits_of
+from .slices import absolute_parts, filled_parts, instruction_of, split_names
 from .urls import checked_token, full_source
 
 MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
-UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
-
-
-def _instruction(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
-    """Parse one split as users write it. Raises `ValueError`."""
-    if isinstance(split, datasets.ReadInstruction):
-        return split
-    return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
 
 
 def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> list[str]:
     """Return the splits that some of `split=` name, in order. Raises `ValueError` for one that is not there."""
-    sizes = dict.fromkeys(splits, UNKNOWN_SIZE)
     try:
-        named = {part.splitname for one in wanted for part in _instruction(one or "all", splits).to_absolute(sizes)}
+        named = set().union(*(split_names(instruction_of(one or "all", splits), splits) for one in wanted))
     except ValueError as error:
         if fold is None or "validation" not in str(error):
             raise
@@ -75,9 +66,10 @@ def _prepare(
 
 
 def _read_prepared(
-    builders: dict[str, EmotionTalk], keep_in_memory: bool | None, instruction: datasets.ReadInstruction, split: Any
+    builders: dict[str, EmotionTalk], keep_in_memory: bool | None, splits: Iterable[str], split: Any
 ) -> datasets.Dataset:
-    """Read what an instruction names. split: what the `split` of the result says."""
+    """Read one split as users write it."""
+    instruction = instruction_of(split, splits)
 
     def read(name: str, instruction: datasets.ReadInstruction) -> datasets.Dataset:
         builder, in_memory = builders[name], keep_in_memory
@@ -86,33 +78,13 @@ def _read_prepared(
         return builder.as_dataset(split=instruction, in_memory=in_memory)
 
     sizes = {name: builder.info.splits[name].num_examples for name, builder in builders.items()}
-    parts = instruction.to_absolute(sizes)
-    if len({part.splitname for part in parts}) == 1:
-        return read(parts[0].splitname, instruction)
+    parts = filled_parts(instruction, sizes)
+    if len({name for name, _, _ in parts}) == 1 and parts == absolute_parts(instruction, sizes):
+        return read(parts[0][0], instruction)
     absolute = functools.partial(datasets.ReadInstruction, unit="abs")
-    pieces = [read(part.splitname, absolute(part.splitname, from_=part.from_, to=part.to)) for part in parts]
-    return datasets.concatenate_datasets(pieces, split=split)
-
-
-def _read_streams(
-    streams: dict[str, datasets.IterableDataset],
-    sizes: dict[str, int],
-    instruction: datasets.ReadInstruction,
-    split: Any,
-) -> datasets.IterableDataset:
-    """Read what an instruction names. sizes: examples of the splits, as far as they are known."""
-    parts = []
-    for part in instruction.to_absolute({name: sizes.get(name, UNKNOWN_SIZE) for name in streams}):
-        size = sizes.get(part.splitname, UNKNOWN_SIZE)
-        first, end = part.from_ or 0, size if part.to is None else part.to  # None in datasets 2.14
-        if size == UNKNOWN_SIZE and any(UNKNOWN_SIZE // 1000 < bound < size for bound in (first, end)):
-            raise ValueError(
-                f"split={str(split)!r}: by percent or from its end a stream can be sliced only where the whole release "
-                'is read with label_set="all" and strict=True. Count from the beginning, or load without streaming.'
-            )
-        stream = streams[part.splitname].skip(first) if first else streams[part.splitname]
-        parts.append(stream if end == size else stream.take(end - first))
-    return parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts, split=split)
+    pieces = [read(name, absolute(name, from_=begin, to=end)) for name, begin, end in parts]
+    label = "+".join(splits) if str(split) == "all" else str(split)
+    return datasets.concatenate_datasets(pieces, split=datasets.Split(label))
 
 
 @functools.cache
@@ -136,15 +108,22 @@ def _can_decode(name: str) -> bool:
 
 
 def _decodable(dataset: Any) -> Any:
-    """Leave audio and video as `{bytes, path}` where `datasets` cannot decode them."""
-    for name in MEDIA.intersection(dataset.features):
-        feature = dataset.features[name]
-        if getattr(feature, "decode", False) and not _can_decode(name):
-            # a stream below datasets 4 encodes what it gives, and needs soundfile for that, too
-            plain = MAJOR < 4 and isinstance(dataset, datasets.IterableDataset)
-            undecoded = MEDIA_FEATURE if plain else dataclasses.replace(feature, decode=False)
-            dataset = dataset.cast_column(name, undecoded)
-    return dataset
+    """Leave audio and video as plain `{bytes, path}` where `datasets` cannot decode them.
+
+    Not as `Audio(decode=False)`: from 4 on, what removes or renames a column of a stream encodes it again, which needs
+    torchcodec, too. A prepared table is not copied.
+    """
+    names = [name for name in dataset.features if name in MEDIA and getattr(dataset.features[name], "decode", False)]
+    plain = {name: MEDIA_FEATURE for name in names if not _can_decode(name)}
+    if not plain:
+        return dataset
+    if isinstance(dataset, datasets.IterableDataset):
+        for name, feature in plain.items():
+            dataset = dataset.cast_column(name, feature)
+        return dataset
+    info = dataset.info.copy()
+    info.features = datasets.Features({**info.features, **plain})
+    return datasets.Dataset(dataset.data.cast(info.features.arrow_schema), info=info, split=dataset.split)
 
 
 def load_dataset(
@@ -203,17 +182,15 @@ def load_dataset(
     builder = functools.partial(EmotionTalk, **options, **how_rows_are, fingerprints=fingerprints)
     if streaming:
         source_builder = builder(prepare_splits=names if split else None)
-        found = source_builder.as_streaming_dataset()
-        known = {name: info.num_examples for name, info in (source_builder.info.splits or {}).items()}
-        read = functools.partial(_read_streams, found, known)
+        found = source_builder.as_streaming_dataset() if split is None else {}
+        read = found.get if split is None else source_builder.as_streaming_dataset
     else:
         how = {"verification_mode": verification_mode, "num_proc": num_proc}
         found = _prepare(builder, names, split is None, download_mode, **how)
-        read = functools.partial(_read_prepared, found, keep_in_memory)
+        read = functools.partial(_read_prepared, found, keep_in_memory, splits)
 
     def give(one: Any) -> Any:
-        label = "+".join(splits) if str(one) == "all" else str(one)
-        return _decodable(read(_instruction(one, splits), datasets.Split(label)))
+        return _decodable(read(one))
 
     if split is None or isinstance(split, dict):
         kind = datasets.IterableDatasetDict if streaming else datasets.DatasetDict

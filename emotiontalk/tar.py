@@ -13,7 +13,7 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import IO, Any, NamedTuple, cast
 
 from .corpus import ARCHIVES, HOMEPAGE, match_member
@@ -75,6 +75,14 @@ class NotFetched(Source):
     def read_into(self, member: Member, view: memoryview) -> None:
         """Raise `RuntimeError`."""
         raise RuntimeError(f"{member} was not fetched: its id is in skip_media.")
+
+
+class _Everything:
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+EVERYTHING = cast("Container[str]", _Everything())  # as `skip_media`: no audio or video is read, nor fetched from a URL
 
 
 class Member:

@@ -104,15 +104,14 @@ def test_a_selection_shares_out_what_it_has(load):
 
 
 def test_shards_are_as_even_as_can_be():
-    assert shards_of({"a": 3, "b": 5}, 48) == [
-        *(("a", n, 3) for n in range(3)),
-        *(("b", n, 5) for n in range(5)),
+    assert shards_of([("a", 0, 3), ("b", 0, 5)], 48) == [
+        *(("a", n, n + 1) for n in range(3)),
+        *(("b", n, n + 1) for n in range(5)),
     ]
-    assert len(shards_of({"a": 1, "b": 500}, 48)) == 48
-    assert shards_of({"a": 1, "b": 1, "c": 1}, 2) == [("a", 0, 1), ("b", 0, 1), ("c", 0, 1)]
+    assert len(shards_of([("a", 0, 1), ("b", 0, 500)], 48)) == 48
+    assert len(shards_of([("a", 9, 10), ("b", 0, 500), ("c", 0, 1)], 48)) == 48  # the short ones have one each
+    assert shards_of([(group, 0, 1) for group in "abc"], 2) == [("a", 0, 1), ("b", 0, 1), ("c", 0, 1)]
     for split, number in emotiontalk.SHARDS.items():
-        counts = {group: n for group, n in emotiontalk.GROUPS.items() if emotiontalk.split_of(group) == split}
-        shards = shards_of(counts, number)
-        assert len(shards) == number and runs_of(shards) == [
-            (group, 0, *[parts for g, _, parts in shards if g == group][:1] * 2) for group in sorted(counts)
-        ]
+        runs = [(group, 0, n) for group, n in emotiontalk.GROUPS.items() if emotiontalk.split_of(group) == split]
+        shards = shards_of(runs, number)
+        assert len(shards) == number and runs_of(shards) == runs

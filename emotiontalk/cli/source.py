@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Container, Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,20 +17,13 @@ from emotiontalk.errors import MissingArchiveError, redacted
 from emotiontalk.local_archive import find_archive, fingerprint_of
 from emotiontalk.remote_tar import RemoteArchive
 from emotiontalk.schema import CONFIGS
+from emotiontalk.tar import EVERYTHING as EVERYTHING
 from emotiontalk.urls import archive_url, full_source, is_remote
 
 from .errors import CommandError
 
 GenKwargs = dict[str, Any]  # `shards` and `release` of a split
 Fingerprints = dict[str, list[Any]]
-
-
-class _Everything:
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
-EVERYTHING = cast("Container[str]", _Everything())  # as `skip_media`: no audio or video is read, nor fetched from a URL
 
 
 def open_release(
