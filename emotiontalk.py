@@ -873,6 +873,7 @@ class Tar(Source):
 
 Members = Iterator[tuple[str, Member]]  # with their ids
 Fingerprint = tuple[tuple[Any, ...], ...]  # see `fingerprint_of`
+END_BYTES = 64 << 10  # read at both ends of a tar
 
 TAR_NAME = re.compile(r".+\.(tar(\.(gz|bz2|xz|lzma))?|tgz|tbz2?|txz)", re.IGNORECASE)
 UNFINISHED = re.compile(r"(.+?\.tar.*?)\.(part|partial|incomplete|crdownload|download|zst|zstd|lz4|7z|rar)", re.I)
@@ -977,21 +978,46 @@ class LocalArchive:
                 yield uid, member
 
 
-def fingerprint_of(paths: Iterable[str]) -> Fingerprint:
-    """Return what tells one content of local paths from another without reading it.
+def facts_of(path: str) -> tuple[int, int]:
+    """Return (bytes, time of the last change of content in ns) of a file.
 
-    Of each path its name, its number of files, their bytes, and a digest of the name, size, times and inode of each.
+    Not its inode or the time of change of its inode: `chmod` and hard links change the one, mounts of FUSE both.
+    """
+    s = os.stat(path)
+    return s.st_size, s.st_mtime_ns
+
+
+def _ends_of(path: str, size: int) -> bytes:
+    """Return the SHA-256 of the first and the last bytes of a file."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            digest.update(file.read(END_BYTES))
+            file.seek(max(0, size - END_BYTES))
+            digest.update(file.read(END_BYTES))
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return digest.digest()
+
+
+def fingerprint_of(paths: Iterable[str]) -> Fingerprint:
+    """Return what tells one content of local paths from another without reading it. Raises `EmotionTalkError`.
+
+    Of each path its name, its number of files, their bytes, and a digest of the name, size and time of change of each;
+    of a tar its first and last 64 KiB are a part of the digest.
     """
     fingerprints = []
     for path in paths:
         digest, size, files = hashlib.sha256(), 0, [path]
-        if os.path.isdir(path):
+        unpacked = os.path.isdir(path)
+        if unpacked:
             files = [os.path.join(folder, name) for folder, names in walk(path) for name in names]
         for file in filter(os.path.exists, files):
-            s = os.stat(file)
-            size += s.st_size
-            facts = (os.path.relpath(file, path), s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns)
-            digest.update(repr(facts).encode("utf-8", "surrogateescape"))
+            facts = facts_of(file)
+            size += facts[0]
+            digest.update(repr((os.path.relpath(file, path), *facts)).encode("utf-8", "surrogateescape"))
+            if not unpacked and os.path.isfile(file):
+                digest.update(_ends_of(file, facts[0]))
         fingerprints.append((path, len(files), size, digest.hexdigest()))
     return tuple(fingerprints)
 
@@ -1056,7 +1082,10 @@ def merged(ids: list[str], media: Iterable[tuple[str, Member]]) -> Iterator[tupl
 # === emotiontalk/audio.py =============================================================================================
 # Audio files: what a WAV header says, and decoding on every version of `datasets`.
 
-LOWEST_RATE = 8_000  # Hz: below it, nothing of speech is left to recognize
+LOWEST_RATE, HIGHEST_RATE = 8_000, 768_000  # Hz: below, nothing of speech is left; above, there is no audio hardware
+LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # of a WAV header that is believed
+UNCOMPRESSED = (1, 3, 0xFFFE)  # codecs of WAV: PCM, float, and either with an extended header
+LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 FULL_SCALE = 32_768  # of 16-bit samples
 
 
@@ -1064,7 +1093,7 @@ class WavFormat(NamedTuple):
     """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, codec (1: PCM), frames, first sample.
 
     `frames` are there, `header_frames` are those that the header says: more in a file that is truncated. `offset` is
-    the byte of the first sample.
+    the byte of the first sample. `consistent` says whether the rate and the bytes a second agree.
     """
 
     rate: int
@@ -1074,10 +1103,14 @@ class WavFormat(NamedTuple):
     frames: int
     header_frames: int
     offset: int
+    consistent: bool
 
 
 def wav_format(member: Member) -> WavFormat:
-    """Read the header of a WAV file. Raises `ValueError` for what is no WAV file, or has no samples."""
+    """Read the header of a WAV file.
+
+    Raises `ValueError` for what is no WAV file, has no samples, or says of itself what no recording has.
+    """
     size, at, form = len(member), 12, None
     start, data = 0, member.part(0, 512)
     if data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
@@ -1091,9 +1124,8 @@ def wav_format(member: Member) -> WavFormat:
         if kind == b"fmt ":
             if at + 24 > size:
                 break
-            codec, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
-            if not (channels and rate and frame):
-                raise ValueError("its header says no channels, or no rate")
+            codec, channels, rate, second, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
+            _check_format(codec, channels, rate, frame, bits)
             form = rate, channels, bits, codec
         elif kind == b"data":
             if form is None:
@@ -1102,9 +1134,19 @@ def wav_format(member: Member) -> WavFormat:
             said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
-            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8)
+            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8, second == rate * frame)
         at += 8 + length + length % 2
     raise ValueError("no samples: it has no data chunk")
+
+
+def _check_format(codec: int, channels: int, rate: int, frame: int, bits: int) -> None:
+    """Raise `ValueError` for the format of a WAV header that no recording has, as where a bit of it is wrong."""
+    if not 0 < channels <= MOST_CHANNELS:
+        raise ValueError(f"its header says {channels:,} channels")
+    if not LOWEST_HEADER_RATE <= rate <= HIGHEST_RATE:
+        raise ValueError(f"its header says a rate of {rate:,} Hz")
+    if not frame or (codec in UNCOMPRESSED and frame != channels * -(-bits // 8)):
+        raise ValueError(f"its header says {frame:,} bytes a frame for {channels} channels of {bits} bits")
 
 
 def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
@@ -1131,6 +1173,8 @@ def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) ->
     """
     samples, rate = _frames(audio)
     wanted = sampling_rate or rate
+    if 2 * len(samples) * wanted // rate * (1 if mono else samples.shape[1]) > LONGEST_MEDIA:
+        raise AudioDecodeError(f"at {wanted:,} Hz it would have more than {LONGEST_MEDIA:,} bytes")
     averages, resamples = mono and samples.shape[1] > 1, wanted != rate
     if not averages and not resamples and samples.dtype == np.int16:
         return samples, rate
@@ -1139,6 +1183,8 @@ def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) ->
         scaled = sum(scaled.T) / np.float32(scaled.shape[1])  # measured: an eighth of the time of numpy's mean
     if resamples:
         scaled = resampled(scaled, rate, wanted)
+    if not len(scaled):
+        raise AudioDecodeError(f"too short: at {wanted:,} Hz nothing is left of it")
     rounded = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
     return rounded.reshape(len(rounded), -1), wanted
 
@@ -1333,7 +1379,6 @@ def clip_seconds(data: bytes) -> float | None:
 
 
 ID_INSIDE = re.compile(r"(?:^|[/\\])(G\d{5}_\d{2}_\d{2}_\d{3})(?:\.\w*)?$", re.ASCII | re.IGNORECASE)
-LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 COMPARE = "Compare it with the release."
 
 
@@ -1390,6 +1435,8 @@ class Utterance:
         self.wav = wav
         if wav.frames < wav.header_frames:
             self._note("the audio is truncated: its header says more samples than are there", str(media))
+        if not wav.consistent:
+            self._note("the WAV header contradicts itself: its rate and its bytes a second disagree", str(media))
 
     @property
     def seconds(self) -> float | None:
@@ -3202,7 +3249,7 @@ def learned_path(folder: str, about: object, suffix: str) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _open_local(name: str, paths: tuple[str, ...], fingerprint: Fingerprint) -> LocalArchive:
+def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...]) -> LocalArchive:
     return LocalArchive(name, [UnpackedTar(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
 
 
@@ -3244,9 +3291,9 @@ class Location:
         """
         if self.paths:  # a folder has too many files to look at each of them for each shard
             unpacked = any(map(os.path.isdir, self.paths))
-            fingerprint = self.fingerprint if unpacked and self.fingerprint else fingerprint_of(self.paths)
+            facts = () if unpacked else tuple(map(facts_of, filter(os.path.exists, self.paths)))
             try:
-                return _open_local(self.archive, self.paths, fingerprint)
+                return _open_local(self.archive, self.paths, (self.fingerprint, facts))
             except EmotionTalkError as error:
                 if not self.url:
                     raise
@@ -3677,8 +3724,13 @@ class EmotionTalkConfig(datasets.BuilderConfig):
                 f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: leave them "
                 f"away, or choose from {with_audio}."
             )
-        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int) or rate < LOWEST_RATE):
-            raise ValueError(f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} on.")
+        if rate is not None and (
+            isinstance(rate, bool) or not isinstance(rate, numbers.Integral) or not LOWEST_RATE <= rate <= HIGHEST_RATE
+        ):
+            raise ValueError(
+                f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
+            )
+        self.sampling_rate = rate if rate is None else int(rate)  # also one of numpy's
         try:
             importlib.import_module("soxr")
         except ImportError:
@@ -4257,7 +4309,7 @@ def _read_prepared(
 
     sizes = {name: builder.info.splits[name].num_examples for name, builder in builders.items()}
     parts = filled_parts(instruction, sizes)
-    if len({name for name, _, _ in absolute_parts(instruction, sizes)}) == 1:
+    if len({name for name, _, _ in parts}) == 1 and parts == absolute_parts(instruction, sizes):
         return read(parts[0][0], instruction)
     absolute = functools.partial(datasets.ReadInstruction, unit="abs")
     pieces = [read(name, absolute(name, from_=begin, to=end)) for name, begin, end in parts]
@@ -4349,7 +4401,8 @@ def load_dataset(
     }  # fmt: skip
     checked = EmotionTalkConfig(name=name, **how_rows_are)
     checked.check()  # before any work
-    fold = how_rows_are["fold"] = checked.fold
+    fold = checked.fold
+    how_rows_are |= {"fold": fold, "sampling_rate": checked.sampling_rate}  # plain integers
     splits = splits_of(name, fold)
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
     names = _named(wanted, splits, fold)

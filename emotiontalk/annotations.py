@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from .audio import WavFormat, wav_format
+from .audio import LONGEST_MEDIA, WavFormat, wav_format
 from .corpus import ANNOTATORS, EMOTIONS, NOUNS
 from .errors import BadUtteranceError, brief
 from .tar import Member, NotFetched
@@ -103,7 +103,6 @@ def clip_seconds(data: bytes) -> float | None:
 
 
 ID_INSIDE = re.compile(r"(?:^|[/\\])(G\d{5}_\d{2}_\d{2}_\d{3})(?:\.\w*)?$", re.ASCII | re.IGNORECASE)
-LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 COMPARE = "Compare it with the release."
 
 
@@ -160,6 +159,8 @@ class Utterance:
         self.wav = wav
         if wav.frames < wav.header_frames:
             self._note("the audio is truncated: its header says more samples than are there", str(media))
+        if not wav.consistent:
+            self._note("the WAV header contradicts itself: its rate and its bytes a second disagree", str(media))
 
     @property
     def seconds(self) -> float | None:

@@ -30,7 +30,7 @@ from .errors import (
 )
 from .files import sha256_of, writing
 from .fsspec_file import FsspecFile, filesystem
-from .local_archive import TAR_NAME, Fingerprint, LocalArchive, UnpackedTar, fingerprint_of
+from .local_archive import TAR_NAME, LocalArchive, UnpackedTar, facts_of, fingerprint_of
 from .remote_file import RemoteFile
 from .remote_tar import RemoteArchive
 from .tar import GIT_LFS, Source, Tar
@@ -108,7 +108,7 @@ def learned_path(folder: str, about: object, suffix: str) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _open_local(name: str, paths: tuple[str, ...], fingerprint: Fingerprint) -> LocalArchive:
+def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...]) -> LocalArchive:
     return LocalArchive(name, [UnpackedTar(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
 
 
@@ -150,9 +150,9 @@ class Location:
         """
         if self.paths:  # a folder has too many files to look at each of them for each shard
             unpacked = any(map(os.path.isdir, self.paths))
-            fingerprint = self.fingerprint if unpacked and self.fingerprint else fingerprint_of(self.paths)
+            facts = () if unpacked else tuple(map(facts_of, filter(os.path.exists, self.paths)))
             try:
-                return _open_local(self.archive, self.paths, fingerprint)
+                return _open_local(self.archive, self.paths, (self.fingerprint, facts))
             except EmotionTalkError as error:
                 if not self.url:
                     raise

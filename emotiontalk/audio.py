@@ -11,7 +11,10 @@ import numpy as np
 from .errors import AudioDecodeError
 from .tar import InMemory, Member, NotFetched
 
-LOWEST_RATE = 8_000  # Hz: below it, nothing of speech is left to recognize
+LOWEST_RATE, HIGHEST_RATE = 8_000, 768_000  # Hz: below, nothing of speech is left; above, there is no audio hardware
+LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # of a WAV header that is believed
+UNCOMPRESSED = (1, 3, 0xFFFE)  # codecs of WAV: PCM, float, and either with an extended header
+LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 FULL_SCALE = 32_768  # of 16-bit samples
 
 
@@ -19,7 +22,7 @@ class WavFormat(NamedTuple):
     """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, codec (1: PCM), frames, first sample.
 
     `frames` are there, `header_frames` are those that the header says: more in a file that is truncated. `offset` is
-    the byte of the first sample.
+    the byte of the first sample. `consistent` says whether the rate and the bytes a second agree.
     """
 
     rate: int
@@ -29,10 +32,14 @@ class WavFormat(NamedTuple):
     frames: int
     header_frames: int
     offset: int
+    consistent: bool
 
 
 def wav_format(member: Member) -> WavFormat:
-    """Read the header of a WAV file. Raises `ValueError` for what is no WAV file, or has no samples."""
+    """Read the header of a WAV file.
+
+    Raises `ValueError` for what is no WAV file, has no samples, or says of itself what no recording has.
+    """
     size, at, form = len(member), 12, None
     start, data = 0, member.part(0, 512)
     if data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
@@ -46,9 +53,8 @@ def wav_format(member: Member) -> WavFormat:
         if kind == b"fmt ":
             if at + 24 > size:
                 break
-            codec, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
-            if not (channels and rate and frame):
-                raise ValueError("its header says no channels, or no rate")
+            codec, channels, rate, second, frame, bits = struct.unpack_from("<HHIIHH", data, at - start + 8)
+            _check_format(codec, channels, rate, frame, bits)
             form = rate, channels, bits, codec
         elif kind == b"data":
             if form is None:
@@ -57,9 +63,19 @@ def wav_format(member: Member) -> WavFormat:
             said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
-            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8)
+            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8, second == rate * frame)
         at += 8 + length + length % 2
     raise ValueError("no samples: it has no data chunk")
+
+
+def _check_format(codec: int, channels: int, rate: int, frame: int, bits: int) -> None:
+    """Raise `ValueError` for the format of a WAV header that no recording has, as where a bit of it is wrong."""
+    if not 0 < channels <= MOST_CHANNELS:
+        raise ValueError(f"its header says {channels:,} channels")
+    if not LOWEST_HEADER_RATE <= rate <= HIGHEST_RATE:
+        raise ValueError(f"its header says a rate of {rate:,} Hz")
+    if not frame or (codec in UNCOMPRESSED and frame != channels * -(-bits // 8)):
+        raise ValueError(f"its header says {frame:,} bytes a frame for {channels} channels of {bits} bits")
 
 
 def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
@@ -86,6 +102,8 @@ def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) ->
     """
     samples, rate = _frames(audio)
     wanted = sampling_rate or rate
+    if 2 * len(samples) * wanted // rate * (1 if mono else samples.shape[1]) > LONGEST_MEDIA:
+        raise AudioDecodeError(f"at {wanted:,} Hz it would have more than {LONGEST_MEDIA:,} bytes")
     averages, resamples = mono and samples.shape[1] > 1, wanted != rate
     if not averages and not resamples and samples.dtype == np.int16:
         return samples, rate
@@ -94,6 +112,8 @@ def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) ->
         scaled = sum(scaled.T) / np.float32(scaled.shape[1])  # measured: an eighth of the time of numpy's mean
     if resamples:
         scaled = resampled(scaled, rate, wanted)
+    if not len(scaled):
+        raise AudioDecodeError(f"too short: at {wanted:,} Hz nothing is left of it")
     rounded = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
     return rounded.reshape(len(rounded), -1), wanted
 

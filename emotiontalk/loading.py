@@ -171,7 +171,8 @@ def load_dataset(
     }  # fmt: skip
     checked = EmotionTalkConfig(name=name, **how_rows_are)
     checked.check()  # before any work
-    fold = how_rows_are["fold"] = checked.fold
+    fold = checked.fold
+    how_rows_are |= {"fold": fold, "sampling_rate": checked.sampling_rate}  # plain integers
     splits = splits_of(name, fold)
     wanted = list(split.values() if isinstance(split, dict) else split if isinstance(split, (list, tuple)) else [split])
     names = _named(wanted, splits, fold)

@@ -15,6 +15,7 @@ from .tar import Member, Source, Tar, read_at
 
 Members = Iterator[tuple[str, Member]]  # with their ids
 Fingerprint = tuple[tuple[Any, ...], ...]  # see `fingerprint_of`
+END_BYTES = 64 << 10  # read at both ends of a tar
 
 TAR_NAME = re.compile(r".+\.(tar(\.(gz|bz2|xz|lzma))?|tgz|tbz2?|txz)", re.IGNORECASE)
 UNFINISHED = re.compile(r"(.+?\.tar.*?)\.(part|partial|incomplete|crdownload|download|zst|zstd|lz4|7z|rar)", re.I)
@@ -119,21 +120,46 @@ class LocalArchive:
                 yield uid, member
 
 
-def fingerprint_of(paths: Iterable[str]) -> Fingerprint:
-    """Return what tells one content of local paths from another without reading it.
+def facts_of(path: str) -> tuple[int, int]:
+    """Return (bytes, time of the last change of content in ns) of a file.
 
-    Of each path its name, its number of files, their bytes, and a digest of the name, size, times and inode of each.
+    Not its inode or the time of change of its inode: `chmod` and hard links change the one, mounts of FUSE both.
+    """
+    s = os.stat(path)
+    return s.st_size, s.st_mtime_ns
+
+
+def _ends_of(path: str, size: int) -> bytes:
+    """Return the SHA-256 of the first and the last bytes of a file."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            digest.update(file.read(END_BYTES))
+            file.seek(max(0, size - END_BYTES))
+            digest.update(file.read(END_BYTES))
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return digest.digest()
+
+
+def fingerprint_of(paths: Iterable[str]) -> Fingerprint:
+    """Return what tells one content of local paths from another without reading it. Raises `EmotionTalkError`.
+
+    Of each path its name, its number of files, their bytes, and a digest of the name, size and time of change of each;
+    of a tar its first and last 64 KiB are a part of the digest.
     """
     fingerprints = []
     for path in paths:
         digest, size, files = hashlib.sha256(), 0, [path]
-        if os.path.isdir(path):
+        unpacked = os.path.isdir(path)
+        if unpacked:
             files = [os.path.join(folder, name) for folder, names in walk(path) for name in names]
         for file in filter(os.path.exists, files):
-            s = os.stat(file)
-            size += s.st_size
-            facts = (os.path.relpath(file, path), s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns)
-            digest.update(repr(facts).encode("utf-8", "surrogateescape"))
+            facts = facts_of(file)
+            size += facts[0]
+            digest.update(repr((os.path.relpath(file, path), *facts)).encode("utf-8", "surrogateescape"))
+            if not unpacked and os.path.isfile(file):
+                digest.update(_ends_of(file, facts[0]))
         fingerprints.append((path, len(files), size, digest.hexdigest()))
     return tuple(fingerprints)
 

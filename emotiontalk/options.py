@@ -10,7 +10,7 @@ from typing import Any
 
 import datasets
 
-from .audio import LOWEST_RATE
+from .audio import HIGHEST_RATE, LOWEST_RATE
 from .corpus import FOLDS, REPO_ID, SPLITS
 from .local_archive import find_archive, fingerprint_of
 from .schema import CONFIGS, archives_of, features_of, splits_of
@@ -109,8 +109,13 @@ class EmotionTalkConfig(datasets.BuilderConfig):
                 f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: leave them "
                 f"away, or choose from {with_audio}."
             )
-        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int) or rate < LOWEST_RATE):
-            raise ValueError(f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} on.")
+        if rate is not None and (
+            isinstance(rate, bool) or not isinstance(rate, numbers.Integral) or not LOWEST_RATE <= rate <= HIGHEST_RATE
+        ):
+            raise ValueError(
+                f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
+            )
+        self.sampling_rate = rate if rate is None else int(rate)  # also one of numpy's
         try:
             importlib.import_module("soxr")
         except ImportError:

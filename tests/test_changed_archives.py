@@ -111,3 +111,49 @@ def test_a_release_in_more_parts_than_before_is_no_half_of_it(call, tmp_path):
         builder.download_and_prepare()
     files.rm("/parts", recursive=True)
     forget_urls()
+
+
+def prepared_in(folder):
+    return len(list(folder.rglob("dataset_info.json")))
+
+
+def test_what_leaves_an_archive_as_it_is_does_not_prepare_it_again(call, tmp_path):
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    shutil.copytree(PROJECT / "dummy_data", out)
+    tar = out / "Text.tar"
+
+    def again():
+        call("text", out, split="test", cache_dir=cache)
+        return prepared_in(cache)
+
+    assert again() == 1
+    tar.chmod(0o640)
+    os.link(tar, tmp_path / "backup.tar")
+    assert again() == 1
+    shutil.copytree(out, tmp_path / "copy")  # other inodes, the same times
+    shutil.rmtree(out)
+    (tmp_path / "copy").rename(out)
+    assert again() == 1
+    data, s = bytearray(tar.read_bytes()), tar.stat()
+    data[-1] ^= 1  # the size and the time stay
+    tar.write_bytes(bytes(data))
+    os.utime(tar, ns=(s.st_atime_ns, s.st_mtime_ns))
+    with pytest.raises(emotiontalk.EmotionTalkError, match=r"Text\.tar"):
+        again()
+
+
+def test_a_mount_that_renumbers_its_files_is_scanned_once(call, rebuilt, monkeypatch):
+    """As FUSE and rclone do: another inode and another time of change of it at each look."""
+    stat, looks = os.stat, iter(range(1, 10**9))
+
+    def renumbered(path, *arguments, **options):
+        s = list(stat(path, *arguments, **options))
+        s[1], s[9] = next(looks), next(looks)
+        known = stat(path, *arguments, **options)
+        return os.stat_result(s, {"st_mtime_ns": known.st_mtime_ns, "st_atime_ns": known.st_atime_ns})
+
+    stream = call("text", rebuilt(), split="test", streaming=True)
+    emotiontalk.archives._open_local.cache_clear()
+    monkeypatch.setattr(os, "stat", renumbered)
+    assert len(list(stream)) == 1_929
+    assert emotiontalk.archives._open_local.cache_info().misses == 1

@@ -1,8 +1,11 @@
 """Audio that cannot be decoded and texts that are none: an error or a null of that utterance, and a word about it."""
 
+import contextlib
 import hashlib
 import json
 import os
+import random
+import struct
 
 import pytest
 from conftest import command, rows
@@ -31,6 +34,10 @@ NO_AUDIO = {
     "a header alone": lambda data: data[:44],
     "cut in the header": lambda data: data[:30],
     "no format": lambda data: data[:12] + data[36:],
+    "514 channels": lambda data: data[:22] + b"\x02\x02" + data[24:],
+    "3 channels of a frame of 2": lambda data: data[:22] + b"\x03" + data[23:],
+    "2,147,527,748 Hz": lambda data: data[:24] + struct.pack("<I", 44_100 + 2**31) + data[28:],
+    "1 Hz": lambda data: data[:24] + struct.pack("<I", 1) + data[28:],
 }
 
 
@@ -43,6 +50,40 @@ def test_what_is_no_audio_is_an_error_of_its_utterance(call, release, case, said
     assert len(call("audio", out, split="test", strict=False)) == 7 and "1 of 4 utterances left out" in said.text
     exported = command("parquet", out / "export", "--config", "audio", "--data-dir", out, status=1)
     assert f"{UID}.wav cannot be decoded" in exported.stderr
+
+
+def test_a_clip_of_which_conversion_leaves_nothing(call, release, said):
+    out = release(clip(lambda data: data[:40] + struct.pack("<I", 2) + data[44:46]))
+    assert len(call("audio", out, split="test")) == 8  # one frame, as released
+    with pytest.raises(emotiontalk.BadUtteranceError, match=f"{UID}.wav"):
+        call("audio", out, split="test", sampling_rate=16_000)
+    assert len(call("audio", out, split="test", sampling_rate=16_000, strict=False)) == 7 and UID in said.text
+
+
+def test_a_rate_that_is_one_bit_off_is_named(call, release, said):
+    out = release(clip(lambda data: data[:24] + struct.pack("<I", 44_100 ^ 1 << 14) + data[28:]))
+    assert len(call("audio", out, split="test")) == 8
+    assert "contradicts itself" in said.text and f"{UID}.wav" in said.text
+
+
+@pytest.mark.parametrize("options", [{}, {"sampling_rate": 16_000, "mono": True}, {"sampling_rate": 768_000}], ids=str)
+def test_any_bit_of_a_header(call, release, said, options):
+    """Each row is what it was, or its clip is named."""
+    bits = random.Random(20).sample(range(44 * 8), 44 * 8)
+
+    def flip(members):
+        for name in (name for name in members["Audio"] if name.endswith(".wav")):
+            data, bit = bytearray(members["Audio"][name]), bits.pop()
+            data[bit // 8] ^= 1 << bit % 8
+            members["Audio"][name] = bytes(data)
+
+    for number in range(3):
+        said.clear()
+        found = call("audio", release(flip, f"release{number}"), streaming=True, strict=False, **options)
+        with contextlib.suppress(emotiontalk.NoUtteranceError):
+            for row in (row for split in found.values() for row in rows(split)):
+                as_released = row["sampling_rate"] in (44_100, 16_000) and row["channels"] in (1, 2)
+                assert as_released or f"{row['id']}.wav" in said.text or "contradicts itself" in said.text
 
 
 def test_audio_that_is_truncated_is_named(call, release, said):

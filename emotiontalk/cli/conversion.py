@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy
 import soundfile
 
-from emotiontalk.audio import LOWEST_RATE, converted, decode_audio, pcm16, wav_file
+from emotiontalk.audio import HIGHEST_RATE, LOWEST_RATE, converted, decode_audio, pcm16, wav_file
 from emotiontalk.errors import AudioDecodeError
 
 from .errors import CommandError
@@ -56,9 +56,9 @@ class Conversion:
             raise CommandError(f'format={format!r}: choose "wav" or "flac".')
         if channels not in (None, 1, 2):
             raise CommandError(f"channels={channels!r}: choose 1 or 2.")
-        if sampling_rate is not None and sampling_rate < LOWEST_RATE:
+        if sampling_rate is not None and not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE:
             raise CommandError(
-                f"sampling_rate={sampling_rate!r}: give it in Hz, from {LOWEST_RATE:,} on, for example 16000."
+                f"sampling_rate={sampling_rate!r}: give it in Hz, from {LOWEST_RATE:,} to {HIGHEST_RATE:,}, like 16000."
             )
         self.sampling_rate, self.channels, self.format = sampling_rate, channels, format
 

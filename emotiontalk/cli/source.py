@@ -81,10 +81,10 @@ def find_location(name: str, source: str, token: str | None = None) -> Location:
     """
     source = full_source(source)
     if not is_remote(source):
-        return Location(name, find_archive(name, source))
+        return Location.local(name, find_archive(name, source))
     cached = cached_file(archive_url(name, source))
     if cached:
-        return Location(name, (cached,))
+        return Location.local(name, (cached,))
     urls = find_remote(name, source, token)
     if len(urls) > 1:
         fix = "Download them, and pass data_dir= with their folder."
