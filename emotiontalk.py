@@ -509,12 +509,20 @@ def unwritable(folder: str, error: OSError, needed: int | None = None) -> Emotio
 
     Args:
         folder: where something was to be written.
-        error: what the system said.
+        error: what the system said, and of which file.
         needed: bytes that would be written, where that is known.
     """
-    what = f"there is no room in {folder}" if error.errno in FULL else f"{folder} cannot be written"
+    if isinstance(error, EmotionTalkError):
+        return error
+    failed = error.filename if isinstance(error.filename, str) else folder
+    what = f"there is no room in {folder}" if error.errno in FULL else f"{failed} cannot be written"
     what += f", {needed:,} bytes are needed" if needed else ""
     fix = "Set HF_HOME to a folder with room that you may write, or pass cache_dir=."
+    if error.errno in (errno.EACCES, errno.EPERM) and os.path.exists(failed):
+        fix += (
+            " Or let its owner run `chmod -R g+rwX` on the cache: users of one group share a cache where each sets "
+            "`umask 002` before loading."
+        )
     return EmotionTalkError(f"{what} ({error.strerror or error}). {fix}")
 
 
@@ -3957,7 +3965,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             # one hash for the package and the script of the same code: both find what the other has prepared
             super().__init__(cache_dir, *args, hash=code_hash(), token=token, **kwargs)
         except OSError as error:
-            raise error if isinstance(error, EmotionTalkError) else unwritable(folder, error) from None
+            raise unwritable(folder, error) from None
 
     @property
     def spec(self) -> ConfigSpec:
@@ -3976,7 +3984,10 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; what a URL that can change holds now decides where in the cache its rows are."""
         self._locate_cache()
-        return super().download_and_prepare(*args, **kwargs)
+        try:
+            return super().download_and_prepare(*args, **kwargs)
+        except PermissionError as error:  # a lock or a folder of somebody else
+            raise unwritable(self._cache_dir, error) from None
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`, also in a new builder of what another one has prepared from a URL.

@@ -103,7 +103,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             # one hash for the package and the script of the same code: both find what the other has prepared
             super().__init__(cache_dir, *args, hash=code_hash(), token=token, **kwargs)
         except OSError as error:
-            raise error if isinstance(error, EmotionTalkError) else unwritable(folder, error) from None
+            raise unwritable(folder, error) from None
 
     @property
     def spec(self) -> ConfigSpec:
@@ -122,7 +122,10 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; what a URL that can change holds now decides where in the cache its rows are."""
         self._locate_cache()
-        return super().download_and_prepare(*args, **kwargs)
+        try:
+            return super().download_and_prepare(*args, **kwargs)
+        except PermissionError as error:  # a lock or a folder of somebody else
+            raise unwritable(self._cache_dir, error) from None
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`, also in a new builder of what another one has prepared from a URL.

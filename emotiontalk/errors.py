@@ -114,12 +114,20 @@ def unwritable(folder: str, error: OSError, needed: int | None = None) -> Emotio
 
     Args:
         folder: where something was to be written.
-        error: what the system said.
+        error: what the system said, and of which file.
         needed: bytes that would be written, where that is known.
     """
-    what = f"there is no room in {folder}" if error.errno in FULL else f"{folder} cannot be written"
+    if isinstance(error, EmotionTalkError):
+        return error
+    failed = error.filename if isinstance(error.filename, str) else folder
+    what = f"there is no room in {folder}" if error.errno in FULL else f"{failed} cannot be written"
     what += f", {needed:,} bytes are needed" if needed else ""
     fix = "Set HF_HOME to a folder with room that you may write, or pass cache_dir=."
+    if error.errno in (errno.EACCES, errno.EPERM) and os.path.exists(failed):
+        fix += (
+            " Or let its owner run `chmod -R g+rwX` on the cache: users of one group share a cache where each sets "
+            "`umask 002` before loading."
+        )
     return EmotionTalkError(f"{what} ({error.strerror or error}). {fix}")
 
 
