@@ -3,7 +3,7 @@ PYTHON ?= python3
 # The last `datasets` that runs loading scripts; `make test-all` tries the others.
 DATASETS ?= 3.6.0
 VENV := .venv-$(DATASETS)
-PIP := python -m pip install --quiet --disable-pip-version-check --no-compile
+PIP := python -m pip install --disable-pip-version-check --no-compile
 # Instead of pip, on all cores and without the libraries' tests. What this Python cannot compile is not imported.
 COMPILE := python -m compileall -qq -j 0 -x '/tests?/|/pip/|/setuptools/'
 
@@ -12,6 +12,7 @@ demo: $(VENV)/done
 	$(VENV)/bin/python -m emotiontalk demo
 
 test: $(VENV)/done
+	@echo "Running the tests on datasets $(DATASETS): four to five minutes on two cores. Each dot is a test that passed."
 	$(VENV)/bin/python -m pytest -m "not slow"
 
 # The long ones, and those in Ray, in Chromium, with encoders of transformers. The file that installs has few tests and
@@ -58,7 +59,8 @@ infos: $(VENV)/done
 	$(VENV)/bin/python -m emotiontalk infos
 
 $(VENV)/done: pyproject.toml
-	@echo "Installing datasets $(DATASETS), the loader and its commands into $(VENV): a minute or two, the first time."
+	@echo "Installing datasets $(DATASETS), the loader and its commands into $(VENV), once: about 1 GB, one to three"
+	@echo "minutes where the packages arrive fast. pip shows what it downloads."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/$(PIP) "datasets==$(DATASETS)" -e ".[test]"
 	$(VENV)/bin/$(COMPILE) $(VENV)/lib || true

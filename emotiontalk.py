@@ -3957,6 +3957,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         **kwargs: Any,
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        if "::" in str(folder):
+            where = "cache_dir=" if cache_dir else "HF_DATASETS_CACHE="
+            raise ValueError(
+                f"{where}{redacted(str(folder))!r}: `datasets` takes `::` for a chained URL. Choose another folder."
+            )
         if isinstance(kwargs.get("data_dir"), str):
             kwargs["data_dir"] = full_source(kwargs["data_dir"])
         self._whole, self._fingerprints = whole, fingerprints
@@ -4404,6 +4409,10 @@ def load_dataset(
         raise ValueError(f"{keyword}= is no option of emotiontalk.load_dataset.{fix}")
     if streaming and num_proc is not None:
         raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
+    if num_proc is not None and (
+        isinstance(num_proc, bool) or not isinstance(num_proc, numbers.Integral) or num_proc < 1
+    ):
+        raise ValueError(f"num_proc={num_proc!r}: choose a whole number from 1 on, or None.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
     source = full_source(os.fspath(data_dir)) if data_dir is not None else None
@@ -4427,7 +4436,7 @@ def load_dataset(
         found = source_builder.as_streaming_dataset() if split is None else {}
         read = found.get if split is None else source_builder.as_streaming_dataset
     else:
-        how = {"verification_mode": verification_mode, "num_proc": num_proc}
+        how = {"verification_mode": verification_mode, "num_proc": num_proc and int(num_proc)}
         found = _prepare(builder, names, split is None, download_mode, **how)
         read = functools.partial(_read_prepared, found, keep_in_memory, splits)
 

@@ -95,6 +95,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         **kwargs: Any,
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        if "::" in str(folder):
+            where = "cache_dir=" if cache_dir else "HF_DATASETS_CACHE="
+            raise ValueError(
+                f"{where}{redacted(str(folder))!r}: `datasets` takes `::` for a chained URL. Choose another folder."
+            )
         if isinstance(kwargs.get("data_dir"), str):
             kwargs["data_dir"] = full_source(kwargs["data_dir"])
         self._whole, self._fingerprints = whole, fingerprints

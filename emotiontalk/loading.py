@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import numbers
 import os
 import sys
 import types
@@ -163,6 +164,10 @@ def load_dataset(
         raise ValueError(f"{keyword}= is no option of emotiontalk.load_dataset.{fix}")
     if streaming and num_proc is not None:
         raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
+    if num_proc is not None and (
+        isinstance(num_proc, bool) or not isinstance(num_proc, numbers.Integral) or num_proc < 1
+    ):
+        raise ValueError(f"num_proc={num_proc!r}: choose a whole number from 1 on, or None.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
     source = full_source(os.fspath(data_dir)) if data_dir is not None else None
@@ -186,7 +191,7 @@ def load_dataset(
         found = source_builder.as_streaming_dataset() if split is None else {}
         read = found.get if split is None else source_builder.as_streaming_dataset
     else:
-        how = {"verification_mode": verification_mode, "num_proc": num_proc}
+        how = {"verification_mode": verification_mode, "num_proc": num_proc and int(num_proc)}
         found = _prepare(builder, names, split is None, download_mode, **how)
         read = functools.partial(_read_prepared, found, keep_in_memory, splits)
 

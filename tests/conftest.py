@@ -2,7 +2,9 @@
 
 import atexit
 import contextlib
+import csv
 import functools
+import gzip
 import io
 import logging
 import os
@@ -132,6 +134,14 @@ def release(tmp_path):
         return out
 
     return release
+
+
+def published_labels():
+    """The rows (dicts) of the published labels, sorted by id; without ../shared the test is skipped."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is not here")
+    with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="session")

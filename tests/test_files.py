@@ -16,7 +16,7 @@ import datasets
 import numpy
 import pytest
 import soundfile
-from conftest import PROJECT, SHARED, VERSION, command, once
+from conftest import PROJECT, VERSION, command, once, published_labels
 
 import emotiontalk
 from emotiontalk.cli.toolkits import TOOLKITS
@@ -140,9 +140,8 @@ def check(out, split, config, published):
 
 
 def labels(config, split):
-    with gzip.open(SHARED / "reference/labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        return {row["id"]: row[f"emotion_{config}"] for row in rows if emotiontalk.split_of(row["id"][:6]) == split}
+    rows = published_labels()
+    return {row["id"]: row[f"emotion_{config}"] for row in rows if emotiontalk.split_of(row["id"][:6]) == split}
 
 
 @pytest.fixture(scope="module")

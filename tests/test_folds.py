@@ -1,14 +1,13 @@
 """Folds of speaker-independent cross-validation: `fold=`, on every version, and what the commands make of it."""
 
 import csv
-import gzip
 import json
 
 import datasets
 import numpy
 import pytest
 import sklearn.metrics
-from conftest import PROJECT, SHARED, VERSION, command, once, rows, some, undecoded
+from conftest import PROJECT, VERSION, command, once, published_labels, rows, some, undecoded
 
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, FOLDS, FOUR, SPEAKER_SETS
@@ -21,8 +20,7 @@ needs_tools = pytest.mark.skipif(VERSION < (3, 6), reason="the commands are trie
 @pytest.fixture(scope="module")
 def published():
     """The published labels: id -> row."""
-    with gzip.open(SHARED / "reference/labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
+    return {row["id"]: row for row in published_labels()}
 
 
 @pytest.mark.parametrize("fold", FOLDS)

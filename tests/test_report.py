@@ -1,8 +1,6 @@
 """`emotiontalk report`: its numbers are the published ones; its page works in a browser, from a file, offline."""
 
 import collections
-import csv
-import gzip
 import itertools
 import json
 import re
@@ -13,7 +11,7 @@ import wave
 
 import pytest
 from card import class_counts
-from conftest import PROJECT, SHARED, command
+from conftest import PROJECT, command, published_labels
 
 EMOTIONS = ["neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"]
 PASSES = ["text", "audio", "video", "multimodal"]
@@ -41,8 +39,7 @@ def chinese(rebuilt, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def labels():
-    with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = published_labels()
     split = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}
     return [
         {

@@ -1,7 +1,5 @@
 """`emotiontalk score`: predictions against the labels, with intervals over dialogues, from every form of file."""
 
-import csv
-import gzip
 import json
 import math
 import os
@@ -14,7 +12,7 @@ import pandas
 import pytest
 import scipy.stats
 import sklearn.metrics
-from conftest import PROJECT, SHARED, command, once, some
+from conftest import PROJECT, command, once, published_labels, some
 from test_escapes import HOSTILE, quiet
 
 import emotiontalk
@@ -31,8 +29,7 @@ CASES = [(config, label_set) for config in ("multimodal", "audio", "text", "vide
 @pytest.fixture(scope="module")
 def published():
     """The published labels: a row (dict) for each utterance of test, sorted by id."""
-    with gzip.open(SHARED / "reference/labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        return [row for row in csv.DictReader(file) if split_of(row["id"][:6]) == "test"]
+    return [row for row in published_labels() if split_of(row["id"][:6]) == "test"]
 
 
 @pytest.fixture(scope="module")
@@ -451,8 +448,7 @@ def test_a_class_that_does_not_occur_is_left_out_of_the_means():
 
 def test_neutral_is_the_most_frequent_class_everywhere():
     """What docs/evaluation.md says: a constant answer of train is the one of the split that is scored."""
-    with gzip.open(SHARED / "reference/labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        table = pandas.DataFrame(csv.DictReader(file))
+    table = pandas.DataFrame(published_labels())
     for _, part in table.groupby(table["id"].str[:6].map(split_of)):
         assert {part[f"emotion_{name}"].mode()[0] for name in emotiontalk.CONDITIONS} == {"neutral"}
 
@@ -497,8 +493,7 @@ def test_the_interval_covers_the_truth(tmp_path):
 @pytest.mark.slow
 def test_how_well_the_intervals_cover_with_the_published_labels():
     """Rare classes are in few dialogues: in all of test this is enough, for the macro-F1 of G00015 alone it is not."""
-    with gzip.open(SHARED / "reference/labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = published_labels()
     y = numpy.array([EMOTIONS.index(row["emotion_multimodal"]) for row in rows])
     _, dialogues = numpy.unique([row["id"][:9] for row in rows], return_inverse=True)
     random = numpy.random.default_rng(0)

@@ -1,11 +1,9 @@
 """`text`: the marks go, the words stay."""
 
-import csv
-import gzip
 import re
 
 import pytest
-from conftest import SHARED
+from conftest import published_labels
 
 from emotiontalk import spoken_text
 
@@ -40,11 +38,9 @@ def test_marks_go_and_words_stay(transcription, text):
     assert spoken_text(transcription) == text
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
 def test_all_published_transcriptions():
     """Independent of the script's rule: what is left must be the transcription less the letters of the marks."""
-    with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        transcriptions = [row["transcription"] for row in csv.DictReader(file)]
+    transcriptions = [row["transcription"] for row in published_labels()]
     assert len(transcriptions) == 19_250
     for transcription in transcriptions:
         text = spoken_text(transcription)
