@@ -1,7 +1,5 @@
 """Shards: runs of neighbouring utterances, shared out to nodes, workers and processes; streams that mix and resume."""
 
-import collections
-
 import pytest
 from conftest import CONFIGS, VERSION, rows, some, undecoded
 from datasets.distributed import split_dataset_by_node
@@ -73,13 +71,6 @@ def test_a_stream_resumes_where_it_was(load, serve, rebuilt, remote):
     resumed = undecoded(load(config, data_dir=source, split=split, streaming=True)).select_columns(["id"])
     resumed.load_state_dict(state)
     assert begun + [row["id"] for row in resumed] == everything
-
-
-@pytest.mark.slow
-def test_a_shuffled_stream_mixes_groups(load, rebuilt):
-    stream = undecoded(load("text", data_dir=rebuilt(), split="train", streaming=True))
-    groups = collections.Counter(row["group"] for row in stream.shuffle(seed=1, buffer_size=500).take(1000))
-    assert len(groups) >= 8 and max(groups.values()) < 400
 
 
 @pytest.mark.slow
