@@ -9,11 +9,34 @@ CC BY-NC-SA 4.0).
     emotiontalk.load_dataset("audio", split="test", data_dir="RELEASE")
 """
 
-import importlib
 import os
+import signal
 import sys
-import types
-from typing import TYPE_CHECKING, Any
+
+
+def _is_command() -> bool:
+    """Whether this is `python -m emotiontalk …` or the console script `emotiontalk`."""
+    name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+    return name == "-m" or name.split(".")[0] == "emotiontalk"
+
+
+def _end_at_interrupts() -> None:
+    """Let Ctrl-C end a command without a traceback from the first moment; `cli.stop` then has a word for it."""
+    words = getattr(sys, "orig_argv", [])  # `-m` can be another package that imports this one
+    started = ("-m", "emotiontalk") in zip(words, words[1:]) or os.path.basename(sys.argv[0]) == "emotiontalk"
+    if started and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        except ValueError:  # in another thread than the first
+            return
+
+
+if _is_command():  # before anything else is imported
+    _end_at_interrupts()
+
+import importlib  # noqa: E402
+import types  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from emotiontalk.annotations import Utterance, emotion_id, sentiment_id, spoken_text
@@ -185,12 +208,6 @@ class Package(types.ModuleType):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle it by its name."""
         return importlib.import_module, (self.__name__,)
-
-
-def _is_command() -> bool:
-    """Whether this is `python -m emotiontalk …` or the console script `emotiontalk`."""
-    name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    return name == "-m" or name.split(".")[0] == "emotiontalk"
 
 
 sys.modules[__name__].__class__ = Package

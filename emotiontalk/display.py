@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
@@ -76,15 +77,53 @@ def _text(value: Any) -> str:
         return f"{len(value):,} bytes"
     if isinstance(value, float):
         return f"{value:g}"
-    return printable(value) if isinstance(value, str) else brief(value)
+    if isinstance(value, str):
+        return printable(value)
+    try:
+        return brief(value)
+    except Exception:  # of a number with thousands of digits, or whatever has no text
+        return f"<{type(value).__name__}>"
 
 
 def _label(value: Any, name: str) -> str:
-    """Return a label as a word; a number that is no class stays."""
+    """Return a label as a word; what is no class stays."""
     try:
-        return _text(named(value, FEATURES[name]))
-    except ValueError:
+        return _text(value if isinstance(value, bool) else named(value, FEATURES[name]))
+    except (ValueError, TypeError):
         return _text(value)
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number; None for anything else, which is shown as it is."""
+    try:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _measured(value: Any, form: str, unit: str, divisor: float = 1) -> str:
+    """Return a number with its unit."""
+    number = _number(value)
+    return f"{_text(value) if number is None else format(number / divisor, form)} {unit}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # of arrays
+        return False
+
+
+def _dicts(values: Any) -> list[Mapping[str, Any]] | None:
+    """Return a list of dicts as `dicts_of`, or one dict in a list; None for anything else, which is shown as it is."""
+    if isinstance(values, Mapping):
+        lists = [one for one in values.values() if _is_list(one)]
+        if not lists:
+            return [values]
+        whole = len(lists) == len(values) and len({len(one) for one in lists}) == 1
+        return list(dicts_of(values)) if whole else None
+    return list(values) if _is_list(values) and all(isinstance(one, Mapping) for one in values) else None
 
 
 def _title(row: Mapping[str, Any]) -> str:
@@ -102,39 +141,49 @@ def _clip(row: Mapping[str, Any], name: str) -> Clip:
     if path is not None:
         said.append(_text(path))
     if seconds is not None and name == "audio":
-        said.append(f"{float(seconds):.2f} s")
+        said.append(_measured(seconds, ".2f", "s"))
     if rate is not None and name == "audio":
-        said.append(f"{float(rate) / 1000:g} kHz")
+        said.append(_measured(rate, "g", "kHz" if _number(rate) else "Hz", 1000))
     if channels is not None and name == "audio":
-        said.append({1: "mono", 2: "stereo"}.get(int(channels), f"{int(channels)} channels"))
+        said.append({1.0: "mono", 2.0: "stereo"}.get(_number(channels) or 0, _measured(channels, "g", "channels")))
     return Clip(name, media, ", ".join(said) or "there")
 
 
-def _shares(soft_label: Any) -> list[tuple[str, float]]:
+def _votes(soft_label: Any) -> Part:
     """Return the labels that have votes, with their shares; four shares are those of the first four labels."""
-    values = [0.0 if share is None else min(1.0, max(0.0, float(share))) for share in soft_label]
-    return [(name, share) for name, share in zip(EMOTIONS, values) if share > 0]
+    given = list(soft_label) if _is_list(soft_label) else [soft_label]
+    shares = [0.0 if share is None else _number(share) for share in given]
+    known = [min(1.0, max(0.0, share)) for share in shares if share is not None and -1e-6 <= share <= 1 + 1e-6]
+    if len(known) < len(given) or not _is_list(soft_label) or len(given) > len(EMOTIONS):
+        return Line("votes", _text(soft_label))
+    return Bars("votes", [(name, share) for name, share in zip(EMOTIONS, known) if share > 0])
 
 
-def _captions(captions: Mapping[str, Any]) -> list[Part]:
-    lines = [Line(f"caption, {_text(name)}", _text(captions[name])) for name in captions if name != "overall"]
-    overall = captions.get("overall")
-    lines += [Line("caption", _text(one)) for one in (overall if overall is not None else []) if one is not None]
+def _captions(captions: Any) -> list[Part]:
+    """Return captions as lines; also where they are one text, or a list of texts."""
+    given = captions if isinstance(captions, Mapping) else {"overall": captions}
+    lines = [Line(f"caption, {_text(name)}", _text(given[name])) for name in given if name != "overall"]
+    overall: Any = given.get("overall")
+    lines += [Line("caption", _text(one)) for one in (overall if _is_list(overall) else [overall])]
     return [line for line in lines if line.text != "–"]
 
 
-def _annotations(annotations: Any) -> Table:
+def _annotations(annotations: Any) -> Part:
     fields = ("annotator", "emotion", "confidence", "sentiment")
-    rows = []
-    for vote in dicts_of(annotations):
+    rows, votes = [], _dicts(annotations)
+    if votes is None:
+        return Line("annotations", _text(annotations))
+    for vote in votes:
         label = _label(vote.get("emotion"), "emotion")
         rows.append([label if field == "emotion" else _text(vote.get(field)) for field in fields])
     keep = [n for n in range(len(fields)) if n < 2 or any(row[n] != "–" for row in rows)]
     return Table("annotations", [fields[n] for n in keep], [[row[n] for n in keep] for row in rows])
 
 
-def _turns(turns: Any) -> Table:
-    given = dicts_of(turns)
+def _turns(turns: Any) -> Part:
+    given = _dicts(turns)
+    if given is None:
+        return Line("turns", _text(turns))
     labels = [name for name in LABELS if any(name in turn for turn in given)]
     rows = []
     for turn in given:
@@ -150,7 +199,7 @@ def _parts(row: Mapping[str, Any]) -> list[Part]:
     """Return what is shown of a row, in order; fields of the user's own come last."""
     parts: list[Part] = [_clip(row, name) for name in ("audio", "video") if row.get(name) is not None]
     parts += [Line(name, _text(row[name])) for name in ("transcription", "src_ref") if name in row]
-    if "text" in row and row["text"] != row.get("transcription"):
+    if "text" in row and not _same(row["text"], row.get("transcription")):
         parts.append(Line("text", _text(row["text"])))
     for name in LABELS:
         if name in row:
@@ -159,12 +208,13 @@ def _parts(row: Mapping[str, Any]) -> list[Part]:
     if "sentiment_score" in row and "sentiment" not in row:
         parts.append(Line("sentiment_score", _text(row["sentiment_score"])))
     if row.get("soft_label") is not None:
-        parts.append(Bars("votes", _shares(row["soft_label"])))
-    parts += _captions(row["captions"]) if isinstance(row.get("captions"), Mapping) else []
+        parts.append(_votes(row["soft_label"]))
+    parts += _captions(row["captions"]) if row.get("captions") is not None else []
     tables = (("annotations", _annotations), ("turns", _turns))
     parts += [table(row[name]) for name, table in tables if row.get(name) is not None]
     if row.get("start") is not None and row.get("end") is not None:
-        parts.append(Line("time", f"{float(row['start']):.2f} … {float(row['end']):.2f} s of the dialogue"))
+        start, end = (_measured(row[name], ".2f", "").rstrip() for name in ("start", "end"))
+        parts.append(Line("time", f"{start} … {end} s of the dialogue"))
     parts += [Line(_text(name), _text(value)) for name, value in row.items() if name not in ELSEWHERE]
     return parts
 
@@ -198,12 +248,12 @@ def _player(clip: Clip) -> str:
     if clip.name == "audio":
         try:
             kind, data = "audio/flac", _flac(clip.media)
-        except (ImportError, OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:  # whatever stands there
             return f"<i>{html.escape(f'It cannot be played here: {brief(error)}')}</i>"
     else:
         given = getattr(clip.media, "_hf_encoded", clip.media)  # of a decoder: what it was made from
         kind, data = "video/mp4", (given.get("bytes") if isinstance(given, Mapping) else None) or b""
-        if not 0 < len(data) <= LONGEST_VIDEO:
+        if not isinstance(data, (bytes, bytearray)) or not 0 < len(data) <= LONGEST_VIDEO:
             return "<i>It cannot be played here: load it with <code>datasets.Video(decode=False)</code>.</i>"
     source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
     style = "max-width:24em;display:block"
@@ -273,9 +323,18 @@ def _is_batch(rows: Mapping[str, Any]) -> bool:
     """Whether a dict is a batch, a list for each field: by a field whose value in a row is no list, if it has one."""
     known = [name for name in rows if name in FEATURES and not _is_list(FEATURES[name]) and rows[name] is not None]
     if known:
-        return _is_list(rows[known[0]])
+        return all(_is_list(rows[name]) for name in known)
     lists = [value for name, value in rows.items() if name in FEATURES]  # of lists, as `turns`
     return bool(rows) and all(_is_list(one) and all(map(_is_list, one)) for one in lists or rows.values())
+
+
+def _rows_of(batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a batch; a field that is no list, or is too short, is None in the rows that it has not."""
+    number = max(len(values) for values in batch.values() if _is_list(values))
+    return [
+        {name: values[n] if _is_list(values) and n < len(values) else None for name, values in batch.items()}
+        for n in range(number)
+    ]
 
 
 def show(rows: Any) -> Shown:
@@ -293,7 +352,7 @@ def show(rows: Any) -> Shown:
         TypeError: `rows` is nothing of these.
     """
     if isinstance(rows, Mapping):
-        return Shown(dicts_of(rows) if _is_batch(rows) else [rows])
+        return Shown(_rows_of(rows) if _is_batch(rows) else [rows])
     if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows) and not isinstance(rows, str):
         return Shown(list(rows))
     raise TypeError(f"show takes a row or some rows, show(ds[0]) or show(ds[0:5]), not {type(rows).__name__}.")

@@ -107,6 +107,24 @@ def test_a_command_stops_at_once_and_goes_on(rebuilt, tmp_path, name):
     assert resumed.keys() == whole.keys() and clips and all(resumed[name] == whole[name] for name in clips)
 
 
+@pytest.mark.parametrize("module", [b"emotiontalk\n", b"emotiontalk.interrupts\n", b"datasets", b"typer\n"])
+def test_a_command_stops_while_it_starts(module):
+    """From the moment on when the package is imported: there is one line, or none, and no traceback."""
+    process = start("-X", "importtime", "-m", "emotiontalk", "infos", "--path", "/nowhere/at/all")
+    end = stopped(*process, lambda said: module in said)
+    assert end is not None and end[0] in (130, -signal.SIGINT) and "Traceback" not in end[1], end
+
+
+def test_a_program_that_imports_the_package_gets_its_interrupts(tmp_path):
+    """Also where it is run as `python -m`."""
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "__init__.py").write_text("import emotiontalk\n")
+    (tmp_path / "trainer" / "__main__.py").write_text("import signal\nprint(signal.getsignal(signal.SIGINT))\n")
+    env = {**os.environ, "PYTHONPATH": f"{PROJECT}{os.pathsep}{tmp_path}"}
+    run = subprocess.run([sys.executable, "-m", "trainer"], env=env, capture_output=True, text=True, check=True)
+    assert "default_int_handler" in run.stdout
+
+
 @pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["Ctrl-C", "the command alone"])
 def test_files_stops_while_its_workers_convert(rebuilt, tmp_path, send):
     arguments = ["files", tmp_path / "out", "--for", "kaldi", "--data-dir", rebuilt(), "--split", "train"]

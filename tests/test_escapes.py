@@ -81,6 +81,24 @@ def test_the_name_of_a_file(tmp_path):
     assert "\x1b[31m" not in run.stderr and "\x1b[31m" not in run.stdout
 
 
+def test_a_report(release, tmp_path):
+    """Neither does a browser get them, nor the terminal that shows the source."""
+
+    def change(members):
+        caption = {"spe_cap": f"第{HOSTILE}", "emo_cap": "a\x00b\u2028c\ufeffd\u200e\u061c"}
+        for files in members.values():
+            for name, data in files.items():
+                if name.endswith("json") and "/._" not in name:
+                    annotation = json.loads(data.decode("utf-8-sig"))
+                    annotation.update(content=f"你好{HOSTILE}\t\r\n好", sourceAttr=caption)
+                    files[name] = json.dumps(annotation).encode()
+
+    command("report", "--out", tmp_path / "page.html", "--data-dir", release(change))
+    page = (tmp_path / "page.html").read_bytes().decode()
+    assert quiet(page.replace("\r", "\0")) and "你好\\x1b]0;owned\\x07" in page and "\\u202e\\u2066" in page
+    assert "a\\x00b\\u2028c\\ufeffd\\u200e\\u061c" in page
+
+
 @pytest.mark.parametrize(
     "header", ["Content-Range", "Content-Encoding", "X-Error-Code", "Retry-After", "Location", "ETag"]
 )

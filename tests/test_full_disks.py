@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -10,8 +11,9 @@ import time
 
 import filelock
 import pytest
-from conftest import PROJECT, command
+from conftest import PROJECT, archives, command, some
 
+from emotiontalk.cli.dummy import pack
 from emotiontalk.cli.written import LOCK
 
 DUMMY = PROJECT / "dummy_data"
@@ -53,6 +55,37 @@ def test_a_full_disk_while_decompressing_is_no_corrupt_archive(tmp_path):
     (tmp_path / "Audio.tar").write_bytes(gzip.compress((DUMMY / "Audio.tar").read_bytes()))
     said = limited(50_000, "files", tmp_path / "out", "--for", "kaldi", "--data-dir", tmp_path)
     assert "Audio.tar: no room for it in" in said and "Set TMPDIR" in said and "corrupt" not in said
+
+
+WHAT = {
+    "probe": (["probe", "--config", "text", "--seeds", "1", "--out", "OUT", "--data-dir", "DATA"], "OUT"),
+    "score": (["score", "IN", "--config", "audio", "--partial", "--out", "OUT", "--data-dir", "DATA"], "OUT"),
+    "report": (["report", "--clips", "0", "--out", "OUT/a/page.html", "--data-dir", "DATA"], "OUT/a"),
+    "dummy": (["dummy", "OUT"], "OUT"),
+    "infos": (["infos", "--path", "OUT/a/infos.json"], "OUT/a"),
+}
+
+
+@pytest.mark.parametrize("name", some(WHAT, "probe", "dummy"))
+def test_a_full_disk_names_what_is_needed(tmp_path, name):
+    """And nothing that is not complete is left: the same command then writes all of it."""
+    (tmp_path / "in.json").write_text('{"G00003_13_06_001": "happy"}')
+    names = {"IN": str(tmp_path / "in.json"), "DATA": str(tmp_path / "data")}
+    (tmp_path / "data").mkdir()
+    for archive, members in archives().items():  # not compressed: nothing is written to read them
+        (tmp_path / "data" / f"{archive}.tar").write_bytes(pack(members))
+    arguments, folder = WHAT[name]
+    out = str(tmp_path / "out")
+    arguments = [names.get(str(word), str(word).replace("OUT", out)) for word in arguments]
+    said = limited(1_000, *arguments)
+    assert said.startswith(f"emotiontalk: {folder.replace('OUT', out)}: there is no room left")
+    needed = int(re.search(r"about ([\d,]+) bytes are needed", said)[1].replace(",", ""))
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and ".emotiontalk-" not in path.name]
+    assert "File too large" in said and not [path for path in files if path.stat().st_size >= 1_000]
+    command(*arguments)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and ".emotiontalk-" not in path.name]
+    assert sum(path.stat().st_size for path in files) == pytest.approx(needed, rel=0.01)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 @pytest.mark.parametrize("name", ["files", "zh-en", "parquet"])

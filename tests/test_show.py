@@ -19,6 +19,7 @@ from conftest import CONFIGS, PROJECT, VERSION, command, once, rows, some, undec
 
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, SENTIMENTS
+from emotiontalk.schema import FIELDS
 
 DUMMY = PROJECT / "dummy_data"
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=y>\x1b[31m\x07\u202e&"
@@ -457,3 +458,74 @@ def test_an_export_in_pandas(exported):
 
 def test_the_names_are_there_on_every_version():
     assert VERSION and all(name in dir(emotiontalk) for name in ("show", "label_names", "context"))
+
+
+# --- rows of any kind
+
+
+def text_of(row):
+    """What is shown of a row in a terminal; in a notebook it is shown, too."""
+    page_of(row)
+    return repr(emotiontalk.show(row))
+
+
+def test_captions_as_one_string_or_a_list():
+    for captions in ("她很高兴", ["她很高兴"], {"overall": "她很高兴"}, {"overall": ["她很高兴", None]}):
+        assert text_of({"id": "a", "captions": captions}).splitlines()[1:] == ["  caption  她很高兴"]
+    assert text_of({"id": "a", "captions": {"speaker": None, "overall": None}}) == "a"
+    assert "caption, speaker" in text_of({"id": "a", "captions": {"speaker": ["x"]}})
+
+
+def test_durations_and_other_numbers_that_are_none():
+    audio = {"bytes": b"", "path": "a.wav"}
+    shown = text_of({"id": "a", "audio": audio, "duration": float("nan"), "sampling_rate": "?", "channels": 1.5})
+    assert "a.wav, nan s, ? Hz, 1.5 channels" in shown
+    shown = text_of({"id": "a", "audio": audio, "duration": "1.5", "sampling_rate": 16000.0, "channels": "2"})
+    assert "a.wav, 1.50 s, 16 kHz, stereo" in shown
+    assert "inf … x s" in text_of({"id": "a", "start": float("inf"), "end": "x"})
+    assert "1.00 … 2.00 s" in text_of({"id": "a", "start": 1, "end": "2"})
+
+
+@pytest.mark.parametrize("value", ["glad", 99, -1, 2.5, True, [9, "x"], {"a": 1}, (1, 99), 10**30])
+def test_labels_of_the_wrong_type(value):
+    shown = text_of({"id": "a", "emotion": value, "annotations": [{"annotator": "A", "emotion": value}]})
+    expected = value if isinstance(value, str) else list(value) if isinstance(value, tuple) else value
+    assert str(value) in shown or str(expected) in shown
+    assert "–" in text_of({"id": "a", "emotion": float("nan")})
+
+
+@pytest.mark.parametrize("value", ["?", 3, [3], {"a": [1, 2], "b": [1]}, {"a": 1}, [[1]], [None], float("nan")])
+@pytest.mark.parametrize("name", ["annotations", "turns", "soft_label", "captions"])
+def test_what_should_be_a_list_of_something(name, value):
+    shown = text_of({"id": "a", name: value})
+    assert shown.startswith("a\n") or value in ([None],)
+
+
+def test_shares_that_are_none_are_shown_as_they_are():
+    for shares in ([float("nan")] * 7, [3, 2, 0, 0, 0, 0, 0], [0.1] * 9, ["x"], {"sad": 1}, "0.5"):
+        assert "votes" in text_of({"id": "a", "soft_label": shares}) and "█" not in text_of({"soft_label": shares})
+    assert "█" in text_of({"soft_label": [0.5, "0.5", None, 0, 0, 0, 0]})
+
+
+def test_a_batch_with_odd_columns():
+    shown = text_of({"id": ["a", "b"], "emotion": [1], "captions": None, "text": ["x", "y"]})
+    assert shown.count("text") == 2 and "a\n" in shown and "b\n" in shown and "happy" in shown
+    assert text_of({"emotion": [1, 99], "id": "a"}).startswith("a\n")  # a row with a list in it
+
+
+ODD = [
+    None, float("nan"), "", "x", -1, 2.5, True, [], [1], {}, {"a": 1}, {"a": [1]}, {"a": [1], "b": []}, b"x", 10**5000,
+    numpy.float32("nan"), numpy.array([1, 2]), numpy.array("s"), object(), [{"emotion": "9"}, 3], [[1]], {1: 2}, {"x"},
+    {"bytes": "text", "path": 3}, {"bytes": b"no", "path": None}, {"overall": 3}, [0.5] * 9,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*FIELDS, "duration", "sampling_rate", "channels", "soft_label", "mine"])
+def test_anything_in_any_field_is_shown(name):
+    for value in ODD:
+        for row in (
+            {name: value},
+            {"id": "a", "audio": {"bytes": b"x", "path": "p"}, name: value},
+            {"id": ["a"], name: value},
+        ):
+            text_of(row)

@@ -181,7 +181,8 @@ def files() -> dict[str, bytes]:
 def write(out: Path) -> None:
     """Write the four archives. Raises `CommandError` where others are."""
     made = files()
+    needed = sum(map(len, made.values()))
     for name, data in made.items():
-        refuse_foreign_file(out / name, data.__eq__)
+        refuse_foreign_file(out / name, data)
     for name, data in made.items():
-        write_file(out / name, data, data.__eq__)
+        write_file(out / name, data, needed=needed)

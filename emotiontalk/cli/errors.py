@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class CommandError(ValueError):
     """A command cannot do what was asked; the message says what to do instead, and is all that is printed."""
+
+
+def expanded(path: Path) -> Path:
+    """Expand `~` and `~user`. Raises `CommandError` for a user who is not there."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        fix = "no home folder is known for it. Give the whole path, or ./ before a name that begins with ~."
+        raise CommandError(f"{path}: {fix}") from None
+
+
+def require_file(path: Path) -> None:
+    """Raise `OSError` for what is no regular file: a FIFO may never say anything, and a device never end."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is a folder" if path.is_dir() else "it is no regular file, but a FIFO, a socket or a device")
 
 
 def network_errors() -> tuple[type[Exception], ...]:

@@ -64,6 +64,7 @@ def probe(
     """Train a head on features of a frozen upstream; WAR and UAR on the official splits or folds, with intervals."""
     from . import probe as probe_  # scikit-learn takes a second to import
     from . import probe_output as output
+    from .written import holding
 
     request = probe_.Request(
         upstreams=upstream or ([] if features else ["text-tfidf"]),
@@ -85,13 +86,17 @@ def probe(
         cache_dir=cache_dir,
         token=token,
     )
-    if out:  # before the work, so that an error is not after it
+    request.check()
+    if not out:
+        typer.echo(output.summary(probe_.probe(request)))
+        return
+    output.check_folder(out, folds)  # before the work, so that an error is not after it
+    with holding(out) as folder:  # all the time: what is there at the end is of one run
         output.check_folder(out, folds)
-    result = probe_.probe(request, functools.partial(output.write_fold, out) if out else None)
-    typer.echo(output.summary(result))
-    if out:
-        output.write(out, result)
-        typer.echo(f"  {out / 'result.json'}, {out / ('fold_1' if folds else '') / 'confusion.png'}")
+        result = probe_.probe(request, functools.partial(output.write_fold, folder))
+        typer.echo(output.summary(result))
+        output.write(folder, result)
+    typer.echo(f"  {out / 'result.json'}, {out / ('fold_1' if folds else '') / 'confusion.png'}")
 
 
 def score(

@@ -39,6 +39,7 @@ class Export:
         conversion: of the audio.
         fold: of cross-validation; None: the official splits.
         labels_as_text: whether labels are words, not numbers.
+        folder: `out`, where it is held already.
 
     conversion, fold and labels_as_text are those of the export that is there where conversion is None.
 
@@ -47,9 +48,14 @@ class Export:
     """
 
     def __init__(
-        self, out: Path, conversion: Conversion | None = None, fold: int | None = None, labels_as_text: bool = False
+        self,
+        out: Path,
+        conversion: Conversion | None = None,
+        fold: int | None = None,
+        labels_as_text: bool = False,
+        folder: Folder | None = None,
     ) -> None:
-        self.path, self.folder, self._file = out, Folder(out), out / "export.json"
+        self.path, self.folder, self._file = out, folder or Folder(out), out / "export.json"
         self.request: dict[str, Any] = {}
         self._content: dict[str, Any] = {
             "audio": str(conversion), "version": __version__, "fold": fold,
@@ -147,15 +153,15 @@ class Export:
         """Whether a shard is finished. number: of the split's shards, where it was not started yet."""
         of = number or self._content["shards"].get(config, {}).get(split, 0)
         unnamed = self._unnamed(config, split, n, of)
-        return any(map(self.folder.has_written, (unnamed, unnamed.replace(".part", ".parquet"))))
+        return any(map(self.folder.is_own, (unnamed, unnamed.replace(".part", ".parquet"))))
 
     def partial(self, config: str, split: str, n: int) -> Path:
         """Return where a shard is to be written."""
         return self.folder.partial(self._unnamed(config, split, n, self._content["shards"][config][split]))
 
-    def add(self, config: str, split: str, n: int) -> None:
+    def add(self, config: str, split: str, n: int, sha256: str) -> None:
         """Note that a shard is finished; it gets its name when all of them are."""
-        self.folder.finish(self._unnamed(config, split, n, self._content["shards"][config][split]))
+        self.folder.finish(self._unnamed(config, split, n, self._content["shards"][config][split]), sha256=sha256)
 
     def unfinished(self) -> list[str]:
         """Return what was begun, as "config, split", and is not finished."""
@@ -180,12 +186,12 @@ class Export:
         shards = self.shards()
         for name in shards:
             unnamed = name.replace(".parquet", ".part")
-            if self.folder.has_written(unnamed):
-                self.folder.rename(self.path / unnamed, name)
+            if self.folder.is_own(unnamed):
+                self.folder.rename(unnamed, name)
         for config in self.configs():
             for path in [*(self.path / config).glob("*.parquet"), *(self.path / config).glob("*.part")]:
-                if f"{config}/{path.name}" not in shards and self.folder.has_written(f"{config}/{path.name}"):
-                    path.unlink()
+                if f"{config}/{path.name}" not in shards:
+                    self.folder.discard(f"{config}/{path.name}")
 
     def rows(self, config: str, split: str) -> int:
         """Count the rows of a split, by the footers of its shards."""

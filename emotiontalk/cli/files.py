@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib
+import json
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,11 +34,11 @@ from .job import Job, Row, Rows, storable
 from .toolkits import TOOLKITS
 from .videos import Videos
 from .workers import Workers, workers
-from .written import Folder, bytes_of_files, check_space, writing_to
+from .written import Folder, bytes_of_files, check_space, require_utf8, writing_to
 
 OF_THE_RELEASED_CLIP = ("audio", "duration", "sampling_rate", "channels")  # a row has those of the file it writes
 OF_TEXT = frozenset({"text", "transcription", "captions"})
-DIVISION = ".emotiontalk-splits"  # in OUT: which splits its files are of
+REQUEST = ".emotiontalk-splits"  # in OUT: which splits its files are of, and what else they have in common
 AT_ONCE = 64  # clips that are converted together
 Examples = list[tuple[str, dict[str, Any]]]
 
@@ -60,10 +62,11 @@ def write(
     """Write the files of some toolkits; return {split: utterances}.
 
     Raises `CommandError` where a file is in the way that no command wrote, where a toolkit needs audio and the config
-    has none, where a toolkit could not read the files, and where `out` holds the files of another fold.
+    has none, where a toolkit could not read the files, and where `out` holds the files of another request.
     """
+    require_utf8(out)
     conversion = conversion or Conversion()
-    modules = {name: importlib.import_module(f".toolkits.{TOOLKITS[name]}", __package__) for name in toolkits}
+    modules = {name: _module(name) for name in toolkits}
     for name, module in modules.items():
         if config == "text" and module.AUDIO:
             raise CommandError(
@@ -82,7 +85,7 @@ def write(
     origin = source.origin(source.fingerprints(release, token), str(conversion))
     about = (Folder(out), builder, found, origin, media, caption, fold)
     job = Job(out, config, label_set, conversion, task, prompt_language, *about)
-    _check_splits(job)
+    _check_request(job)
     videos = Videos(job, data_dir, cache_dir, token) if media == "video" else None
     of_files = [name for name, module in modules.items() if module.AUDIO != "inside"]
     as_files = config != "text" and of_files != (["messages"] if videos else [])
@@ -92,10 +95,10 @@ def write(
     advice = "Choose another disk, fewer splits (--split), or smaller audio."
     needed = size * (as_files + inside) - finished + (videos.bytes_left() if videos else 0)
     check_space(out, needed, advice)
-    with writing_to(out, needed):
-        job.folder.read()  # as it is now
-        _check_splits(job)
-        job.write(DIVISION, _division(job))
+    with writing_to(out, needed) as job.folder:  # as it is now
+        _check_request(job)
+        job.write(REQUEST, _first_line(job) + json.dumps(_shared(job)) + "\n")
+        job.others = [name for name in _toolkits(job) if name not in modules and _module(name).AUDIO != "inside"]
         counts = _write(job, modules, as_files, videos)
     if job.replaced:
         logger.warning(
@@ -105,18 +108,47 @@ def write(
     return counts
 
 
-def _division(job: Job) -> str:
+def _module(toolkit: str) -> Any:
+    return importlib.import_module(f".toolkits.{TOOLKITS[toolkit]}", __package__)
+
+
+def _toolkits(job: Job) -> list[str]:
+    """Return whose files the folder holds."""
+    there = {name.split("/")[0] for name in job.folder.names()}
+    return [name for name in TOOLKITS if name in there]
+
+
+def _first_line(job: Job) -> str:
     return f"{source.split_words(job.fold)}\n" if job.fold else "official\n"
 
 
-def _check_splits(job: Job) -> None:
-    """Raise `CommandError` where the folder holds the files of other splits: some would be read with the new ones."""
-    there = "official\n" if job.folder.names() else _division(job)
-    if job.folder.is_own(DIVISION):
-        there = (job.out / DIVISION).read_text(encoding="utf-8")
-    if there != _division(job):
-        what = source.split_words(None) if there == "official\n" else there.strip()
+def _shared(job: Job) -> dict[str, str]:
+    """Return what the files of all toolkits have in common, beside the splits, in words."""
+    labels = {"all": "all seven emotions", "four": "the four emotions"}[job.label_set]
+    audio = {} if job.config == "text" else {"audio": f"audio {job.conversion}"}
+    return {"config": f"the config {job.config}", "label_set": labels, **audio}
+
+
+def _check_request(job: Job) -> None:
+    """Raise `CommandError` where the folder holds files of another request: what they share would change under them."""
+    of_toolkits = [name for name in job.folder.names() if name.split("/")[0] in {"audio", "video", *TOOLKITS}]
+    if not of_toolkits:
+        return
+    first, shared = "official\n", dict[str, str]()  # of a version before 1.4
+    if job.folder.is_own(REQUEST):
+        first, *rest = (job.out / REQUEST).read_text(encoding="utf-8").splitlines(keepends=True)
+        shared = json.loads(rest[0]) if rest else {}  # without: of version 1.4
+    if first != _first_line(job):
+        what = source.split_words(None) if first == "official\n" else first.strip()
         raise CommandError(f"{job.out} holds the files of {what}: choose another folder.")
+    for key, wanted in _shared(job).items() if shared else ():
+        if shared.get(key) != wanted:
+            raise CommandError(f"{job.out} holds files with {shared.get(key)}: choose another folder for {wanted}.")
+    audio = [name for name in of_toolkits if name.startswith("audio/")]
+    if not shared and not all(job.folder.is_own(name, job.origin) for name in audio):
+        raise CommandError(
+            f"{job.out} holds audio of an earlier version, or of another request: choose another folder."
+        )
 
 
 def _write(job: Job, modules: Mapping[str, Any], as_files: bool, videos: Videos | None) -> dict[str, int]:
@@ -187,16 +219,20 @@ def _write_clips(job: Job, pool: Workers, rows: list[Row], members: list[Member]
         if row.id not in finished:
             job.folder.refuse_foreign(row.path)
             todo.append((job.conversion, f"{row.id}.wav", member.read(), job.folder.partial(row.path)))
-    pool.results(_write_clip, todo)
+    digests = iter(pool.results(_write_clip, todo))
     for row in rows:
         if row.id not in finished:
-            job.folder.finish(str(row.path), job.origin)
+            job.finish_shared(str(row.path), next(digests))
         info = soundfile.info(str(job.out / str(row.path)))
         row.samples, row.sampling_rate, row.channels = info.frames, info.samplerate, info.channels
 
 
-def _write_clip(conversion: Conversion, name: str, data: bytes, path: Path) -> None:
-    path.write_bytes(conversion.named(name, data) if conversion else data)
+def _write_clip(conversion: Conversion, name: str, data: bytes, path: Path) -> str:
+    """Write a clip to a file that is there; return its digest."""
+    data = conversion.named(name, data) if conversion else data
+    with open(path, "r+b") as file:
+        file.write(data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _row(job: Job, example: dict[str, Any], split: str) -> Row:

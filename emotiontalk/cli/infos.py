@@ -15,7 +15,9 @@ from emotiontalk.corpus import ARCHIVES, CITATION, DEFAULT_SOURCE, HOMEPAGE, LIC
 from emotiontalk.schema import CONFIGS, MEDIA_FEATURE, archives_of, features_of, split_sizes
 from emotiontalk.urls import archive_url
 
-from .written import write_file
+from .written import ZEROS, seal, write_file
+
+MARK = b'"sha256": "'
 
 
 def features(config: str) -> dict[str, Any]:
@@ -69,21 +71,21 @@ def infos() -> dict[str, dict[str, Any]]:
 
 def text() -> str:
     """Return the text of dataset_infos.json."""
-    return json.dumps(infos(), ensure_ascii=False, indent=2) + "\n"
+    return seal(_text(), MARK).decode()
+
+
+def _text() -> bytes:
+    made = infos()
+    first = next(iter(made))
+    made[first] = {"sha256": ZEROS.decode(), **made[first]}  # which `datasets` passes over
+    return (json.dumps(made, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def write(path: Path) -> None:
-    """Write the file. Raises `CommandError` where another kind of file is."""
-    write_file(path, text().encode(), _is_infos)
-
-
-def _is_infos(data: bytes) -> bool:
-    try:
-        return all(info["builder_name"] == "emotiontalk" for info in json.loads(data).values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return False
+    """Write the file. Raises `CommandError` where another kind of file is, or one that was edited."""
+    write_file(path, _text(), MARK)
 
 
 def is_current(path: Path) -> bool:
     """Whether a file is what `write` would write."""
-    return path.is_file() and path.read_text(encoding="utf-8") == text()
+    return path.is_file() and path.read_bytes() == text().encode()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from emotiontalk.words import label_names
 
 from .choices import CAPTIONS, MEDIA
 from .conversion import Conversion
+from .errors import CommandError
 from .source import GenKwargs, splits_in_words
 from .written import Folder
 
@@ -85,6 +84,7 @@ class Job:
     media: str = MEDIA[0]
     caption: str = CAPTIONS[0]
     fold: int | None = None
+    others: list[str] = dataclasses.field(default_factory=list)  # toolkits whose files stay, and refer to the audio
     replaced: dict[str, None] = dataclasses.field(default_factory=dict)  # ids whose texts were not `storable`
 
     @property
@@ -110,18 +110,20 @@ class Job:
         """Write a small file below OUT."""
         self.folder.write(name, text.encode() if isinstance(text, str) else text)
 
+    def finish_shared(self, name: str, sha256: str) -> None:
+        """Give a clip its name. Raises `CommandError` where other toolkits' files were written with another one."""
+        if self.others and self.folder.sha256(name) not in (None, sha256):
+            raise CommandError(
+                f"{self.out / name} is of another release, and so are the files of {', '.join(self.others)}: choose "
+                "another folder, or write these again, too (--for)."
+            )
+        self.folder.finish(name, self.origin, sha256)
+
     def link(self, row: Row, name: str) -> None:
         """Put a clip at a second place, without a second copy where the disk can do that."""
-        if self.folder.is_own(name, self.origin):
-            return
-        self.folder.refuse_foreign(name)
-        partial = self.folder.partial(name)
-        partial.unlink(missing_ok=True)
-        try:
-            os.link(self.out / str(row.path), partial)
-        except OSError:
-            shutil.copy2(self.out / str(row.path), partial)
-        self.folder.finish(name, self.origin)
+        if not self.folder.is_own(name, self.origin):
+            self.folder.refuse_foreign(name)
+            self.folder.link(str(row.path), name)
 
     def about(self, toolkit: str) -> str:
         """Return the lines of a README about labels, splits and audio."""

@@ -11,22 +11,30 @@ import typer
 from emotiontalk.corpus import SPLITS
 
 from .choices import CONFIGS, LABEL_SETS
+from .errors import expanded
 
 
 def home(path: Optional[Path]) -> Optional[Path]:
     """Expand `~` also where no shell has done so, as in --out=~/page.html."""
-    return path and path.expanduser()
+    return path and expanded(path)
 
 
 def homes(paths: List[Path]) -> List[Path]:
     """As `home`, of each."""
-    return [path.expanduser() for path in paths]
+    return [expanded(path) for path in paths]
+
+
+def cache(folder: Optional[str]) -> Optional[str]:
+    """Check that a user whose home is named is there."""
+    if folder:
+        expanded(Path(folder))
+    return folder
 
 
 DATA_DIR = typer.Option(
     None, help="As in load_dataset: the folder or the URL that holds the archives; the Hub by default."
 )
-CACHE_DIR = typer.Option(None, help="As in load_dataset.")
+CACHE_DIR = typer.Option(None, callback=cache, help="As in load_dataset.")
 FOLD = typer.Option(None, help="1 to 5: a fold of cross-validation instead of the official splits.")
 TOKEN = typer.Option(None, help="A token of the Hub; by default the one that is logged in.")
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
+import hashlib
 import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +37,7 @@ from .errors import CommandError
 from .export import Export
 from .export_card import export_features, write_card
 from .workers import Workers, workers
-from .written import LOCK, check_space, writing_to
+from .written import LOCK, OWN_NAMES, check_space, require_utf8, writing_to
 
 # Of a config with audio or video: 250 MB of train, 60 MB of the others.
 FILES = {"train": 48, "validation": 24, "test": 24}
@@ -48,6 +49,7 @@ CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level"
 WRITING_ORDER = ("test", "validation", "train")  # the small ones can be tried first
 Task = tuple[EmotionTalk, str, source.GenKwargs]  # of a split
 Shard = tuple[int, Path, source.GenKwargs]  # its number, where it is written, what it is written from
+Finished = tuple[int, str]  # its number, its SHA-256
 
 
 def write(
@@ -66,6 +68,7 @@ def write(
     How much will be written is printed first. Raises `CommandError` where there is no room for it, and where `out`
     holds an export of another kind, or anything else.
     """
+    require_utf8(out)
     conversion = conversion or Conversion()
     if conversion and not any("audio" in CONFIGS[config].fields for config in configs):
         raise CommandError(f"{', '.join(configs)} has no audio: leave --sampling-rate, --channels and --format away.")
@@ -79,8 +82,8 @@ def write(
     tasks = list(_tasks(configs, splits, data_dir, cache_dir, token, fold))
     _print_sizes(tasks, export)
     _refuse(out, lambda: _check_own(Export(out, conversion, fold, labels_as_text), configs))
-    with writing_to(out):
-        export = Export(out, conversion, fold, labels_as_text)  # as it is now
+    with writing_to(out) as folder:
+        export = Export(out, conversion, fold, labels_as_text, folder)  # as it is now
         _check_own(export, configs)
         export.note_request(configs, data_dir, splits)
         _write_tasks(export, tasks, token)
@@ -109,12 +112,12 @@ def _write_tasks(export: Export, tasks: list[Task], token: str | None) -> None:
             # converting takes processors, each of which writes a shard of its own; without it the disk is what counts
             finished = _as_completed(pool, write_shard, todo) if pool else map(write_shard, todo)
             bar = tqdm(finished, total=number, initial=number - len(todo), unit=" shards", desc=f"{config}, {split}")
-            for n in bar:
-                export.add(config, split, n)
+            for n, sha256 in bar:
+                export.add(config, split, n, sha256)
 
 
-def _as_completed(pool: Workers, write_shard: Callable[[Shard], int], shards: list[Shard]) -> Iterator[int]:
-    """Yield the number of each shard as it is finished."""
+def _as_completed(pool: Workers, write_shard: Callable[[Shard], Finished], shards: list[Shard]) -> Iterator[Finished]:
+    """Yield the number and the digest of each shard as it is finished."""
     for future in concurrent.futures.as_completed([pool.submit(write_shard, shard) for shard in shards]):
         yield future.result()
 
@@ -176,7 +179,8 @@ def _refuse(out: Path, check: Callable[[], None]) -> None:
 
 def _check_foreign(out: Path) -> None:
     """Raise `CommandError` where the folder holds something, and no export."""
-    others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.is_dir() else []
+    there = [path.name for path in out.iterdir()] if out.is_dir() else []
+    others = sorted(name for name in there if not name.startswith(OWN_NAMES))
     if others and not (out / "export.json").is_file():
         raise CommandError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
 
@@ -187,8 +191,7 @@ def _check_own(export: Export, configs: Sequence[str]) -> None:
     for config in {*configs, *export.configs()}:
         folder = export.path / config
         for path in sorted([*folder.glob("*.parquet"), *folder.glob("*-of-?????.part")]):
-            if not export.folder.has_written(f"{config}/{path.name}"):
-                export.folder.refuse_foreign(f"{config}/{path.name}")
+            export.folder.refuse_foreign(f"{config}/{path.name}")
 
 
 def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None) -> None:
@@ -221,8 +224,8 @@ def finished_files(out: Path) -> list[Path]:
     return [out / "README.md", *(out / name for name in export.shards())]
 
 
-def _write_shard(builder: EmotionTalk, conversion: Conversion, labels_as_text: bool, shard: Shard) -> int:
-    """Write a shard, still without its name; return its number."""
+def _write_shard(builder: EmotionTalk, conversion: Conversion, labels_as_text: bool, shard: Shard) -> Finished:
+    """Write a shard, still without its name."""
     number, path, kwargs = shard
     features = export_features(builder.config.name, conversion)
     schema = (text_features(features) if labels_as_text else features).arrow_schema
@@ -231,7 +234,8 @@ def _write_shard(builder: EmotionTalk, conversion: Conversion, labels_as_text: b
     compression = "snappy" if len(small) == len(schema) else "none"
     options: dict[str, Any] = {"compression": compression, "use_dictionary": small, "write_statistics": small}
     options |= layout()
-    with pq.ParquetWriter(path, schema, **options) as writer:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file, pq.ParquetWriter(path, schema, **options) as writer:
         if "use_content_defined_chunking" in options:  # by this key the Hub knows it
             writer.add_key_value_metadata({"content_defined_chunking": json.dumps(CHUNKING)})
         for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES):
@@ -240,8 +244,16 @@ def _write_shard(builder: EmotionTalk, conversion: Conversion, labels_as_text: b
             if labels_as_text:
                 table = named_table(table, features)
             writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
+            _add_rest(digest, file)  # while it is in memory
             write_out(path)
-    return number
+        writer.close()
+        _add_rest(digest, file)
+    return number, digest.hexdigest()
+
+
+def _add_rest(digest: Any, file: IO[bytes]) -> None:
+    while data := file.read(1 << 20):
+        digest.update(data)
 
 
 def layout() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import decimal
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from emotiontalk.annotations import emotion_id, number
 from emotiontalk.corpus import EMOTIONS
 from emotiontalk.errors import brief
 
-from .errors import CommandError
+from .errors import CommandError, expanded, require_file
 
 ID_COLUMNS = (
     "id", "key", "sample_id", "utt", "utt_id", "path", "file_path", "file_name", "filename", "file", "wav", "audio",
@@ -34,6 +35,8 @@ SCORE_COLUMNS = ("sentiment_score", "score")
 PROBABILITY_COLUMNS = ("probabilities", "probs", "logits")  # a list of each row
 # an utterance's id, also as the name of a file, and as the metadata of EmoBox for other corpora have it
 ID = re.compile(r"(?:emotiontalk-)?(G\d{5}_\d{2}_\d{2}_\d{3})(?:\.\w+)?", re.ASCII | re.IGNORECASE)
+# what is said of a file, or of a DataFrame, that is not as it should be
+UNREADABLE = (OSError, ValueError, ArithmeticError, MemoryError, RecursionError, csv.Error, pa.ArrowException)
 NAMED = 5  # how many ids or values an error names
 
 Record = Mapping[str, Any]
@@ -78,13 +81,16 @@ def read(given: Given, classes: Sequence[str] | None) -> Predictions:
     key = _id_column(name, columns, records[0])
     column, parse = _value_column(name, columns, key, classes)
     values: dict[str, Any] = {}
-    count, wrong = Counter[str](), list[str]()
+    count, wrong, several = Counter[str](), list[str](), list[str]()
+    of_ids = _first(columns, ID_COLUMNS)
     for record in records:
         uid = uid_of(record.get(key))
         count[uid] += 1
+        ids = dict.fromkeys(uid_of(record.get(column)) for column in of_ids if is_id(record.get(column)))
+        several += [" and ".join(ids)] if len(ids) > 1 else []
         try:
             values[uid] = parse(record)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             wrong.append(f"{uid}: {error}")
     problems = []
     if wrong:
@@ -95,6 +101,8 @@ def read(given: Given, classes: Sequence[str] | None) -> Predictions:
     twice = [uid for uid, n in count.items() if n > 1]
     if twice:
         problems.append(f"{_many(len(twice), 'id')} there more than once ({named(twice)})")
+    if several:
+        problems.append(f"{_many(len(several), 'row')} about more than one utterance ({named(several)})")
     if problems:
         raise PredictionsError(f"{name}, column {brief(column, 100)}: {'; '.join(problems)}.")
     return Predictions(name, column, values)
@@ -102,6 +110,11 @@ def read(given: Given, classes: Sequence[str] | None) -> Predictions:
 
 def _many(number: int, noun: str) -> str:
     return f"1 {noun} is" if number == 1 else f"{number:,} {noun}s are"
+
+
+def is_id(value: object) -> bool:
+    """Whether a value is an utterance id, or a path with one."""
+    return ID.fullmatch(re.split(r"[/\\]", str(value).strip())[-1]) is not None
 
 
 def uid_of(value: object) -> str:
@@ -117,34 +130,65 @@ def uid_of(value: object) -> str:
 def _records(given: Given) -> tuple[str, list[Record]]:
     """Return (a name for messages, the rows). Raises `PredictionsError`."""
     if isinstance(given, (str, os.PathLike)):
-        path = Path(given).expanduser()
+        path = expanded(Path(given))
         reader = READERS.get(path.suffix.lower())
         if reader is None:
             raise PredictionsError(f"{path}: give a file whose name ends in {', '.join(READERS)}.")
         try:
+            require_file(path)
             return str(given), _rows(reader(path), str(path))
         except PredictionsError:
             raise
-        except (OSError, ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
+        except UNREADABLE as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise PredictionsError(f"{path} cannot be read: {brief(reason)}.") from None
     if hasattr(given, "to_dict") and hasattr(given, "columns"):
-        frame: Any = given
+        return "the DataFrame", _rows(_frame(given), "the DataFrame")
+    return "the predictions", _rows(given, "the predictions")
+
+
+def _frame(frame: Any) -> Any:
+    """Return the rows of a DataFrame, whose index has the ids where no column has. Raises `PredictionsError`."""
+    try:
+        _require_one_of_each(map(str, frame.columns))
         if not {str(column).lower() for column in frame.columns} & set(ID_COLUMNS):
             frame = frame.rename_axis(index="id").reset_index()
-        return "the DataFrame", _rows(frame.to_dict("records"), "the DataFrame")
-    return "the predictions", _rows(given, "the predictions")
+        return frame.to_dict("records")
+    except (TypeError, AttributeError, *UNREADABLE) as error:
+        raise PredictionsError(f"the DataFrame cannot be read: {brief(error)}.") from None
+
+
+def _require_one_of_each(columns: Iterable[str]) -> None:
+    """Raise `ValueError` for a name that two columns have: one of them would be passed over."""
+    twice = [column for column, n in Counter(columns).items() if n > 1]
+    if twice:
+        raise ValueError(f"two columns have one name ({named(twice)})")
 
 
 def _rows(held: Any, name: str) -> list[Record]:
     """Return rows of a list of dicts, or of a dict id -> class, probabilities or row. Raises `PredictionsError`."""
     if isinstance(held, Mapping):
-        return [{"id": uid, **value} if isinstance(value, Mapping) else {"id": uid, "pred": value}
-                for uid, value in held.items()]  # fmt: skip
+        held = [_keyed(uid, value, name) for uid, value in held.items()]
     rows: list[Any] = list(held) if isinstance(held, Iterable) and not isinstance(held, (str, bytes)) else [None]
     if not all(isinstance(row, Mapping) for row in rows):
         raise PredictionsError(f"{name}: it must hold a list of dicts, or one dict of id -> class.")
+    for row in rows:
+        if len(set(map(str, row))) < len(row):
+            raise PredictionsError(f"{name}: two columns have one name ({named(row)}).")
     return [{str(column): value for column, value in row.items()} for row in rows]
+
+
+def _keyed(uid: Any, value: Any, name: str) -> Record:
+    """Return a row of a dict id -> class, probabilities or row. Raises `PredictionsError` where the row has another id.
+
+    A key that is no utterance's, as the number of a row, says nothing where the row has an id.
+    """
+    if not isinstance(value, Mapping):
+        return {"id": uid, "pred": value}
+    inner = value.get("id")
+    if is_id(uid) and is_id(inner) and uid_of(uid) != uid_of(inner):
+        raise PredictionsError(f"{name}: the row of the key {named([uid])} has the id {named([inner])}.")
+    return {"id": uid, **{key: held for key, held in value.items() if key != "id" or not is_id(uid)}}
 
 
 def _table(path: Path) -> list[Record]:
@@ -152,8 +196,7 @@ def _table(path: Path) -> list[Record]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         heading = [cell.strip() for cell in next(lines, [])]
-        if len(set(heading)) < len(heading):
-            raise ValueError("two columns have one name")
+        _require_one_of_each(heading)
         rows: list[Record] = []
         for row in lines:
             if row and len(row) != len(heading):
@@ -183,10 +226,25 @@ def _json_lines(path: Path) -> Any:
 def _parquet(path: Path) -> Any:
     """Read the columns that can hold an id or a prediction: no audio."""
     schema = pyarrow.parquet.read_schema(path)
-    nested = [f.name for f in schema if pa.types.is_nested(f.type) and not pa.types.is_list(f.type)]
-    audio = [f.name for f in schema if f.type in (pa.binary(), pa.large_binary())]
-    kept = [name for name in schema.names if name not in {*nested, *audio}]
+    _require_one_of_each(schema.names)
+    kept = [field.name for field in schema if _is_plain(field.type)]
     return pyarrow.parquet.read_table(path, columns=kept, partitioning=None).to_pylist()
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether values of a type are words or numbers, or lists of these: no audio, nor dates, which Python may lack."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if _is_any(kind, "list", "large_list", "fixed_size_list", "list_view", "large_list_view"):
+        kind = kind.value_type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return _is_any(kind, "string", "large_string", "string_view", "integer", "floating", "decimal", "boolean", "null")
+
+
+def _is_any(kind: pa.DataType, *names: str) -> bool:
+    """Whether a type is one of some, of which this version of pyarrow may not know all."""
+    return any(getattr(pa.types, f"is_{name}", lambda _: False)(kind) for name in names)
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -208,7 +266,7 @@ def _id_column(name: str, columns: list[str], first: Record) -> str:
     if not there:
         wanted = f"id, key, sample_id, utt or path; there are {named(columns)}"
         raise PredictionsError(f"{name} has no column of ids: {wanted}.")
-    return next((column for column in there if ID.fullmatch(re.split(r"[/\\]", str(first.get(column)))[-1])), there[0])
+    return next((column for column in there if is_id(first.get(column))), there[0])
 
 
 def _value_column(
@@ -265,6 +323,8 @@ def _probability_columns(name: str, columns: list[str], classes: Sequence[str]) 
 
 def _float(value: object) -> float | None:
     """Read a finite number, also one of numpy's; None for anything else."""
+    if isinstance(value, decimal.Decimal):
+        value = float(value)
     return number(value.item() if isinstance(value, numpy.generic) else value)
 
 

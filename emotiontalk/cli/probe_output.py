@@ -15,7 +15,7 @@ from .errors import CommandError
 from .job import jsonl
 from .probe_result import FILES, FoldsResult, Result, mean
 from .score_output import TITLES, confusion_picture, formatted, interval
-from .written import Folder
+from .written import Folder, write_all
 
 
 def files(folds: bool) -> list[str]:
@@ -23,24 +23,23 @@ def files(folds: bool) -> list[str]:
     return [FILES[0], *(f"fold_{fold}/{name}" for fold in FOLDS for name in FILES)] if folds else list(FILES)
 
 
-def write(out: Path, result: Result | FoldsResult) -> None:
+def write(folder: Folder, result: Result | FoldsResult) -> None:
     """Write result.json, and but for folds (see `write_fold`) predictions.jsonl, for `score`, and confusion.png.
 
-    What an earlier run of the other kind has written is removed. Raises `CommandError` where others are.
+    What an earlier run of the other kind has written is removed. Raises `CommandError` where others are, or where there
+    is no room.
     """
-    folder, of_folds = Folder(out), isinstance(result, FoldsResult)
+    of_folds = isinstance(result, FoldsResult)
     folder.refuse_foreign(*files(of_folds))
     for name in set(files(not of_folds)) - set(files(of_folds)):
         folder.discard(name)
-    if isinstance(result, FoldsResult):
-        folder.write(FILES[0], _json(result.to_dict()))
-    else:
-        _write(folder, "", result)
+    write_all(folder, {FILES[0]: _json(result.to_dict())} if isinstance(result, FoldsResult) else _made("", result))
 
 
-def write_fold(out: Path, fold: int, result: Result) -> None:
-    """Write the three files of a fold to a folder of its own. Raises `CommandError` where others are."""
-    _write(Folder(out), f"fold_{fold}/", result)
+def write_fold(folder: Folder, fold: int, result: Result) -> None:
+    """Write the three files of a fold to a folder of its own. Raises as `write`."""
+    folder.discard(FILES[0])  # of an earlier run, whose folds these are not
+    write_all(folder, _made(f"fold_{fold}/", result))
 
 
 def check_folder(out: Path, folds: bool) -> None:
@@ -50,21 +49,24 @@ def check_folder(out: Path, folds: bool) -> None:
     Folder(out).refuse_foreign(*files(folds))
 
 
-def _write(folder: Folder, where: str, result: Result) -> None:
-    folder.write(where + FILES[0], _json(result.to_dict()))
+def _made(where: str, result: Result) -> dict[str, bytes]:
+    """Return the three files of a result, by their names."""
     pairs = zip(result.ids, result.predicted)
-    folder.write(where + FILES[1], jsonl({"id": uid, "pred": value} for uid, value in pairs).encode())
     settings, score = result.settings, result.score.to_dict()
     score["settings"] = {name: settings[name] for name in ("config", "label_set", "target", "fold")} | {"split": "test"}
     score["systems"][0]["predictions"] = f"{settings['upstream']}, {settings['head']} head"
     if settings["seeds"]:
         score["systems"][0]["predictions"] += f", seed {settings['seeds'][0]}"
-    confusion_picture(score, folder.partial(where + FILES[2]))
-    folder.finish(where + FILES[2])
+    made = (
+        _json(result.to_dict()),
+        jsonl({"id": uid, "pred": value} for uid, value in pairs).encode(),
+        confusion_picture(score),
+    )
+    return {where + name: data for name, data in zip(FILES, made)}
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode()
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 def summary(result: Result | FoldsResult) -> str:

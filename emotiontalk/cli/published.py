@@ -19,10 +19,11 @@ from pathlib import Path
 from emotiontalk.annotations import emotion_id
 from emotiontalk.corpus import CONDITIONS
 
-from .written import write_file
+from .written import ZEROS, write_file
 
 PATH = Path(__file__).with_name("assets") / "published.json"
 DIGITS = 8
+MARK = b'"sha256": "'  # before the digest of the file, by which an edit is known
 Label = tuple[str, "int | None", "float | None"]  # id, 0…6, sentiment score
 
 
@@ -44,7 +45,9 @@ def dialogues() -> dict[str, dict[str, int | str]]:
     """Return {dialogue: {"utterances": number, "texts": digest, and for each annotation condition: digest}}."""
     keys = (*CONDITIONS, "texts")
     found = {}
-    for dialogue, (number, digests) in json.loads(PATH.read_text(encoding="utf-8")).items():
+    made = json.loads(PATH.read_text(encoding="utf-8"))
+    del made["sha256"]
+    for dialogue, (number, digests) in made.items():
         parts = [digests[n * DIGITS : (n + 1) * DIGITS] for n in range(len(keys))]
         found[dialogue] = {"utterances": number, **dict(zip(keys, parts))}
     return found
@@ -64,7 +67,7 @@ def write(labels: Path, path: Path) -> None:
         digests.append(digest_texts((row["id"], row["transcription"]) for row in utterances))
         made[dialogue] = [len(utterances), "".join(digests)]
     lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(facts)}" for dialogue, facts in made.items())
-    write_file(path, f"{{\n{lines}\n}}\n".encode(), lambda data: data.startswith(b'{\n"G00'))
+    write_file(path, b"{\n" + MARK + ZEROS + f'",\n{lines}\n}}\n'.encode(), MARK)
 
 
 def _label(row: dict[str, str], condition: str) -> Label:

@@ -37,7 +37,7 @@ from emotiontalk.corpus import (
     TOTAL,
     __version__,
 )
-from emotiontalk.errors import AudioDecodeError, redacted
+from emotiontalk.errors import AudioDecodeError, printable, redacted
 from emotiontalk.urls import full_source, is_remote
 
 from . import plots, source
@@ -45,11 +45,12 @@ from .audit import format_name
 from .conversion import Conversion
 from .errors import CommandError
 from .report_texts import Wording
-from .written import refuse_foreign_file, write_file
+from .written import ZEROS, refuse_foreign_file, room, write_file
 
 PAPER_KAPPA = {"text": 0.66, "audio": 0.79, "video": 0.73, "multimodal": 0.78}  # Fleiss' kappa, section 3 of the paper
 PAPER_HOURS = 23.6
 PLAYED = Conversion(16_000, 1, "flac")  # small, and every browser plays it
+MARK = b'<meta name="emotiontalk-sha256" content="'  # of a page that nobody has edited
 Clip = dict[str, Any]  # what the template shows of an utterance
 Voice = tuple[str, str]  # group, speaker
 
@@ -235,8 +236,9 @@ def write(
     language: str = "en",
 ) -> dict[str, Any]:
     """Write the page in a language of `report_texts.LANGUAGES`; return its numbers."""
-    refuse_foreign_file(out, _is_report)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    refuse_foreign_file(out, mark=MARK)  # before the work
+    with room(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
     reading = read(data_dir, cache_dir, token, clips)
     if not len(reading.table):
         raise CommandError("the release at hand has no utterances.")
@@ -266,11 +268,13 @@ def write(
         format_counts=_format_counts(counted["formats"], reported),
         reported=reported,
         version=__version__,
+        digest=ZEROS.decode(),
         license=LICENSE,
         homepage=HOMEPAGE,
         shared=[s for s, n in counted["speakers_by_split"].items() if n.get("validation") and n.get("test")],
     )
-    write_file(out, page.encode("utf-8", "backslashreplace"), _is_report)
+    visible = "\n".join(map(printable, page.split("\n")))  # a browser and a terminal would obey the rest
+    write_file(out, visible.encode(), MARK)
     return counted
 
 
@@ -286,7 +290,3 @@ def _where(data_dir: str | None, wording: Wording) -> str:
     if data_dir and is_remote(full_source(data_dir)):
         return redacted(full_source(data_dir))
     return wording("local") if data_dir else DEFAULT_SOURCE
-
-
-def _is_report(data: bytes) -> bool:
-    return b'<meta name="generator" content="emotiontalk report">' in data[:2_000]

@@ -31,11 +31,11 @@ from emotiontalk.corpus import (
 from emotiontalk.errors import redacted
 
 from . import choices, metrics, source
-from .errors import CommandError
+from .errors import CommandError, expanded
 from .labels import Labels, check_target, read_labels
 from .predictions import Given, Predictions, PredictionsError, named, read
 from .score_output import confusion_picture
-from .written import Folder, writing_to
+from .written import Folder, write_all, writing_to
 
 FILES = ("score.json", "confusion.png")
 
@@ -142,7 +142,7 @@ def score(
     """
     _check(config, split, label_set, target, fold)
     if out is not None:  # before the work, so that an error is not after it
-        Folder(Path(out).expanduser()).refuse_foreign(*FILES)
+        Folder(expanded(Path(out))).refuse_foreign(*FILES)
     classes = FOUR if label_set == "four" else EMOTIONS
     given = [read(one, classes if target == "emotion" else None) for one in (predictions, other) if one is not None]
     everything = read_labels(config, split, target, data_dir, cache_dir, token, fold)
@@ -174,7 +174,7 @@ def score(
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     if out is not None:
-        write(Path(out).expanduser(), result)
+        write(expanded(Path(out)), result)
     return result
 
 
@@ -357,10 +357,7 @@ class _Sentiment:
 
 def write(out: Path, result: Score) -> None:
     """Write score.json and confusion.png. Raises `CommandError` where others are."""
-    with writing_to(out):
-        folder = Folder(out)
-        folder.refuse_foreign(*FILES)
-        text = json.dumps(result.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
-        folder.write("score.json", text.encode("utf-8", "backslashreplace"))
-        confusion_picture(result.to_dict(), folder.partial("confusion.png"))
-        folder.finish("confusion.png")
+    text = json.dumps(result.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
+    made = (text.encode("utf-8", "backslashreplace"), confusion_picture(result.to_dict()))
+    with writing_to(out) as folder:
+        write_all(folder, dict(zip(FILES, made)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -145,7 +146,7 @@ def _remarks(result: Result) -> list[str]:
     ]
 
 
-def confusion_picture(result: Result, path: Path) -> None:
+def confusion_picture(result: Result) -> bytes:
     """Draw the confusion matrix of each system on the whole split, as PNG. result: as `Score.to_dict`."""
     name = result["settings"]["split"]
     systems = result["systems"]
@@ -167,9 +168,11 @@ def confusion_picture(result: Result, path: Path) -> None:
             ", ".join(rates),
         ]
         axes.set_title("\n".join(lines), fontsize=9, parse_math=False)
+    picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a name in letters that the font does not have
-        figure.savefig(path, dpi=150, format="png")
+        figure.savefig(picture, dpi=150, format="png")
+    return picture.getvalue()
 
 
 def _matrix(axes: Axes, counts: numpy.ndarray, classes: list[str]) -> None:

@@ -22,7 +22,7 @@ from emotiontalk.builder import EmotionTalk
 from . import source
 from .errors import CommandError
 from .job import jsonl
-from .written import Folder, bytes_of_files, check_space, write_elsewhere, writing_to
+from .written import Folder, bytes_of_files, check_space, writing_to
 
 
 def write(
@@ -51,13 +51,12 @@ def write(
     origin = source.origin(source.fingerprints(splits["test"]["release"], token))
     finished = bytes_of_files(out / "emotiontalk", "*.wav")
     check_space(out, needed - finished, "Choose another disk.")
-    with writing_to(out / "emotiontalk", needed):
-        folder = Folder(out / "emotiontalk")
+    with writing_to(out / "emotiontalk", needed) as folder:
         folder.refuse_foreign(*(str(path.absolute()) for path in elsewhere))
         records = _write(folder, builder, splits["test"], origin)
         for path, transcribed in elsewhere.items():
             given = map(_transcript, map(_clean, records)) if transcribed else records
-            write_elsewhere(folder, path, jsonl(given).encode())
+            folder.write(str(path.absolute()), jsonl(given).encode())
     return len(records)
 
 
