@@ -50,6 +50,7 @@ import os
 import pyarrow as pa
 import queue
 import re
+import secrets
 import shutil
 import signal
 import struct
@@ -544,13 +545,29 @@ def warn_once(message: str) -> None:
 # === emotiontalk/files.py =============================================================================================
 # Files that are written or hashed: each gets its name once it is complete.
 
+# A file that is made is a new one: no file that is there is opened, and no link is followed.
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def partial_path(folder: Path) -> str:
+    """Return where in a folder a file is written before it is complete: a name that nobody can have chosen."""
+    return os.path.join(folder, f".emotiontalk-{secrets.token_hex(8)}.part")
+
+
+def new_file(path: Path) -> IO[bytes]:
+    """Make a file and open it to be written (bytes). Raises `FileExistsError` where anything has its name."""
+    return os.fdopen(os.open(path, NEW_FILE, 0o666), "wb")
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file to be written (bytes), which gets its name once it is complete; its folder is made."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    partial = f"{os.fspath(path)}.{os.getpid()}.part"
+    folder = os.path.dirname(path) or "."
+    os.makedirs(folder, exist_ok=True)
+    partial = partial_path(folder)
+    opened = new_file(partial)
     try:
-        with open(partial, "wb") as file:
+        with opened as file:
             yield file
         os.replace(partial, path)
     finally:
