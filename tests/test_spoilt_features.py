@@ -1,6 +1,7 @@
 """`probe --features` of files that are damaged, or not what they seem: each is named in a line, with what is wrong."""
 
 import io
+import json
 import os
 import pickle
 import random
@@ -233,6 +234,17 @@ def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path):
     for name in ("f.pt", "f.csv", "f.npy", "f.pkl", "f"):
         (tmp_path / name).write_bytes(GOOD)
         refused(tmp_path / name, tmp_path / name)
+
+
+def test_a_name_that_is_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"f\xff.npz")
+    npz(plain(), path)
+    assert probe(path, "--out", str(tmp_path / "out"))[0] == 0
+    settings = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))["settings"]
+    assert settings["features"].endswith(r"f\udcff.npz")
+    npz(plain(b""), path)
+    status, _, said = probe(path)
+    assert status == 1 and "Traceback" not in said and r"f\udcff.npz" in said and ODD in said
 
 
 def tables(tmp_path):

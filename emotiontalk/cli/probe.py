@@ -23,7 +23,7 @@ import sklearn
 
 import emotiontalk
 from emotiontalk.corpus import DEFAULT_SOURCE, EMOTIONS, FOLDS, FOUR, REVISION, __version__
-from emotiontalk.errors import redacted
+from emotiontalk.errors import printable, redacted
 from emotiontalk.schema import CONFIGS
 
 from . import choices, linear, recipes, ridge, source
@@ -322,7 +322,7 @@ def _settings(request: Request, found: Sequence[Features], corpus: Corpus) -> di
         "loader": __version__,
         "revision": REVISION,
         "versions": versions(modules),
-        "command": _without_secrets(sys.argv[1:]) if emotiontalk._is_command() else None,
+        "command": list(map(printable, _without_secrets(sys.argv[1:]))) if emotiontalk._is_command() else None,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
