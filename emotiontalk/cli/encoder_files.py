@@ -37,6 +37,7 @@ LIMITS = {
     **dict.fromkeys(("n_samples", "longest_edge", "max_pixels", "min_pixels"), 1_000_000_000),
     "sampling_rate": 192_000,
 }
+SHOWN = 5  # parameters that a message names
 
 Shapes = dict[str, tuple[int, ...]]  # of tensors, by name
 
@@ -62,8 +63,10 @@ def open_model(name: str) -> tuple[Any, dict[str, str]]:
         name, trust_remote_code=False, ignore_mismatched_sizes=True, output_loading_info=True
     )
     random = {_own(model, key): "missing" for key in info["missing_keys"]}
-    for key, there, here in info["mismatched_keys"]:
-        random[_own(model, key)] = f"of shape {tuple(there)} instead of {tuple(here)}"
+    for found in info["mismatched_keys"]:  # (name, shape in the file, shape in the model), or by some versions the name
+        key, *both = (found,) if isinstance(found, str) else found
+        sizes = " instead of ".join(str(tuple(size)) for size in both)
+        random[_own(model, key)] = f"of another shape {sizes}".strip()
     _warn_of_layers(name, model, [_own(model, key) for key in info["unexpected_keys"]])
     return model, random
 
@@ -149,6 +152,8 @@ def _unpickled_tensors(path: Path) -> dict[str, Any]:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:  # what torch advises would run it
         raise ValueError("it is damaged, or holds more than tensors: it is not unpickled") from None
+    except OSError:
+        raise ValueError("it is cut off, or damaged") from None
     tensors = {str(key): value for key, value in found.items() if hasattr(value, "shape")}
     if not tensors:
         raise ValueError("it has no tensors by name")
@@ -251,8 +256,9 @@ def check_random(name: str, model: Any, random: Mapping[str, str], states: Any) 
         for parameter in wanted.values():
             parameter.requires_grad_(False)
     if used:
-        facts = [f"{key} is {random[key]}" for key in sorted(used)]
+        facts = [f"{brief(key, 150)} is {random[key]}" for key in sorted(used)[:SHOWN]]
+        more = f", … {len(used) - SHOWN:,} more" if len(used) > SHOWN else ""
         raise CommandError(
             f"{name}: {len(used):,} of its {len(own):,} parameters are not among its weights, and would be random "
-            f"({named(facts)}). Take the weights of this model, whole."
+            f"({', '.join(facts)}{more}). Take the weights of this model, whole."
         )

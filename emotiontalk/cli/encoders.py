@@ -71,7 +71,13 @@ def _opened(name: str, options: Options, device: str) -> Encoder:
     elif model.config.is_encoder_decoder:
         model = model.get_encoder()
     check_reader(name, TOKENIZER if kind is TextEncoder else PROCESSOR)
-    encoder = kind(name, options, model, kind.open_reader(name), revision)
+    try:
+        reader = kind.open_reader(name)
+    except Exception as error:
+        what = "tokenizer" if kind is TextEncoder else "processor of its input"
+        why = redacted(reason(error))
+        raise CommandError(f"{name}: transformers cannot load the {what}. Are its files whole? ({why})") from None
+    encoder = kind(name, options, model, reader, revision)
     names = {whole.get(id(value)): key for key, value in model.state_dict(keep_vars=True).items()}
     encoder.random = {names.get(key, key): wrong for key, wrong in random.items() if key in names or key not in known}
     model.eval().float()
