@@ -243,21 +243,21 @@ SIZES = (0, -1, 7, 1_000_000, 2**31, 2**62, 10**18, 1e300, None, "16", [], {}, T
 
 
 @pytest.mark.parametrize("kind", ["bert", "wav2vec2", "whisper", "videomae"])
-def test_no_value_of_a_config_is_a_traceback_or_waited_for(copied, kind, ends):
+def test_no_value_of_a_config_is_a_traceback_or_waited_for(copied, kind):
     """Of each key a value, by chance; also huge ones."""
     folder, draw = copied(kind), random.Random(kind)
     config = {"bert": "text", "videomae": "video"}.get(kind, "audio")
     for path in sorted(folder.glob("*config.json")):
         whole = path.read_text(encoding="utf-8")
         keys = sorted(json.loads(whole))
-        for key in draw.sample(keys, min(8, len(keys))):
+        for key in draw.sample(keys, min(6, len(keys))):
             config_of(folder, path.name, **{key: draw.choice(SIZES)})
             probe(folder, config)
             path.write_text(whole, encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", ["bert", "bert-bin", "wav2vec2"])
-def test_damaged_encoders_give_numbers_or_a_line(copied, kind, ends):
+def test_damaged_encoders_give_numbers_or_a_line(copied, kind):
     folder, config = copied(kind), "audio" if kind == "wav2vec2" else "text"
     for seed in range(25):
         path = random.Random(seed).choice(sorted(folder.iterdir()))
