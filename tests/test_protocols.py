@@ -479,7 +479,8 @@ def test_a_killed_probe_goes_on_from_its_cached_features(rebuilt, tmp_path):
     (part,) = cache.glob("emotiontalk-features/*.parts/00000.npz")
     with numpy.load(part) as stored:
         ids, marked = stored["ids"], stored["x"] + 1_000
-    numpy.savez(part, ids=ids, x=marked)  # to be told from features that are extracted a second time
+    store = features._Store(part.parent.with_suffix(""), False, [])
+    store._write(part, ids=ids, x=marked)  # to be told from features that are extracted a second time
     command(*words, "--cache-dir", cache)
     split = next(split for split in SPLITS if part.parent.name.startswith(f"audio-{split}-"))
     (path,) = cache.glob(f"emotiontalk-features/audio-{split}-*.npz")

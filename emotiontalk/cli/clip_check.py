@@ -14,6 +14,7 @@ from emotiontalk.tar import Member
 from . import source
 from .conversion import decoded, naming
 from .errors import CommandError
+from .video_frames import open_mp4
 
 
 class _File(io.RawIOBase):
@@ -74,12 +75,6 @@ def _check_audio(member: Member) -> None:
 
 def _check_video(member: Member) -> None:
     """Raise `CommandError` where PyAV finds no video in a clip."""
-    import av
-
-    try:
-        with av.open(_File(member)) as container:
-            found = bool(container.streams.video)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise CommandError(f"its video cannot be opened ({error}). Compare with the release.") from None
-    if not found:
-        raise CommandError("it has no video. Compare with the release.")
+    with open_mp4(_File(member)) as container:
+        if not container.streams.video:
+            raise CommandError("it has no video. Compare with the release.")

@@ -17,6 +17,7 @@ import numpy
 
 from emotiontalk.errors import brief
 
+from .encoder_files import check_random
 from .errors import CommandError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Encoder(abc.ABC):
         self._options, self._revision = options, revision
         self._device, self._budget, self._mixed = "cpu", POSITIONS_ELSEWHERE, False
         self._starts_mixed = False  # what it is asked for; features too large for float16 are float32 all the same
+        self.random: dict[str, str] = {}  # parameters that are not among the weights -> what is wrong
         self._pads = True  # whether padding leaves the features of the rest as they are
 
     @staticmethod
@@ -64,9 +66,11 @@ class Encoder(abc.ABC):
 
     @functools.cached_property
     def weights(self) -> str:
-        """A digest of the parameters: what a folder holds can change under its name."""
+        """A digest of the parameters: what a folder holds can change under its name. Not of those that are random."""
         digest = hashlib.sha256()
         for name, value in sorted(self.model.state_dict().items()):
+            if name in self.random:
+                continue
             digest.update(name.encode() + value.cpu().float().numpy().tobytes())
         return digest.hexdigest()[:16]
 
@@ -93,10 +97,14 @@ class Encoder(abc.ABC):
         layers = getattr(self.model.config, "num_hidden_layers", None)
         self._check_layer(layers)
         trial = [self.inputs(given) for given in self.examples()]
-        if len({self.length(inputs) for inputs in trial}) == len(trial):  # not as Whisper, whose input is always 30 s
-            alone = [self.hidden([inputs])[0] for inputs in trial]
-            if len(trial) > 1:
-                self._pads = all(_equal(one, other) for one, other in zip(alone, self.hidden(trial)))
+        if self.random:
+            check_random(self.name, self.model, self.random, lambda: self._states(trial[:1]))
+        differ = len({self.length(inputs) for inputs in trial}) == len(trial)  # not of Whisper: it is always 30 s
+        alone = [self.hidden([inputs])[0] for inputs in (trial if differ else trial[:1])]
+        if not all(one.isfinite().all() for one in alone):
+            raise CommandError(f"{self.name}: what it gives is infinite or no number. Are its weights damaged?")
+        if len(alone) > 1:
+            self._pads = all(_equal(one, other) for one, other in zip(alone, self.hidden(trial)))
         self._device = device
         self.model.to(device)
         kind = device.split(":")[0]
@@ -181,9 +189,8 @@ class Encoder(abc.ABC):
         import torch
 
         try:
-            tensors = {name: torch.from_numpy(array).to(self._device) for name, array in self.collated(batch).items()}
             with torch.inference_mode(), self._precision():
-                states = self.model(**tensors, output_hidden_states=True).hidden_states
+                states = self._states(batch)
                 layer = self._options.layer
                 chosen = states if layer == "all" else [states[layer]]
                 found = [torch.stack(of_layers) for of_layers in zip(*(self.over_time(one, batch) for one in chosen))]
@@ -197,6 +204,13 @@ class Encoder(abc.ABC):
             ) from error
         self._mixed = False  # too large for float16: from here on float32
         return self.hidden(batch)
+
+    def _states(self, batch: list[Inputs]) -> Any:
+        """Return all hidden states of a batch, as the model gives them."""
+        import torch
+
+        tensors = {name: torch.from_numpy(array).to(self._device) for name, array in self.collated(batch).items()}
+        return self.model(**tensors, output_hidden_states=True).hidden_states
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of automatic mixed precision.

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from emotiontalk.errors import brief
+from emotiontalk.errors import logger, redacted
 
+from .arrays import reason
 from .conversion import decoded, naming
 from .devices import usable
 from .encoder_base import Encoder, Inputs, three_axes
+from .encoder_files import PROCESSOR, TOKENIZER, check_reader, open_model
 from .errors import CommandError
 from .video_frames import frames_of, require_pyav
 
@@ -37,7 +39,7 @@ def open_encoder(name: str, options: Options) -> Encoder:
     """
     try:
         import torch  # noqa: F401
-        import transformers
+        import transformers  # noqa: F401
     except ImportError:
         raise CommandError(
             f"{name}: not one of text-tfidf, logmel and egemaps, and encoders need torch and transformers: "
@@ -45,22 +47,40 @@ def open_encoder(name: str, options: Options) -> Encoder:
         ) from None
     device = usable(options.device)
     try:
-        model = transformers.AutoModel.from_pretrained(name, trust_remote_code=False)
-        revision = getattr(model.config, "_commit_hash", None)
-        kind = _kind(model)
-        if kind is None:
-            raise CommandError(f"{name}: it reads neither text nor audio nor video. Take another.")
-        if hasattr(model, "vision_model"):
-            model = model.vision_model
-        elif model.config.is_encoder_decoder:
-            model = model.get_encoder()
-        reader = kind.open_reader(name)
-    except (OSError, ValueError, ImportError) as error:
-        if isinstance(error, CommandError):
-            raise
+        return _opened(name, options, device)
+    except CommandError:
+        raise
+    except MemoryError:
+        raise CommandError(f"{name}: there is too little memory for it.") from None
+    except Exception as error:  # of damaged files, and of models that it does not know, transformers raises anything
         needs = "a text, audio, image or video encoder"
-        raise CommandError(f"{name}: transformers cannot load it as {needs}: {brief(error)}") from None
-    encoder = kind(name, options, model.eval().float(), reader, revision)
+        raise CommandError(f"{name}: transformers cannot load it as {needs}: {redacted(reason(error))}") from None
+
+
+def _opened(name: str, options: Options, device: str) -> Encoder:
+    """Open an encoder as `open_encoder`. Raises `CommandError`, and whatever transformers raises."""
+    model, random = open_model(name)
+    revision = getattr(model.config, "_commit_hash", None)
+    kind = _kind(model)
+    if kind is None:
+        raise CommandError(f"{name}: it reads neither text nor audio nor video. Take another.")
+    whole = {id(value): key for key, value in model.state_dict(keep_vars=True).items()}
+    known = set(whole.values())
+    if hasattr(model, "vision_model"):
+        model = model.vision_model
+    elif model.config.is_encoder_decoder:
+        model = model.get_encoder()
+    check_reader(name, TOKENIZER if kind is TextEncoder else PROCESSOR)
+    try:
+        reader = kind.open_reader(name)
+    except Exception as error:
+        what = "tokenizer" if kind is TextEncoder else "processor of its input"
+        why = redacted(reason(error))
+        raise CommandError(f"{name}: transformers cannot load the {what}. Are its files whole? ({why})") from None
+    encoder = kind(name, options, model, reader, revision)
+    names = {whole.get(id(value)): key for key, value in model.state_dict(keep_vars=True).items()}
+    encoder.random = {names.get(key, key): wrong for key, wrong in random.items() if key in names or key not in known}
+    model.eval().float()
     encoder.start(device)
     return encoder
 
@@ -81,6 +101,16 @@ class TextEncoder(Encoder):
 
     modality = "text"
     threads = 1  # one tokenizer serves one thread
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        ids = [n for text in self.examples() for n in self.reader(text, add_special_tokens=False)["input_ids"]]
+        if not ids or all(n == self.reader.unk_token_id for n in ids):
+            text = "".join(self.examples())
+            raise CommandError(f"{self.name}: its tokenizer knows no character of “{text}”. Are its files missing?")
+        entries, wanted = len(self.reader), getattr(self.model.config, "vocab_size", 0)
+        if entries < 0.9 * wanted:  # some models have a few more, for a round number
+            logger.warning(f"{self.name}: its tokenizer has {entries:,} entries, its model {wanted:,}. Is one cut off?")
 
     @staticmethod
     def open_reader(name: str) -> Any:

@@ -10,9 +10,9 @@ An array is (dims,) of an utterance, (frames, dims) of its frames, or (layers, f
 from __future__ import annotations
 
 import hashlib
-import zipfile
+import inspect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ import numpy
 import pyarrow as pa
 import pyarrow.parquet
 
-from emotiontalk.errors import brief
+from emotiontalk.errors import brief, logger, printable
 from emotiontalk.files import sha256_of
 
+from .arrays import Npz, open_file, read_npy, reading
 from .errors import CommandError
 from .features import Features
 from .labels import Corpus
@@ -30,6 +31,7 @@ from .predictions import ID_COLUMNS, named, uid_of
 
 COLUMNS = ("features", "feature", "vector", "embedding", "embeddings", "x")
 LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+LARGEST = 1e18  # whose square is still a float32
 SHAPES = {1: "(dims,)", 2: "(frames, dims)", 3: "(layers, frames, dims)"}
 
 
@@ -60,13 +62,15 @@ def open_features(path: Path, inputs: str, pooling: str, corpus: Corpus) -> Feat
     Raises:
         CommandError: it cannot be read, an utterance is missing, shapes differ, or a number is not finite.
     """
-    arrays = _by_id(path)
+    with reading(path):
+        arrays = _by_id(path)
+        digest = _digest(path)
     wanted = corpus.labels.ids
     missing = [uid for uid in wanted if uid not in arrays]
     if missing:
         raise CommandError(f"{path}: no features of {len(missing):,} of {len(wanted):,} utterances ({named(missing)}).")
-    shape = _checked(path, wanted[0], arrays[wanted[0]]).shape
-
+    first = _checked(path, wanted[0], arrays[wanted[0]])
+    shape, types = first.shape, {first.dtype}
     seen: set[str] = set()
 
     def read(uid: str) -> numpy.ndarray:
@@ -75,20 +79,27 @@ def open_features(path: Path, inputs: str, pooling: str, corpus: Corpus) -> Feat
         # only the number of frames, the last but one, may differ
         if array.ndim != len(shape) or array.shape[-1] != shape[-1] or array.shape[:-2] != shape[:-2]:
             raise CommandError(f"{path}: the shape of {uid} is {array.shape}, that of {wanted[0]} {shape}.")
+        if array.dtype not in types:
+            types.add(array.dtype)
+            logger.warning(
+                f"{path}: {uid} has numbers of type {array.dtype.str}, and {wanted[0]} of {first.dtype.str}. "
+                "Is one of them damaged?"
+            )
         return _as(path, array, inputs, pooling).astype(numpy.float32, copy=False)
 
     pooled = inputs == "vectors" and len(shape) == 2
     if pooling != "mean" and not pooled:
         raise CommandError(f"{path}: arrays of {SHAPES[len(shape)]} are not pooled: leave --pooling away.")
-    settings: dict[str, Any] = {"features": str(path), **_digest(path), "shape": SHAPES[len(shape)]}
+    settings: dict[str, Any] = {"features": printable(str(path)), **digest, "shape": SHAPES[len(shape)]}
     settings["pooling"] = pooling if pooled else None
     rows: Any = _Arrays(read, numpy.array(wanted, dtype=object))
-    if inputs != "frames":
-        rows = numpy.stack(list(rows))
-    else:
-        for uid in wanted:  # before anything is trained
-            read(uid)
-    return Features(path.name, settings, [], rows)
+    with reading(path):
+        if inputs != "frames":
+            rows = numpy.stack(list(rows))
+        else:
+            for uid in wanted:  # before anything is trained
+                read(uid)
+    return Features(printable(path.name), settings, [], rows)
 
 
 def _as(path: Path, array: numpy.ndarray, inputs: str, pooling: str) -> numpy.ndarray:
@@ -118,23 +129,19 @@ def _checked(path: Path, uid: str, array: numpy.ndarray) -> numpy.ndarray:
         finite = bool(numpy.isfinite(array.astype(numpy.float32, copy=False)).all())
     if not finite:
         raise CommandError(f"{path}: the features of {uid} are infinite or no numbers.")
+    if max(abs(float(array.max())), abs(float(array.min()))) > LARGEST:
+        raise CommandError(f"{path}: the features of {uid} are larger than {LARGEST:g}. Is the file damaged?")
     return array
 
 
 def _by_id(path: Path) -> Mapping[str, numpy.ndarray]:
-    """Return id -> array, read when it is wanted. Raises `CommandError`."""
-    try:
-        if path.is_dir():
-            return _Folder(path)
-        if path.suffix.lower() == ".npz":
-            return _npz(path)
-        if path.suffix.lower() == ".parquet":
-            return _parquet(path)
-    except CommandError:
-        raise
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise CommandError(f"{path} cannot be read: {brief(reason)}.") from None
+    """Return id -> array, read when it is wanted. Raises `CommandError`, and what libraries raise for damaged files."""
+    if path.is_dir():
+        return _Folder(path)
+    if path.suffix.lower() == ".npz":
+        return _npz(path)
+    if path.suffix.lower() == ".parquet":
+        return _parquet(path)
     raise CommandError(f"{path}: give a file .npz or .parquet, or a folder of .npy files.")
 
 
@@ -156,13 +163,9 @@ class _Folder(Mapping[str, numpy.ndarray]):
         self._files = dict(zip(ids, found))
 
     def __getitem__(self, uid: str) -> numpy.ndarray:
-        try:
-            array: numpy.ndarray = numpy.load(self._files[uid], allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise CommandError(f"{self._files[uid]} cannot be read: {brief(error)}.") from None
-        return array
+        return read_npy(self._files[uid])
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._files)
 
     def __len__(self) -> int:
@@ -173,25 +176,19 @@ class _Npz(Mapping[str, numpy.ndarray]):
     """The arrays of an npz file, by id, read when they are wanted."""
 
     def __init__(self, path: Path) -> None:
-        stored = numpy.load(path, allow_pickle=False)
-        if not hasattr(stored, "files"):
-            raise CommandError(
-                f"{path} is a single array, of which nobody says whose it is: give an npz of one for each id."
-            )
-        self._stored = stored
-        ids = [uid_of(name) for name in stored.files]
+        self._stored = Npz(path)
+        ids = [uid_of(name) for name in self._stored.names]
         _unique(path, ids)
-        self._names = dict(zip(ids, stored.files))
+        self._places = {uid: n for n, uid in enumerate(ids)}
 
     def __getitem__(self, uid: str) -> numpy.ndarray:
-        array: numpy.ndarray = self._stored[self._names[uid]]
-        return array
+        return self._stored[self._places[uid]]
 
-    def __iter__(self) -> Any:
-        return iter(self._names)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._places)
 
 
 def _npz(path: Path) -> Mapping[str, numpy.ndarray]:
@@ -207,25 +204,39 @@ def _npz(path: Path) -> Mapping[str, numpy.ndarray]:
 
 
 def _parquet(path: Path) -> Mapping[str, numpy.ndarray]:
-    schema = pyarrow.parquet.read_schema(path)
-    keys = [name for wanted in ID_COLUMNS for name in schema.names if name.lower() == wanted]
-    lists = [f.name for f in schema if any(kind(f.type) for kind in LISTS)]
-    chosen = [name for wanted in COLUMNS for name in lists if name.lower() == wanted] or lists
-    if not keys or not chosen or (len(chosen) > 1 and chosen is lists):
-        raise CommandError(
-            f"{path}: it needs a column of ids (id), and one of lists (features); there are {named(schema.names)}."
-        )
-    table = pyarrow.parquet.read_table(path, columns=[keys[0], chosen[0]], partitioning=None)
+    with open_file(path) as file:
+        schema = pyarrow.parquet.read_schema(file)
+        keys = [name for wanted in ID_COLUMNS for name in schema.names if name.lower() == wanted]
+        lists = [f.name for f in schema if any(kind(f.type) for kind in LISTS)]
+        chosen = [name for wanted in COLUMNS for name in lists if name.lower() == wanted] or lists
+        if not keys or not chosen or (len(chosen) > 1 and chosen is lists):
+            raise CommandError(
+                f"{path}: it needs a column of ids (id), and one of lists (features); there are {named(schema.names)}."
+            )
+        _numbers(path, chosen[0], schema.field(chosen[0]).type)
+        known = inspect.signature(pyarrow.parquet.read_table).parameters
+        checks = {"page_checksum_verification": True} if "page_checksum_verification" in known else {}
+        file.seek(0)
+        table = pyarrow.parquet.read_table(file, columns=[keys[0], chosen[0]], partitioning=None, **checks)
     ids = [uid_of(uid) for uid in table[keys[0]].to_pylist()]
     _unique(path, ids)
     arrays = (numpy.array(row, dtype=numpy.float32) for row in table[chosen[0]].to_pylist())
     return dict(zip(ids, arrays))
 
 
+def _numbers(path: Path, column: str, kind: pa.DataType) -> None:
+    """Raise `CommandError` for lists of anything but numbers: texts would be read as such."""
+    while any(of(kind) for of in LISTS):
+        kind = kind.value_type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise CommandError(f"{path}: the lists of the column {brief(column, 60)} are of {kind}, and not of numbers.")
+
+
 def _digest(path: Path) -> dict[str, str]:
     """Return the SHA-256 of a file; of a folder that of the names, sizes and times of its files."""
     if path.is_file():
         return {"sha256": sha256_of(path)}
-    files = sorted((file.relative_to(path).as_posix(), file.stat()) for file in path.rglob("*.npy"))
+    there = (file for file in path.rglob("*.npy") if file.exists())  # not links that lead nowhere
+    files = sorted((file.relative_to(path).as_posix(), file.stat()) for file in there)
     facts = [(name, stat.st_size, int(stat.st_mtime)) for name, stat in files]
     return {"sha256_of_names_sizes_times": hashlib.sha256(repr(facts).encode()).hexdigest()}

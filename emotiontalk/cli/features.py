@@ -1,18 +1,22 @@
 """Features of all utterances: extracted once by an upstream, cached in `emotiontalk-features` in that of `datasets`.
 
     <config>-<split>-<key>.npz       `ids`, and `x`: (utterances, dims) or (utterances, layers, dims)
-    <config>-<split>-<key>.frames/   the same of single frames, in parts: 00000.npy, 00000.npz, …
+    <config>-<split>-<key>.frames/   the same of single frames, in parts: 00000.npy, and 00000.npz with the `ids`, …
     <config>-<split>-<key>.parts/    what a stopped run has finished: the next one goes on from there
 
-The key depends on the upstream, its options and weights, and the archives. It does not depend on labels or folds.
+The key depends on the upstream, its options and weights, and the archives. It does not depend on labels or folds. Each
+npz holds a digest of its arrays, and of its npy: what does not match it, or cannot be read, is extracted again.
 """
 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,10 +26,11 @@ import datasets
 import numpy
 from tqdm import tqdm
 
-from emotiontalk.errors import FULL
-from emotiontalk.files import writing
+from emotiontalk.errors import FULL, logger
+from emotiontalk.files import sha256_of, writing
 
 from . import source
+from .arrays import UnreadableError, open_file, read_npz
 from .clip_check import check_clips
 from .errors import CommandError
 from .labels import Corpus
@@ -153,30 +158,25 @@ def extract(
         split: folder / f"{inputs.name}-{split}-{inputs.origin(*facts, split, wanted)[:20]}"
         for split, wanted in inputs.ids.items()
     }
-    stores = {split: _Store(path, as_frames) for split, path in paths.items()}
-    if not all(store.complete for store in stores.values()):
-        inputs.check()
-    ids, found = list[str](), list[Any]()
-    try:
+    stores = {split: _Store(path, as_frames, inputs.ids[split]) for split, path in paths.items()}
+    with _in_cache(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for split, store in stores.items():
-            path = paths[split]
-            with locked(path.with_name(f"{path.name}.lock"), f"extracts {path.name}"):
-                if not store.complete:
-                    store.fill(upstream, inputs, split)
-                ids += store.ids
-                found.append(store.rows())
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        fix = "Make room, or choose another --cache-dir: what is there is used."
-        raise CommandError(f"{folder}: there is no room left for features ({error.strerror}). {fix}") from None
+        found = {split: store.read() for split, store in stores.items()}
+    left = {split: store for split, store in stores.items() if found[split] is None}
+    if left:
+        inputs.check()
+    with _in_cache(folder):
+        for split, store in left.items():
+            found[split] = store.filled(upstream, inputs, split)
+    stored = [one for one in found.values() if one]
+    ids = [uid for one in stored for uid in one.ids]
     places = {uid: n for n, uid in enumerate(ids)}
     missing = [uid for uid in corpus.labels.ids if uid not in places]
     if missing:
         raise CommandError(f"{upstream.name}: no features of {len(missing):,} utterances, the first {missing[0]}.")
     order = numpy.array([places[uid] for uid in corpus.labels.ids])
-    rows = _joined(found)[order] if as_frames else _rows(found, order)
+    found.clear()  # `_rows` lets go of each array
+    rows = _joined(stored)[order] if as_frames else _rows([stored.pop(0).rows for _ in stored[:]], order)
     return Features(upstream.name, settings, modules, rows)
 
 
@@ -192,48 +192,127 @@ def _rows(found: list[numpy.ndarray], order: numpy.ndarray) -> numpy.ndarray:
     return rows
 
 
-def _joined(stores: list[tuple[list[Path], list[numpy.ndarray]]]) -> Frames:
-    """Open the frames of stores that follow one another: (files, of each how many frames each utterance has)."""
-    paths = [path for files, _ in stores for path in files]
-    lengths = [some for _, of_files in stores for some in of_files]
-    parts = [numpy.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+def _joined(stored: Sequence[_Stored]) -> Frames:
+    """Open the frames of stores that follow one another."""
+    parts = [numpy.load(path, mmap_mode="r", allow_pickle=False) for one in stored for path in one.rows]
+    lengths = [some for one in stored for some in one.lengths]
     bounds = [numpy.concatenate([[0], numpy.cumsum(some)]) for some in lengths]
     return Frames(parts, bounds, numpy.arange(sum(map(len, lengths))))
 
 
+@contextlib.contextmanager
+def _in_cache(folder: Path) -> Iterator[None]:
+    """Turn what the system says of the folder of features into a `CommandError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            fix = "Make room, or choose another --cache-dir: what is there is used."
+            raise CommandError(f"{folder}: there is no room left for features ({error.strerror}). {fix}") from None
+        path = next((name for name in (error.filename2, error.filename) if name), None)
+        if path is None or folder not in (Path(os.fsdecode(path)), *Path(os.fsdecode(path)).parents):
+            raise
+        fix = "Move it away, or choose another --cache-dir."
+        raise CommandError(f"{path}: no features can be stored or read there ({error.strerror}). {fix}") from None
+
+
+@dataclasses.dataclass
+class _Stored:
+    """Features on disk: ids; of each rows, an array, or of frames (npy files), and lengths, of each npy how many
+    frames each utterance has.
+    """
+
+    ids: list[str]
+    rows: Any
+    lengths: list[numpy.ndarray]
+
+
 class _Store:
-    """The features of a split on disk. path: without its ending; as_frames: of single frames."""
+    """The features of a split on disk. path: without its ending; as_frames: of single frames; wanted: all ids."""
 
-    def __init__(self, path: Path, as_frames: bool) -> None:
-        self._as_frames = as_frames
+    def __init__(self, path: Path, as_frames: bool, wanted: Sequence[str]) -> None:
+        self._path, self._as_frames, self._wanted = path, as_frames, wanted
         self._parts = path.with_name(f"{path.name}{'.frames' if as_frames else '.parts'}")
-        self._whole = self._parts / "complete" if as_frames else path.with_name(f"{path.name}.npz")
+        self._whole = path.with_name(f"{path.name}.npz")
 
-    @property
-    def complete(self) -> bool:
-        """Whether all of it is there."""
-        return self._whole.is_file()
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self._path.with_name(f"{self._path.name}.lock"), f"extracts {self._path.name}")
 
-    @property
-    def ids(self) -> list[str]:
-        """The ids of what is there, in order."""
-        if self.complete and not self._as_frames:
-            with numpy.load(self._whole, allow_pickle=False) as stored:
-                return [str(uid) for uid in stored["ids"]]
-        ids: list[str] = []
+    def read(self) -> _Stored | None:
+        """Read what is there; None where it is not all there. What is damaged is removed, with a warning."""
+        with self._locked():
+            return self._read()
+
+    def filled(self, upstream: Upstream, inputs: Inputs, split: str) -> _Stored | None:
+        """Extract what is missing, and read all."""
+        with self._locked():
+            return self._read() or self._fill(upstream, inputs, split)
+
+    def _read(self) -> _Stored | None:
+        found = self._read_parts() if self._as_frames else self._read_whole()
+        return found if found and set(found.ids) >= set(self._wanted) else None
+
+    def _read_whole(self) -> _Stored | None:
+        stored = self._intact(self._whole) if self._whole.is_file() else None
+        return _Stored(list(map(str, stored["ids"])), stored["x"], []) if stored else None
+
+    def _read_parts(self) -> _Stored | None:
+        """Read the parts that are intact; each utterance counts once."""
+        found, arrays, seen = _Stored([], [], []), list[numpy.ndarray](), set[str]()
         for path in self._files():
-            with numpy.load(path, allow_pickle=False) as stored:
-                ids += map(str, stored["ids"])
-        return ids
+            stored = self._intact(path)
+            if stored is None:
+                continue
+            ids = list(map(str, stored["ids"]))
+            if not seen.isdisjoint(ids):  # of two runs, on a disk that knows no locks
+                continue
+            seen.update(ids)
+            found.ids += ids
+            if self._as_frames:
+                found.rows.append(path.with_suffix(".npy"))
+                found.lengths.append(stored["lengths"])
+            else:
+                arrays.append(stored["x"])
+        if arrays:
+            found.rows = numpy.concatenate(arrays)
+        return found if found.ids else None
 
     def _files(self) -> list[Path]:
-        paths = (self._parts / f"{n:05d}.npz" for n in itertools.count())
-        return list(itertools.takewhile(Path.is_file, paths))
+        return sorted(path for path in self._parts.glob("[0-9]*.npz") if path.stem.isdecimal())
 
-    def fill(self, upstream: Upstream, inputs: Inputs, split: str) -> None:
+    def _intact(self, path: Path) -> dict[str, Any] | None:
+        """Return the arrays of an npz file; None, after it is removed with a warning, where it is damaged."""
+        try:
+            stored = read_npz(path)
+            known = str(stored.pop("digest")) if "digest" in stored else None
+            if known is None:
+                raise UnreadableError(f"{path} has no digest, as those of earlier versions.")
+            if known != self._digest(stored):
+                raise UnreadableError(f"{path} is damaged: it does not match its digest.")
+            frames = path.with_suffix(".npy")
+            if self._as_frames and stored["frames"] != _sha256(frames):
+                raise UnreadableError(f"{frames} is damaged: it does not match its digest.")
+            return stored
+        except UnreadableError as error:
+            logger.warning(f"{error} Its features are extracted again.")
+        for one in (path, *([path.with_suffix(".npy")] if self._as_frames else [])):
+            one.unlink(missing_ok=True)
+        return None
+
+    def _digest(self, arrays: Mapping[str, numpy.ndarray]) -> str:
+        """Return a digest of the arrays of a file: as those of this store, and of no other."""
+        digest = hashlib.sha256(self._path.name.encode())
+        for name, array in sorted(arrays.items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+            digest.update(numpy.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def _fill(self, upstream: Upstream, inputs: Inputs, split: str) -> _Stored | None:
         """Extract what is missing."""
         self._parts.mkdir(exist_ok=True)
-        number, finished = len(self._files()), frozenset(self.ids)
+        files, there = self._files(), self._read_parts()
+        number = int(files[-1].stem) + 1 if files else 0
+        finished = frozenset(there.ids if there else ())
         pulled: list[str] = []
 
         def items() -> Iterator[Item]:
@@ -244,42 +323,33 @@ class _Store:
         arrays = enumerate(upstream.features(items()))
         while batch := list(itertools.islice(arrays, PART)):
             ids = [pulled[n] for n, _ in batch]
-            self._write(number, ids, [_checked(uid, array) for uid, (_, array) in zip(ids, batch)])
+            self._write_part(number, ids, [_checked(uid, array) for uid, (_, array) in zip(ids, batch)])
             number += 1
-        if self._as_frames:
-            with writing(self._whole) as file:
-                file.write(b"")
-            return
-        found: dict[str, list[numpy.ndarray]] = {"ids": [], "x": []}
-        for path in self._files():
-            with numpy.load(path, allow_pickle=False) as stored:
-                for name, arrays_ in found.items():
-                    arrays_.append(stored[name])
-        with writing(self._whole) as file:
-            numpy.savez(file, **{name: numpy.concatenate(arrays_) for name, arrays_ in found.items()})
-        shutil.rmtree(self._parts)
+        found = self._read_parts()
+        if found and not self._as_frames:
+            self._write(self._whole, ids=numpy.array(found.ids), x=found.rows)
+            shutil.rmtree(self._parts)
+        return found
 
-    def _write(self, number: int, ids: list[str], arrays: list[numpy.ndarray]) -> None:
+    def _write_part(self, number: int, ids: list[str], arrays: list[numpy.ndarray]) -> None:
         path = self._parts / f"{number:05d}.npz"
         if self._as_frames:
-            with writing(path.with_suffix(".npy")) as file:
+            frames, lengths = path.with_suffix(".npy"), numpy.array([len(array) for array in arrays])
+            with writing(frames) as file:
                 numpy.save(file, numpy.concatenate(arrays))
-            with writing(path) as file:
-                numpy.savez(file, ids=numpy.array(ids), lengths=numpy.array([len(array) for array in arrays]))
+            self._write(path, ids=numpy.array(ids), lengths=lengths, frames=numpy.array(_sha256(frames)))
         else:
-            with writing(path) as file:
-                numpy.savez(file, ids=numpy.array(ids), x=numpy.stack(arrays).astype(numpy.float32))
+            self._write(path, ids=numpy.array(ids), x=numpy.stack(arrays).astype(numpy.float32))
 
-    def rows(self) -> Any:
-        """Return the features: (utterances, …), or of frames (files, lengths of each)."""
-        if not self._as_frames:
-            with numpy.load(self._whole, allow_pickle=False) as stored:
-                return stored["x"]
-        lengths = []
-        for path in self._files():
-            with numpy.load(path, allow_pickle=False) as stored:
-                lengths.append(stored["lengths"])
-        return [path.with_suffix(".npy") for path in self._files()], lengths
+    def _write(self, path: Path, **arrays: numpy.ndarray) -> None:
+        with writing(path) as file:
+            numpy.savez(file, digest=numpy.array(self._digest(arrays)), **arrays)
+
+
+def _sha256(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises as `open_file`."""
+    open_file(path).close()
+    return sha256_of(path)
 
 
 def _checked(uid: str, array: numpy.ndarray) -> numpy.ndarray:

@@ -7,12 +7,13 @@ seeds, on the official splits or the folds. WAR is accuracy, UAR the mean recall
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import sklearn
 
 import emotiontalk
 from emotiontalk.corpus import DEFAULT_SOURCE, EMOTIONS, FOLDS, FOUR, REVISION, __version__
-from emotiontalk.errors import redacted
+from emotiontalk.errors import printable, redacted
 from emotiontalk.schema import CONFIGS
 
 from . import choices, linear, recipes, ridge, source
@@ -230,6 +231,26 @@ def _outcome(x: Sequence[Mapping[str, Any]], y: Mapping[str, numpy.ndarray], req
     """Train the head, or the heads, on what the upstreams give; predict test."""
     if request.each_layer:
         return _best_layer(x[0], y, request)
+    with _naming_overflow(request):
+        return _trained(x, y, request)
+
+
+@contextlib.contextmanager
+def _naming_overflow(request: Request) -> Iterator[None]:
+    """Turn what scikit-learn says of numbers that are no longer finite into a `CommandError`."""
+    try:
+        with numpy.errstate(over="ignore", invalid="ignore"):
+            yield
+    except ValueError as error:
+        if isinstance(error, CommandError) or not re.search("infinity|NaN", str(error)):
+            raise
+        given = ", ".join([*request.upstreams, *map(str, request.features)])
+        what = "its numbers are too far apart for float32: standardised, some are infinite. Is the file damaged?"
+        raise CommandError(f"{given}: {what}") from None
+
+
+def _trained(x: Sequence[Mapping[str, Any]], y: Mapping[str, numpy.ndarray], request: Request) -> Outcome:
+    """Train a head as `_outcome`, on all that the upstreams give."""
     if request.target == "sentiment":
         return _ridge(linear.joined(x), y)
     if request.head == "linear" and (request.fusion == "concat" or len(x) == 1):
@@ -301,7 +322,7 @@ def _settings(request: Request, found: Sequence[Features], corpus: Corpus) -> di
         "loader": __version__,
         "revision": REVISION,
         "versions": versions(modules),
-        "command": _without_secrets(sys.argv[1:]) if emotiontalk._is_command() else None,
+        "command": list(map(printable, _without_secrets(sys.argv[1:]))) if emotiontalk._is_command() else None,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 

@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy
 
+from emotiontalk.errors import brief
+
 from .errors import CommandError
+
+# A clip is an MP4 and nothing else: lists of other files (ffconcat, HLS, SDP), and references of an MP4 to others,
+# would be followed. None of the protocols is allowed: bytes in memory need none.
+MP4_ALONE: dict[str, Any] = {
+    "format": "mp4",
+    "options": {"enable_drefs": "0", "use_absolute_path": "0", "protocol_whitelist": "none"},
+}
 
 
 def require_pyav() -> None:
@@ -78,16 +87,21 @@ def _decoded(codec: Any, packets: list[Any]) -> Iterator[Any]:
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[tuple[Any, Any]]:
     """Open a clip: (container, its first video stream)."""
-    import av
-
-    try:
-        container = av.open(io.BytesIO(data))
-    except _error() as error:
-        raise CommandError(f"it is no video that can be read ({error}). Download the clip again.") from None
-    with container:
+    with open_mp4(io.BytesIO(data)) as container:
         if not container.streams.video:
             raise CommandError("it has no video stream. Download the clip again.")
         yield container, container.streams.video[0]
+
+
+def open_mp4(file: Any) -> Any:
+    """Open a clip that is a file in memory, and nothing but it. Raises `CommandError` for what is no MP4."""
+    import av
+
+    try:
+        return av.open(file, **MP4_ALONE)
+    except (_error(), OSError, ValueError) as error:
+        why = brief(getattr(error, "strerror", None) or error)
+        raise CommandError(f"it is no video that can be read: no MP4 ({why}). Download the clip again.") from None
 
 
 def _error() -> type[Exception]:
