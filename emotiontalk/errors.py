@@ -11,7 +11,6 @@ import errno
 import functools
 import logging
 import os
-import re
 import tempfile
 import time
 import unicodedata
@@ -19,6 +18,8 @@ from typing import Union
 
 import datasets
 import datasets.builder
+
+from .redaction import redacted
 
 Path = Union[str, "os.PathLike[str]"]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -35,11 +36,11 @@ def printable(text: str) -> str:
 
 
 class Escaping(logging.Filter):
-    """Lets every warning through, as `printable`."""
+    """Lets every warning through, as `printable` and without secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See `logging.Filter`."""
-        record.msg, record.args = printable(record.getMessage()), ()
+        record.msg, record.args = printable(redacted(record.getMessage(), text=True)), ()
         return True
 
 
@@ -52,11 +53,6 @@ def brief(value: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def redacted(url: Path) -> str:
-    """Return a URL (or folder) as it may stand in a message or a file: without user name and password."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", os.fspath(url))
-
-
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
     """The release is not as it should be. The message, one line, names the archive, the member and how to fix it.
 
@@ -67,7 +63,7 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
     damaged = False
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(brief(message, LONGEST_MESSAGE))
+        super().__init__(brief(redacted(message, text=True), LONGEST_MESSAGE))
 
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import enum
 import json
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
 import typer
+
+from emotiontalk.redaction import DISCREET, redacted
 
 from . import choices
 from . import evaluation as evaluation_
@@ -39,6 +42,7 @@ PARQUET_CONFIGS = typer.Option(
 
 def run() -> None:
     """Run the command line; what the user can fix is one message, not a traceback."""
+    DISCREET.always = True  # whatever is logged in this process, it is ours
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
@@ -46,9 +50,9 @@ def run() -> None:
         app(prog_name="emotiontalk")
     except Exception as error:
         said, status = _explained(error)
-        if said is None:
+        if said is None and isinstance(error, ModuleNotFoundError):
             raise
-        typer.echo(f"emotiontalk: {said}", err=True)
+        typer.echo(_traceback(error) if said is None else f"emotiontalk: {said}", err=True)
         sys.exit(status)
 
 
@@ -59,10 +63,15 @@ def _explained(error: Exception) -> Tuple[Optional[str], int]:
     from .predictions import PredictionsError
 
     if isinstance(error, (CommandError, EmotionTalkError)):
-        return brief(error, LONGEST_MESSAGE), 2 if isinstance(error, PredictionsError) else 1
+        return brief(redacted(error, text=True), LONGEST_MESSAGE), 2 if isinstance(error, PredictionsError) else 1
     if isinstance(error, network_errors()):
-        return brief(network_message(error), LONGEST_MESSAGE), 1
+        return brief(redacted(network_message(error), text=True), LONGEST_MESSAGE), 1
     return None, 1
+
+
+def _traceback(error: Exception) -> str:
+    """Return the traceback of an error that nobody has foreseen, as Python prints it, without secrets."""
+    return redacted("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip(), text=True)
 
 
 @app.command()
