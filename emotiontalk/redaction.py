@@ -127,8 +127,26 @@ def split_credentials(url: str) -> tuple[str, str]:
     if not (found[2] or "").strip(":"):
         return found[1] + found[3], ""
     name, _, password = found[2].partition(":")
+    DISCREET.known.add(found[2])
     both = f"{urllib.parse.unquote(name)}:{urllib.parse.unquote(password)}".encode("utf-8", "surrogateescape")
     return found[1] + found[3], f"Basic {base64.b64encode(both).decode()}"
+
+
+def normalised_endpoint(address: str, default: str = "") -> str:
+    """Return an address from the environment without the blanks and slashes around it, its scheme in lower case."""
+    scheme, mark, rest = (address.strip().rstrip("/ ") or default).partition("://")
+    return f"{scheme.lower()}{mark}{rest}"
+
+
+def wrong_endpoint(address: str) -> str:
+    """Say what is wrong with an address that `HF_ENDPOINT` names; "" where nothing is."""
+    found = re.match(r"https?://([^/?#]*)", split_credentials(address)[0])
+    if found and found[1] and HOST.fullmatch(found[1]) and not is_ambiguous(address) and not re.search("[?#]", address):
+        return ""
+    return (
+        f"HF_ENDPOINT={redacted(address)} is no address of a mirror: write https://HOST, in a user name or password / "
+        "as %2F, ? as %3F, # as %23, @ as %40; or unset it."
+    )
 
 
 def is_ambiguous(url: str) -> bool:
@@ -154,11 +172,12 @@ class Discreet(logging.Filter):
 
     Attributes:
         always: whatever thread it is; a program sets it that is all ours.
+        known: users with passwords that were met; what quotes one of them is always redacted.
     """
 
     def __init__(self, always: bool = False) -> None:
         super().__init__()
-        self.always, self._thread = always, threading.local()
+        self.always, self.known, self._thread = always, set[str](), threading.local()
 
     @contextlib.contextmanager
     def sending(self) -> Iterator[None]:
@@ -171,9 +190,11 @@ class Discreet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See `logging.Filter`."""
-        if self.always or getattr(self._thread, "sends", False):
-            said = re.sub(r"(?i)(\bcookie: ?)[^'\"]*", r"\1…", record.getMessage())
-            record.msg, record.args = redacted(said, text=True), ()
+        if self.always or self.known or getattr(self._thread, "sends", False):
+            said = record.getMessage()
+            if self.always or getattr(self._thread, "sends", False) or any(map(said.__contains__, tuple(self.known))):
+                said = re.sub(r"(?i)(\bcookie: ?)[^'\"]*", r"\1…", said)
+                record.msg, record.args = redacted(said, text=True), ()
         return True
 
 

@@ -12,7 +12,7 @@ import huggingface_hub
 
 from .corpus import HOMEPAGE, REPO_ID
 from .errors import EmotionTalkError, MissingArchiveError, brief
-from .redaction import HOST, is_ambiguous, redacted, split_credentials
+from .redaction import HOST, is_ambiguous, normalised_endpoint, redacted, split_credentials, wrong_endpoint
 
 SEND_TOKEN = (
     f"Accept the terms at {HOMEPAGE}, and send your token: `hf auth login` (older: `huggingface-cli login`), "
@@ -34,13 +34,6 @@ REMOTE = re.compile(r"(?:[a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 CHAINED = re.compile(r"::(?=(?:[a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://)", re.IGNORECASE)  # where the next link begins
 
 
-def normalised_endpoint(address: str, default: str) -> str:
-    """Return an address from the environment without the blanks and slashes around it, its scheme in lower case."""
-    address = address.strip().rstrip("/ ") or default
-    scheme = REMOTE.match(address)
-    return scheme[0].lower() + address[scheme.end() :] if scheme else address
-
-
 def hub_endpoint() -> str:
     """Return the address of the Hub, or the one that `HF_ENDPOINT` names."""
     return normalised_endpoint(datasets.config.HF_ENDPOINT, DEFAULT_ENDPOINT)
@@ -49,12 +42,9 @@ def hub_endpoint() -> str:
 def checked_endpoint() -> str:
     """As `hub_endpoint`. Raises `EmotionTalkError` where `HF_ENDPOINT` is no URL."""
     address = hub_endpoint()
-    found = re.match(r"https?://([^/?#]*)", split_credentials(address)[0])
-    if not found or not found[1] or is_ambiguous(address) or not HOST.fullmatch(found[1]) or re.search("[?#]", address):
-        raise EmotionTalkError(
-            f"HF_ENDPOINT={redacted(address)} is no address of a mirror: write https://HOST, in a user name or "
-            "password / as %2F, ? as %3F, # as %23, @ as %40; or unset it."
-        )
+    wrong = wrong_endpoint(address)
+    if wrong:
+        raise EmotionTalkError(wrong)
     return address
 
 

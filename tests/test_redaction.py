@@ -3,38 +3,29 @@
 Made-up URLs hide a secret in the user name, the password, the query or the fragment; the same seed gives the same ones.
 """
 
-import http.server
-import json
 import logging
-import os
-import pickle
 import random
-import subprocess
-import sys
-import threading
 import traceback
 import urllib.parse
 
-import datasets
-import fsspec
 import pytest
-from conftest import PROJECT, VERSION, command, once, rows
-from hub_server import HubServer
+from conftest import command, once
 
 import emotiontalk
 from emotiontalk.errors import redacted
 
-DUMMY = PROJECT / "dummy_data"
 SCHEMES = (
     "http", "https", "HTTP", "Https", "ftp", "FTP", "sftp", "s3", "S3", "gs", "hf", "HF", "memory", "webdav",
     "simplecache::ftp", "filecache::s3", "blockcache::HTTP", "zip://Audio.tar::http",
     "zip://a/b.tar::simplecache::https",
 )  # fmt: skip
-HOSTS = ("host", "127.0.0.1", "example.org", "[::1]", "bücher.example", "EXAMPLE.ORG", "a-b.c.example.com", "localhost")
+HOSTS = (
+    "host", "127.0.0.1", "example.org", "[::1]", "bücher.example", "EXAMPLE.ORG", "a-b.c.example.com", "localhost",
+)  # fmt: skip
 PATHS = ("", "/", "/x", "/data/release", "/目录/x y", "//a", "/a%20b", "/data/me@host/x", "/x/")
 ODD = (
-    "", "/", "@", "?", "#", ":", " ", "%2F", "é", "中", "&", "=", "'", '"', "::", "//", "\\", "[", "+", "-x", "1", "p@s/",
-    ";", ",", "(", "\t", "a b/c@",
+    "", "/", "@", "?", "#", ":", " ", "%2F", "é", "中", "&", "=", "'", '"', "::", "//", "\\", "[", "+", "-x", "1",
+    "p@s/", ";", ",", "(", "\t", "a b/c@",
 )  # fmt: skip
 USERS = ("u", "user", "first.last", "me@example.org", "us er", "名", "")
 
@@ -63,7 +54,7 @@ def made_up(seed, number, schemes=SCHEMES, hosts=HOSTS, ports=("", "", ":80", ":
             fragment = f"#{r.choice(('access_token=', ''))}{secret}{r.choice(ODD)}"
         blank, host, path = r.choice(("", "", "", " ", "\t")), r.choice(hosts), r.choice(PATHS)
         url = f"{r.choice(schemes)}://{credentials}{host}{r.choice(ports)}{path}"
-        plain = not (left + right).strip(";,-x1+=&éé中") and "@" not in path + query + fragment
+        plain = not set(left + right) - set(";,-x1+=&é中") and "@" not in path + query + fragment
         yield secret, host, path if plain else None, f"{blank}{url}{query}{fragment}{blank}"
 
 
@@ -154,7 +145,8 @@ def test_a_stream_of_a_made_up_url_shows_no_secret(call, impatient, logged, capf
 
 
 COMMANDS = (
-    ("zh-en", "OUT"), ("score", "GIVEN"), ("verify",), ("report", "--out", "OUT"), ("parquet", "OUT", "--config", "text"),
+    ("zh-en", "OUT"), ("score", "GIVEN"), ("verify",), ("report", "--out", "OUT"),
+    ("parquet", "OUT", "--config", "text"),
     ("probe", "--config", "text", "--out", "OUT"), ("demo",), ("push", "me/x", "--as", "parquet", "--export", "OUT"),
     ("files", "OUT", "--for", "kaldi"),
 )  # fmt: skip
@@ -166,7 +158,7 @@ def test_a_command_shows_no_secret(words, impatient, logged, tmp_path):
     (tmp_path / "given.json").write_text('{"G00003_11_02_002": "happy"}')
     places = {"OUT": tmp_path / "out", "GIVEN": tmp_path / "given.json"}
     closed = {"schemes": ("http", "HTTP", "simplecache::http"), "hosts": ("127.0.0.1",), "ports": (":9",)}
-    for secret, _, _, url in made_up(seed=len(words), number=6, **closed):
+    for secret, _, _, url in made_up(seed=len(words), number=4, **closed):
         typed = [places.get(word, word) for word in words]
         run = command(*typed, "--data-dir", url, status=2 if words[0] == "verify" else 1)
         assert secret not in run.stdout + run.stderr + logged.text and "Traceback" not in run.stderr, (url, run.stderr)

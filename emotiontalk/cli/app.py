@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any, List, Optional, Tuple
 
 import typer
 
-from emotiontalk.redaction import DISCREET, redacted
+from emotiontalk.redaction import DISCREET, normalised_endpoint, redacted, wrong_endpoint
 
 from . import choices
 from . import evaluation as evaluation_
@@ -58,6 +59,9 @@ def run() -> None:
 
 def _explained(error: Exception) -> Tuple[Optional[str], int]:
     """Return the message of an error that the user can fix and the exit status; None for any other."""
+    address = normalised_endpoint(os.environ.get("HF_ENDPOINT") or "")
+    if address and "huggingface_hub.constants" not in sys.modules and wrong_endpoint(address):
+        return wrong_endpoint(address), 1  # for which `huggingface_hub` cannot be imported
     from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
 
     from .predictions import PredictionsError
