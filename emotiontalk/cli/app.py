@@ -13,7 +13,7 @@ from typing import Any, List, Optional, Tuple
 
 import typer
 
-from emotiontalk.redaction import DISCREET, normalised_endpoint, redacted, wrong_endpoint
+from emotiontalk.redaction import DISCREET, is_ambiguous, normalised_endpoint, redacted, wrong_endpoint
 
 from . import choices
 from . import evaluation as evaluation_
@@ -47,6 +47,9 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
+    endpoint = normalised_endpoint(os.environ.get("HF_ENDPOINT") or "")
+    if is_ambiguous(endpoint):  # `huggingface_hub` quotes it, and cannot be imported
+        sys.exit(f"emotiontalk: {wrong_endpoint(endpoint)}")
     try:
         app(prog_name="emotiontalk")
     except Exception as error:
@@ -59,9 +62,6 @@ def run() -> None:
 
 def _explained(error: Exception) -> Tuple[Optional[str], int]:
     """Return the message of an error that the user can fix and the exit status; None for any other."""
-    address = normalised_endpoint(os.environ.get("HF_ENDPOINT") or "")
-    if address and "huggingface_hub.constants" not in sys.modules and wrong_endpoint(address):
-        return wrong_endpoint(address), 1  # for which `huggingface_hub` cannot be imported
     from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
 
     from .predictions import PredictionsError
