@@ -144,6 +144,23 @@ def test_a_stream_of_a_made_up_url_shows_no_secret(call, impatient, logged, capf
     )
 
 
+WRONG_WORDS = {
+    "zh-en OUT URL": 2, "URL": 2, "verify --data-dir x URL": 2, "probe --config URL": 2, "report --clips URL": 2,
+    "zh-en URL": 1, "score URL": 1, "report --out URL": 1, "probe --features URL": 1, "push URL": 1,
+    "files URL --for kaldi": 1,
+}  # fmt: skip
+
+
+@once
+@pytest.mark.parametrize("words", WRONG_WORDS)
+def test_a_url_in_the_wrong_place_shows_no_secret(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for url in ("http://u:SECRET@127.0.0.1:9/x.json?sig=SECRET", "S3://key:SECRET@bucket/x.json"):
+        run = command(*(url if word == "URL" else word for word in words.split()), status=WRONG_WORDS[words])
+        assert "SECRET" not in run.stdout + run.stderr and "Traceback" not in run.stderr and run.stderr
+    assert not list(tmp_path.iterdir())
+
+
 COMMANDS = (
     ("zh-en", "OUT"), ("score", "GIVEN"), ("verify",), ("report", "--out", "OUT"),
     ("parquet", "OUT", "--config", "text"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
 import typer
+import typer.core
 
 from emotiontalk.redaction import DISCREET, is_ambiguous, normalised_endpoint, redacted, wrong_endpoint
 
@@ -20,7 +22,33 @@ from . import evaluation as evaluation_
 from .errors import CommandError, network_errors, network_message
 from .options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, Config, LabelSet, Split, home
 
+
+class Commands(typer.core.TyperGroup):
+    """The commands. What they say of wrong words on a command line quotes these, without secrets."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As in typer."""
+        with _quoted_without_secrets():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As in typer."""
+        with _quoted_without_secrets():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _quoted_without_secrets() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # of click, which some versions of typer bring themselves
+            error.message = redacted(error.message, text=True)  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Tools for EmotionTalk, the Chinese multimodal emotion corpus. `--version` prints the version.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
