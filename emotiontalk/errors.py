@@ -11,6 +11,7 @@ import errno
 import functools
 import logging
 import os
+import re
 import tempfile
 import time
 import unicodedata
@@ -51,6 +52,16 @@ def brief(value: object, limit: int = 200) -> str:
     """Quote a value in one line of at most `limit` characters, whatever an archive or a server has put into it."""
     text = printable(" ".join(str(value)[: 4 * limit].split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def innermost_reason(error: Exception) -> str:
+    """Return the innermost of an exception's reasons, in one line."""
+    while True:
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, Exception):
+            said = re.sub(r"\?[^\s'\"]*", "?…", redacted(error, text=True))  # a redirect's query is a signature
+            return brief(said.split(": ", 1)[-1])
+        error = inner
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):

@@ -10,10 +10,10 @@ import fsspec.asyn
 import fsspec.core
 import huggingface_hub
 
-from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, brief, redacted
+from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, brief, innermost_reason, redacted
 from .read_ahead import BlockStream
 from .redaction import split_credentials
-from .remote_file import HEAD_BYTES, RemoteFile, innermost_reason
+from .remote_file import HEAD_BYTES, RemoteFile
 from .urls import CHAINED, checked_endpoint
 
 

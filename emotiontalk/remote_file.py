@@ -18,7 +18,15 @@ import datasets
 import huggingface_hub
 
 from .corpus import ARCHIVES, DEFAULT_SOURCE
-from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, redacted
+from .errors import (
+    EmotionTalkError,
+    MissingArchiveError,
+    NoConnectionError,
+    RateLimitedError,
+    brief,
+    innermost_reason,
+    redacted,
+)
 from .read_ahead import BlockStream
 from .redaction import DISCREET, split_credentials
 from .threads import within
@@ -33,16 +41,6 @@ LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
 LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
 progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
-
-
-def innermost_reason(error: Exception) -> str:
-    """Return the innermost of an exception's reasons, in one line."""
-    while True:
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)
-        if not isinstance(inner, Exception):
-            said = re.sub(r"\?[^\s'\"]*", "?…", redacted(error, text=True))  # a redirect's query is a signature
-            return brief(said.split(": ", 1)[-1])
-        error = inner
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
