@@ -18,17 +18,9 @@ import datasets
 import huggingface_hub
 
 from .corpus import ARCHIVES, DEFAULT_SOURCE
-from .errors import (
-    EmotionTalkError,
-    MissingArchiveError,
-    NoConnectionError,
-    RateLimitedError,
-    brief,
-    innermost_reason,
-    redacted,
-)
+from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, innermost_reason
 from .read_ahead import BlockStream
-from .redaction import DISCREET, split_credentials
+from .redaction import DISCREET, redacted, split_credentials
 from .threads import within
 from .urls import access_of, http_url, is_offline, reach, server_in_words, server_of, token_headers
 
