@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import _thread
 import ast
+import base64
 import bz2
 import collections
 import concurrent.futures
@@ -212,6 +213,202 @@ def runs_of(shards: list[Shard]) -> list[Shard]:
         else:
             runs.append((group, begin, end))
     return runs
+
+
+# === emotiontalk/redaction.py =========================================================================================
+# Secrets in URLs (passwords, signatures, tokens): hidden in all that is shown, stored or logged; sent as a header.
+
+# Where a URL begins in a text. A drive (C:/) has one letter; `os.path.abspath` leaves one slash of two.
+SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]+:/+")
+ONE_URL = re.compile(r"\s*(?:[A-Za-z0-9+.-]+::)*(?:[A-Za-z][A-Za-z0-9+.-]+:/+|(?:https?)?//+)")  # a value that is one
+LINK = r"::(?=[A-Za-z][A-Za-z0-9+.-]+:/)"  # of a chained URL, as fsspec has them: zip://x.tar::http://…
+NEXT_LINK = re.compile(LINK)
+NEXT_URL = re.compile(rf"\n|{LINK}|(?<=[\s'\"(<\[{{=,])(?=[A-Za-z][A-Za-z0-9+.-]+://)")  # or the end of a line
+HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[\w.~%-]*)(?::\d+)?")
+SURE_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|localhost|\d+(?:\.\d+){3}|(?:[\w-]+\.)+(?:[a-z]+|[A-Z]+))(?::\d+)?")
+CONTAINER = re.compile(r"(?:abfss?|wasbs?)://[^:@/?#]*@", re.IGNORECASE)  # container@account of Azure: no user
+LOCAL = re.compile(r"\s*(?:[./~\\]|[A-Za-z]:[/\\])")  # how a path begins that can only be a local one
+PUNCTUATION = "'\")]}>:;,."  # what may follow a URL in a text
+HIDDEN = "…@"
+
+
+def redacted(value: object, text: bool = False) -> str:
+    """Return a URL, or the path of a folder, as it may stand in a message or a file; text: the text of an error or log.
+
+    User names and passwords are left out; "?…" and "#…" stand for a query and a fragment. Hosts and paths are kept.
+    Where a name or password holds what ends it in a URL (`/`, `?`, `#`, `@`), too much is hidden rather than too
+    little, and "…@" stands for it.
+    """
+    said = os.fsdecode(value) if isinstance(value, os.PathLike) else str(value)
+    if not re.search(r"[@?#]|:/", said):
+        return said
+    if not text and not ONE_URL.match(said):
+        return _redacted_path(said)
+    shown, position = [], 0
+    begin = SCHEME.search(said) if text else ONE_URL.match(said)
+    while begin:
+        between = said[position : begin.end()]
+        shown.append(_redacted_words(between) if text else between)
+        url, position = _redacted_url(said, begin, text)
+        shown.append(url)
+        begin = SCHEME.search(said, position)
+    rest = said[position:]
+    return "".join([*shown, _redacted_words(rest) if text else rest])
+
+
+def _redacted_path(path: str) -> str:
+    """Return the path of a folder; what looks like a URL without its scheme is one."""
+    if LOCAL.match(path):
+        return re.sub(r"(?<=[/\\])[^/\\:@]+:[^/\\@]+@", HIDDEN, path)
+    path = re.sub(r"[^/\\:@]*:.*@", HIDDEN, path, flags=re.DOTALL)
+    fragment = "#" if re.search("[:@]", path) else r"#(?=[\w.~%-]*=)"
+    return re.sub(rf"(\?|{fragment}).*", r"\1…", path, flags=re.DOTALL)
+
+
+def _redacted_words(text: str) -> str:
+    """Return a part of a text that is no URL; what looks like one without scheme or host is redacted."""
+    text = re.sub(r"(?<![^\s/\\'\"(=<\[,])[^\s/\\:@'\"(=<\[,]+:[^\s/\\@]+@", HIDDEN, text)
+    return re.sub(r"\?[\w.~%-]+=[^\s'\")]*", "?…", text)
+
+
+def _redacted_url(said: str, begin: re.Match[str], text: bool) -> tuple[str, int]:
+    """Return (what may be shown of a URL after its scheme, where it ends)."""
+    start = begin.end()
+    after = (NEXT_URL if text else NEXT_LINK).search(said, start)
+    end = after.start() if after else len(said)
+    body = said[start:end]
+    own, hidden = _credentials(begin[0].strip(), body)
+    body = hidden + _without_odd_port(body[own:], text)
+    start = end - len(body)  # as if nothing was left out
+    query = re.search(r"[?#]", body)
+    path = body[: query.start()] if query else body
+    path = _redacted_words(path) if text else re.sub(r"(?<=/)[^/\\:@…]+:[^/\\@]+@", HIDDEN, path)
+    if not query:
+        return path, end
+    if not text:
+        return f"{path}{query[0]}…", end
+    run = re.match(r"\S*", said[start + query.start() :])
+    length = len(run[0].rstrip(PUNCTUATION)) if run else 0
+    return path + (f"{query[0]}…" if length > 1 else query[0] * length), start + query.start() + length
+
+
+def _credentials(scheme: str, body: str) -> tuple[int, str]:
+    """Return (how many characters after the scheme are user name and password, what is shown for them)."""
+    last = body.rfind("@") + 1
+    if body.startswith(HIDDEN):
+        return len(HIDDEN), HIDDEN
+    if not last or (scheme.lower().startswith("file:") and scheme.count("/") != 2) or CONTAINER.match(scheme + body):
+        return 0, ""
+    authority = re.split("[/?#]", body, maxsplit=1)[0]
+    own = authority.rfind("@") + 1
+    host = authority[own:]
+    if own and (own == last or SURE_HOST.fullmatch(host)):
+        return own, ""
+    if not own and HOST.fullmatch(host):
+        last = re.split("[?#]", body, maxsplit=1)[0].rfind("@") + 1
+        return (last, HIDDEN) if ":" in host and not SURE_HOST.fullmatch(host) and last else (0, "")
+    # an @ after what ends the host: in the path, in the query, or in a password
+    if re.search("[?#]", body[:last]) and HOST.fullmatch(host):
+        shown = re.split("[/?#]", body[last:], maxsplit=1)[0]
+        return (last, HIDDEN) if SURE_HOST.fullmatch(shown) else (len(body), HIDDEN)
+    return last, HIDDEN
+
+
+def _without_odd_port(body: str, text: bool) -> str:
+    """Hide a port that is no number: of user:password, where the host is missing."""
+    found = re.match(r"([^/?#:\[\]\s]+):([^/?#\s]+)" if text else r"([^/?#:\[\]]+):([^/?#]+)", body)
+    port = found[2].rstrip(PUNCTUATION) if found else ""
+    if not found or not port or port.isdigit() or re.fullmatch("[0-9A-Fa-f:.]+", f"{found[1]}:{port}"):
+        return body
+    return f"{found[1]}:…{body[found.start(2) + len(port) :]}"
+
+
+# --- taken out of what is requested -----------------------------------------------------------------------------------
+
+
+def split_credentials(url: str) -> tuple[str, str]:
+    """Split a URL of HTTP into (it without user name, password and fragment, the value of Authorization or "")."""
+    found = re.fullmatch(r"(https?://)(?:([^/?#]*)@)?([^#]*)(#.*)?", url, re.DOTALL | re.IGNORECASE)
+    if not found:
+        return url, ""
+    if not (found[2] or "").strip(":"):
+        return found[1] + found[3], ""
+    name, _, password = found[2].partition(":")
+    DISCREET.known.add(found[2])
+    both = f"{urllib.parse.unquote(name)}:{urllib.parse.unquote(password)}".encode("utf-8", "surrogateescape")
+    return found[1] + found[3], f"Basic {base64.b64encode(both).decode()}"
+
+
+def normalised_endpoint(address: str, default: str = "") -> str:
+    """Return an address from the environment without the blanks and slashes around it, its scheme in lower case."""
+    scheme, mark, rest = (address.strip().rstrip("/ ") or default).partition("://")
+    return f"{scheme.lower()}{mark}{rest}"
+
+
+def wrong_endpoint(address: str) -> str:
+    """Say what is wrong with an address that `HF_ENDPOINT` names; "" where nothing is."""
+    found = re.match(r"https?://([^/?#]*)", split_credentials(address)[0])
+    if found and found[1] and HOST.fullmatch(found[1]) and not is_ambiguous(address) and not re.search("[?#]", address):
+        return ""
+    return (
+        f"HF_ENDPOINT={redacted(address)} is no address of a mirror: write https://HOST, in a user name or password / "
+        "as %2F, ? as %3F, # as %23, @ as %40; or unset it."
+    )
+
+
+def is_ambiguous(url: str) -> bool:
+    """Whether nobody can say where a user name or password ends: what ends it must be percent-encoded."""
+    links = ((SCHEME.search(link), link) for link in NEXT_LINK.split(url))
+    return any(found and _credentials(found[0], link[found.end() :])[1] for found, link in links)
+
+
+# --- hidden in what libraries log -------------------------------------------------------------------------------------
+
+LIBRARIES = (
+    *(f"{name}{n}" for n in ("", "2") for name in ("httpx",)),
+    *(f"httpcore{n}.{part}" for n in ("", "2") for part in ("connection", "http11", "http2", "proxy", "socks")),
+    *(f"urllib3.{part}" for part in ("connection", "connectionpool", "poolmanager", "response", "util.retry")),
+    "huggingface_hub.utils._http", "huggingface_hub.file_download",
+)  # fmt: skip
+# fsspec works in a thread of its own: what it logs is never shown with a secret.
+FSSPEC = ("fsspec", *(f"fsspec.{part}" for part in ("asyn", "cached", "caching", "generic", "http", "reference")))
+
+
+class Discreet(logging.Filter):
+    """Lets what libraries log through without secrets: while a thread sends a request of ours, or always.
+
+    Attributes:
+        always: whatever thread it is; a program sets it that is all ours.
+        known: users with passwords that were met; what quotes one of them is always redacted.
+    """
+
+    def __init__(self, always: bool = False) -> None:
+        super().__init__()
+        self.always, self.known, self._thread = always, set[str](), threading.local()
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[None]:
+        """Hide secrets in what this thread logs meanwhile."""
+        before, self._thread.sends = getattr(self._thread, "sends", False), True
+        try:
+            yield
+        finally:
+            self._thread.sends = before
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter`."""
+        if self.always or self.known or getattr(self._thread, "sends", False):
+            said = record.getMessage()
+            if self.always or getattr(self._thread, "sends", False) or any(map(said.__contains__, tuple(self.known))):
+                said = re.sub(r"(?i)(\bcookie: ?)[^'\"]*", r"\1…", said)
+                record.msg, record.args = redacted(said, text=True), ()
+        return True
+
+
+DISCREET = Discreet()
+for _names, _filter in ((LIBRARIES, DISCREET), (FSSPEC, Discreet(always=True))):
+    for _name in _names:
+        logging.getLogger(_name).addFilter(_filter)
 
 
 # === emotiontalk/threads.py ===========================================================================================
@@ -431,11 +628,11 @@ def printable(text: str) -> str:
 
 
 class Escaping(logging.Filter):
-    """Lets every warning through, as `printable`."""
+    """Lets every warning through, as `printable` and without secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See `logging.Filter`."""
-        record.msg, record.args = printable(record.getMessage()), ()
+        record.msg, record.args = printable(redacted(record.getMessage(), text=True)), ()
         return True
 
 
@@ -448,9 +645,14 @@ def brief(value: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def redacted(url: Path) -> str:
-    """Return a URL (or folder) as it may stand in a message or a file: without user name and password."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", os.fspath(url))
+def innermost_reason(error: Exception) -> str:
+    """Return the innermost of an exception's reasons, in one line."""
+    while True:
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, Exception):
+            said = re.sub(r"\?[^\s'\"]*", "?…", redacted(error, text=True))  # a redirect's query is a signature
+            return brief(said.split(": ", 1)[-1])
+        error = inner
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
@@ -463,7 +665,7 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
     damaged = False
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(brief(message, LONGEST_MESSAGE))
+        super().__init__(brief(redacted(message, text=True), LONGEST_MESSAGE))
 
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):
@@ -1909,29 +2111,107 @@ SEND_MODELSCOPE_TOKEN = (
 )
 
 
+DEFAULT_ENDPOINT = "https://huggingface.co"
+# How a URL begins, chained ones (simplecache::ftp://) too. Schemes are case-insensitive.
+REMOTE = re.compile(r"(?:[a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+CHAINED = re.compile(r"::(?=(?:[a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://)", re.IGNORECASE)  # where the next link begins
+
+
+def hub_endpoint() -> str:
+    """Return the address of the Hub, or the one that `HF_ENDPOINT` names."""
+    return normalised_endpoint(datasets.config.HF_ENDPOINT, DEFAULT_ENDPOINT)
+
+
+def checked_endpoint() -> str:
+    """As `hub_endpoint`. Raises `EmotionTalkError` where `HF_ENDPOINT` is no URL."""
+    address = hub_endpoint()
+    wrong = wrong_endpoint(address)
+    if wrong:
+        raise EmotionTalkError(wrong)
+    return address
+
+
 def modelscope_endpoint() -> str:
     """Return the address of ModelScope, or the one that `MODELSCOPE_ENDPOINT` names, as its own SDK takes it."""
-    return (os.environ.get("MODELSCOPE_ENDPOINT") or "https://www.modelscope.cn").rstrip("/")
+    return normalised_endpoint(os.environ.get("MODELSCOPE_ENDPOINT") or "", "https://www.modelscope.cn")
 
 
 def full_source(source: str) -> str:
-    """Return `data_dir` as it is read: the path of a file:// URL; that of "modelscope", if no folder is so called."""
+    """Return `data_dir` as it is read: the path of a file:// URL; that of "modelscope", if no folder is so called.
+
+    Raises `EmotionTalkError` for a URL that can be read in two ways, and for one that is none.
+    """
     if source == MODELSCOPE and not os.path.isdir(source):
         return f"{modelscope_endpoint()}/datasets/{REPO_ID}/resolve/{MODELSCOPE_REVISION}"
-    return without_file_scheme(source)
+    url = source.strip()
+    if not is_remote(url):
+        if redacted(source) != source and not os.path.exists(os.path.expanduser(source)):
+            raise MissingArchiveError(f"{redacted(source)}: there is no such folder; a URL begins with https:// or so.")
+        return source
+    if is_ambiguous(url):
+        raise EmotionTalkError(
+            f"{redacted(url)}: this URL can be read in two ways. In a user name or password write / as %2F, ? as %3F, "
+            "# as %23, and any other @ than that before the host as %40."
+        )
+    links = [link.partition("://") for link in CHAINED.split(url)]
+    return without_file_scheme("::".join(f"{scheme.lower()}{mark}{rest}" for scheme, mark, rest in links))
+
+
+def server_of(url: str) -> tuple[str, str, int | None] | None:
+    """Return (scheme, host, port) of a URL of HTTP; None for what is none."""
+    found = re.match(r"(https?)://([^/?#]*)", split_credentials(url)[0], re.IGNORECASE)
+    if not found or not found[2] or not HOST.fullmatch(found[2]):
+        return None
+    scheme, (host, colon, port) = found[1].lower(), found[2].lower().rpartition(":")
+    if not colon or "]" in port:
+        host, port = found[2].lower(), ""
+    return scheme, host, int(port or {"http": 80, "https": 443}[scheme])
+
+
+def server_in_words(url: str) -> str:
+    """Name the server of a URL."""
+    return redacted("".join(re.findall(r"^[^/?#]*//[^/?#]*", split_credentials(url)[0])))
+
+
+def is_below(url: str, address: str) -> bool:
+    """Whether a URL is one of a server, or of a folder there: same scheme, host and port, and below its path."""
+    server = server_of(url)
+    if server is None or server != server_of(address):
+        return False
+    folder, path = (
+        re.sub(r"^https?://[^/?#]*|[?#].*", "", split_credentials(u)[0], flags=re.I) for u in (address, url)
+    )
+    if not folder.strip("/"):
+        return True
+    steps = re.split(r"[/\\]", urllib.parse.unquote(path))
+    return f"{path}/".startswith(folder.rstrip("/") + "/") and not {".", ".."} & set(steps)
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL as it may decide what a file in the cache is called: without user name, password and query.
+
+    What a query selects is told by what is there: see `RemoteFile.fingerprint`.
+    """
+    links = (split_credentials(link)[0] for link in CHAINED.split(url))
+    return "::".join(
+        re.sub(r"(?s)\?.*", "", link) if link.startswith("http") else re.sub("(?<=://)[^/@]*:[^/]*@", "", link)
+        for link in links
+    )
 
 
 def access_of(url: str) -> str:
     """Say how to get access to what is behind a URL."""
-    return SEND_MODELSCOPE_TOKEN if url.startswith(modelscope_endpoint() + "/") else SEND_TOKEN
+    return SEND_MODELSCOPE_TOKEN if is_below(url, modelscope_endpoint()) else SEND_TOKEN
 
 
 def reach(url: str) -> str:
     """Say what to do where a URL cannot be reached."""
     again = "Check the network and the URL, then run again; or pass data_dir= with a local folder."
-    if not url.startswith(datasets.config.HF_ENDPOINT + "/"):
+    if not is_below(url, hub_endpoint()):
         return again
-    return f'{again} Where the Hub is blocked: data_dir="{MODELSCOPE}", or HF_ENDPOINT=https://… of a mirror.'
+    if hub_endpoint() == DEFAULT_ENDPOINT:
+        return f'{again} Where the Hub is blocked: data_dir="{MODELSCOPE}", or HF_ENDPOINT=https://… of a mirror.'
+    return f'{again} HF_ENDPOINT names {redacted(hub_endpoint())}: unset it, or pass data_dir="{MODELSCOPE}".'
 
 
 def token_headers(url: str, token: str | bool | None) -> dict[str, str]:
@@ -1940,12 +2220,12 @@ def token_headers(url: str, token: str | bool | None) -> dict[str, str]:
     Raises `ValueError` where there is none to send, or it holds characters that no token has.
     """
     headers: dict[str, str] = {}
-    if url.startswith(datasets.config.HF_ENDPOINT + "/"):
+    if is_below(url, hub_endpoint()):
         try:
             headers = dict(huggingface_hub.utils.build_hf_headers(token=token))
         except (OSError, ValueError):
             raise ValueError(f"there is no token to send. {SEND_TOKEN}") from None
-    elif url.startswith(modelscope_endpoint() + "/"):
+    elif is_below(url, modelscope_endpoint()):
         known = os.environ.get("MODELSCOPE_API_TOKEN", "").strip()
         # its SDK sends both: /resolve/ takes the cookie
         headers = {"authorization": f"Bearer {known}", "Cookie": f"m_session_id={known}"} if known else {}
@@ -1956,8 +2236,8 @@ def token_headers(url: str, token: str | bool | None) -> dict[str, str]:
 
 
 def is_remote(path: object) -> bool:
-    """Whether this is a URL: HTTP, of the Hub, or of any scheme of fsspec."""
-    return isinstance(path, str) and bool(re.match(r"[a-z][a-z0-9+.-]+://", path))
+    """Whether this is a URL: HTTP, of the Hub, or of any scheme of fsspec, also of several (`zip://…::s3://…`)."""
+    return isinstance(path, str) and bool(REMOTE.match(path))
 
 
 def without_file_scheme(source: str) -> str:
@@ -1994,16 +2274,29 @@ def http_url(url: str) -> str:
     if not url.startswith("hf://datasets/"):
         return url
     repo, revision, path = split_hf_url(url)
-    endpoint = datasets.config.HF_ENDPOINT
+    endpoint = checked_endpoint()
     try:
         return huggingface_hub.hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
     except ValueError as error:  # no name of a repository
         raise EmotionTalkError(f"{redacted(url)}: {brief(error)}") from None
 
 
+def below(source: str, path: str) -> str:
+    """Return the URL of a file below that of a folder: before the query of HTTP, and where several URLs are chained, in
+    the first.
+    """
+    links = CHAINED.split(source)
+    first = next((n for n, link in enumerate(links) if "://" in link), 0)
+    folder, mark, query = links[first], "", ""
+    if folder.startswith(("http://", "https://")):
+        folder, mark, query = folder.partition("#")[0].partition("?")
+    links[first] = f"{folder.rstrip('/')}/{path}{mark}{query}"
+    return "::".join(links)
+
+
 def archive_url(name: str, source: str) -> str:
     """Return the URL at which an archive is looked for first."""
-    return f"{source.rstrip('/')}/{name}.tar"
+    return below(source, f"{name}.tar")
 
 
 def is_offline() -> bool:
@@ -2131,16 +2424,6 @@ LIES = "A proxy or a mirror on the way changes what it serves: take another one,
 progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
 
 
-def innermost_reason(error: Exception) -> str:
-    """Return the innermost of an exception's reasons, in one line."""
-    while True:
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)
-        if not isinstance(inner, Exception):
-            said = re.sub(r"\?[^\s'\"]*", "?…", redacted(str(error)))  # a redirect's query is a signature
-            return brief(said.split(": ", 1)[-1])
-        error = inner
-
-
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
     """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is none."""
     found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", headers.get("Content-Range", "").strip())
@@ -2192,11 +2475,14 @@ class Pace:
 
 def _send(session: Any, url: str, headers: dict[str, str]) -> Any:
     """Send a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
-    if not hasattr(session, "build_request"):
-        return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
-    connect, read = TIMEOUTS
-    request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
-    return session.send(request, stream=True, follow_redirects=False)
+    with DISCREET.sending():
+        if not hasattr(session, "build_request"):
+            is_basic = headers.get("authorization", "").startswith("Basic ")
+            own = (lambda request: request) if is_basic else None  # or requests would take a .netrc instead
+            return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False, auth=own)
+        connect, read = TIMEOUTS
+        request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
+        return session.send(request, stream=True, follow_redirects=False)
 
 
 class Response:
@@ -2249,13 +2535,18 @@ class RemoteFile:
     """
 
     def __init__(self, archive: str, url: str, token: str | bool | None) -> None:
-        self.archive, self.path, self.url, self.token = archive, redacted(url), http_url(url), token
+        self.archive, self.path, self.token = archive, redacted(url), token
+        self.url, self._password = split_credentials(http_url(url))
         self.size: int | None = None
         self.tag: str | None = None
         self.ranged: bool | None = None
         self._head = b""
         self._signed: str | None = None  # where a redirect has led: it serves more ranges, until it expires
         self._waiting = False
+
+    @property
+    def _name(self) -> str:
+        return os.path.basename(re.split("[?#]", self.path, maxsplit=1)[0])
 
     def fingerprint(self) -> list[Any]:
         """Return what tells this file from another, ready for JSON; its head has been read. Raises `EmotionTalkError`.
@@ -2308,7 +2599,7 @@ class RemoteFile:
 
     def save(self, file: IO[bytes]) -> None:
         """Write the whole file to an open one, from its present length on. Raises `EmotionTalkError`."""
-        start, label = file.seek(0, os.SEEK_END), f"Downloading {os.path.basename(self.path)}"
+        start, label = file.seek(0, os.SEEK_END), f"Downloading {self._name}"
         with progress_bar(total=self.size, initial=start, unit="B", unit_scale=True, desc=label) as bar:
             for data in self.pieces(start):
                 file.write(data)
@@ -2387,7 +2678,7 @@ class RemoteFile:
             return time.sleep(seconds)
         self._waiting = True
         try:
-            label = f"{os.path.basename(self.path)}: {brief(error, 60)}, waiting"
+            label = f"{self._name}: {brief(error, 60)}, waiting"
             with progress_bar(total=math.ceil(seconds), unit="s", desc=label) as bar:
                 until = time.monotonic() + seconds
                 while (left := until - time.monotonic()) > 0:
@@ -2397,11 +2688,17 @@ class RemoteFile:
             self._waiting = False
 
     def _headers(self, url: str, start: int, end: int | None) -> dict[str, str]:
+        """Return the headers of a request. A password goes to the server of its URL, to no other one."""
+        address, password = split_credentials(url)
         headers = {"Accept-Encoding": "identity"}
+        if not password and server_of(address) == server_of(self.url):
+            password = self._password
+        if password:
+            headers["authorization"] = password
         if self.ranged is not False:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
-            return {**token_headers(url, self.token), **headers}
+            return {**token_headers(address, self.token), **headers}
         except ValueError as error:
             raise self.error(str(error)) from None
 
@@ -2457,21 +2754,32 @@ class RemoteFile:
         for _ in range(10):
             if time.monotonic() > until:
                 break
-            headers = self._headers(url, start, end)
-            try:
-                response = Response(url, headers)
-                if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
-                    response.close()
-                    url = urllib.parse.urljoin(url, response.headers["Location"])
-                    continue
-            except Exception as error:  # a bad response, URL or redirect: the sessions' errors have no common class
-                raise ConnectionError(f"no connection: {innermost_reason(error)}") from None
+            response, location = self._ask(url, start, end)
+            if location:
+                url = location
+                continue
             if url != cached or url == self.url or response.status not in (400, 401, 403, 404, 410):
                 return response, url
             response.close()
             self._signed = None if self._signed == cached else self._signed  # another thread may have a new one already
             url = cached = self._signed or self.url
         raise ConnectionError("too many redirects")
+
+    def _ask(self, url: str, start: int, end: int | None) -> tuple[Response, str]:
+        """Send one request: (the `Response`, where it redirects to or ""). Raises `ConnectionError`."""
+        headers = self._headers(url, start, end)
+        try:
+            response = Response(split_credentials(url)[0], headers)
+            if response.status not in (301, 302, 303, 307, 308) or not response.headers.get("Location"):
+                return response, ""
+            response.close()
+            return response, urllib.parse.urljoin(url, response.headers["Location"])
+        except Exception as error:  # a bad response, URL or redirect: the sessions' errors have no common class
+            reason = innermost_reason(error)
+        where = ""
+        if url != self.url:
+            where = f" to {server_in_words(url)}, where {server_in_words(self.url)} redirects"
+        raise ConnectionError(f"no connection{where}: {reason}")  # not within `except`: what failed quotes secrets
 
     def _accept(self, status: int, headers: Mapping[str, str], start: int) -> bool:
         """Whether a response is what was requested; False: request again, without a range. Raises as `_connect`."""
@@ -2541,12 +2849,38 @@ def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
     if thread is not None and not thread.is_alive():  # a forked worker, in which older fsspec would wait for ever
         fsspec.asyn.reset_lock()
         fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
+    failed: EmotionTalkError
+    opened, options = _options(url, token)
     try:
-        options = {"token": token} if url.startswith("hf://") else {}
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(url, **options))
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(opened, **options))
     except (ImportError, ValueError) as error:
         fix = "Install what reads this scheme (for s3:// `pip install s3fs`)."
-        raise EmotionTalkError(f"{redacted(url)}: {brief(redacted(str(error)))}. {fix}") from None
+        failed = EmotionTalkError(f"{redacted(url)}: {brief(redacted(error, text=True))}. {fix}")
+    except Exception as error:  # an outer link is opened at once, and each library has errors of its own
+        failed = unopened(redacted(url), error)
+    raise failed  # not within `except`: the library's error may quote a secret
+
+
+def unopened(path: str, error: Exception) -> EmotionTalkError:
+    """Make the error for what a library of fsspec cannot read."""
+    if isinstance(error, FileNotFoundError):
+        return MissingArchiveError(f"{path}: no such file. Check the URL.")
+    what = "no access" if isinstance(error, PermissionError) else "cannot be read"
+    why = f"{type(error).__name__}: {innermost_reason(error)}"
+    return NoConnectionError(f"{path}: {what} ({why}). Check the URL and its library's settings.")
+
+
+def _options(url: str, token: str | bool | None) -> tuple[str, dict[str, Any]]:
+    """Return what fsspec gets: (the URL, options). A password of HTTP in a chain is sent as a header, as elsewhere."""
+    if url.startswith("hf://"):
+        return url, {"token": token, "endpoint": checked_endpoint()}
+    links, options = CHAINED.split(url), {}
+    for n, link in enumerate(links):
+        links[n], authorization = split_credentials(link)
+        if authorization:
+            scheme = link.partition("://")[0]
+            options[scheme] = {"client_kwargs": {"headers": {"Authorization": authorization}}}
+    return "::".join(links), options
 
 
 class FsspecFile(RemoteFile):
@@ -2582,14 +2916,14 @@ class FsspecFile(RemoteFile):
             start += len(data)
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        failed: EmotionTalkError
         try:
             return function(*arguments, **options)
         except FileNotFoundError:
-            raise self.missing("no such file") from None
+            failed = self.missing("no such file")
         except Exception as error:  # each library has errors of its own
-            what = "no access" if isinstance(error, PermissionError) else "cannot be read"
-            why = f"{type(error).__name__}: {innermost_reason(error)}"
-            raise NoConnectionError(f"{self.path}: {what} ({why}). Check the URL and its library's settings.") from None
+            failed = unopened(self.path, error)
+        raise failed  # not within `except`: the library's error may quote a secret
 
 
 # === emotiontalk/offsets.py ===========================================================================================
@@ -3226,11 +3560,11 @@ def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
 @functools.lru_cache(maxsize=64)
 def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, ...]:
     """Return the URLs of an archive below a URL; layouts as `find_archive`. Raises `MissingArchiveError`."""
-    low, source = name.lower(), source.rstrip("/")
+    low = name.lower()
     guesses = [archive_url(name, source)]
     if source.startswith(("http://", "https://")):  # no names can be listed
         folders = itertools.product(("", "data/"), ("", f"{low}/", f"{name}/"), (name, low))
-        guesses = [f"{source}/{data}{folder}{file}.tar" for data, folder, file in folders]
+        guesses = [below(source, f"{data}{folder}{file}.tar") for data, folder, file in folders]
     errors: list[MissingArchiveError] = []
     for url in guesses:
         try:
@@ -3246,7 +3580,7 @@ def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, 
     except Exception:  # each library has errors of its own
         raise errors[0] from None
     pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
-    found = sorted(f"{source}/{path}" for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
+    found = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
     if not found:
         raise errors[0]
     return tuple(found)
@@ -3282,7 +3616,7 @@ def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...]) -> Lo
 def _open_remote(name: str, url: str, token: str | bool | None, folder: str | None) -> RemoteArchive:
     file, offsets_file = remote_file(name, url, token), None
     if folder and file.tag:  # without an entity tag, nothing tells this file from another of its size
-        offsets_file = learned_path(folder, [file.url, file.size, file.tag, "offsets 1"], ".offsets")
+        offsets_file = learned_path(folder, [without_secrets(file.url), file.size, file.tag, "offsets 1"], ".offsets")
     return RemoteArchive(name, file, offsets_file)
 
 
@@ -3297,7 +3631,7 @@ class Location:
 
     archive: str
     paths: tuple[str, ...] = ()
-    url: str = ""
+    url: str = dataclasses.field(default="", repr=False)  # it may hold a password
     fingerprint: tuple[Any, ...] | None = None
 
     @classmethod
@@ -3351,7 +3685,7 @@ class Downloads:
 
     def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
         """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
-        return os.path.join(self.folder, _digest([http_url(url), fingerprint]))
+        return os.path.join(self.folder, _digest([without_secrets(http_url(url)), fingerprint]))
 
     def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
         """Return an archive that was downloaded before, here or by `huggingface_hub`; None where it was not."""
@@ -3492,7 +3826,7 @@ def url_fingerprints(
         return {}
     found: dict[str, UrlFingerprint] = {}
     for name in names:
-        path = learned_path(folder, http_url(archive_url(name, source)), ".json")
+        path = learned_path(folder, split_credentials(http_url(archive_url(name, source)))[0], ".json")
         try:
             files = [remote_file(name, url, token) for url in find_remote(name, source, token)]
             found[name] = [file.fingerprint() for file in files]
@@ -3699,12 +4033,19 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     mono: bool = False
     fold: int | None = None
 
+    def __repr__(self) -> str:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["data_dir"] = None if self.data_dir is None else redacted(self.data_dir)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
         self.check()
         features = features_of(self.name, self.label_set, self.sampling_rate)
         kwargs = {**config_kwargs, "features": json.dumps(features.to_dict(), sort_keys=True)}
-        if self.data_dir is not None and not is_remote(self.data_dir):
+        if is_remote(self.data_dir):
+            kwargs["data_dir"] = without_secrets(str(self.data_dir))
+        elif self.data_dir is not None:
             found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
             kwargs["archives"] = tuple(map(fingerprint_of, found))
         return str(super().create_config_id(kwargs, custom_features=custom_features))
@@ -3901,9 +4242,9 @@ class GroupReader:
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
-    "corpus", "threads", "interrupts", "errors", "files", "tar", "local_archive", "audio", "annotations", "schema",
-    "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "slices",
-    "options", "reading", "code_hash", "builder", "loading",
+    "corpus", "redaction", "threads", "interrupts", "errors", "files", "tar", "local_archive", "audio", "annotations",
+    "schema", "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables",
+    "slices", "options", "reading", "code_hash", "builder", "loading",
 )  # fmt: skip
 
 

@@ -210,6 +210,14 @@ class Package(types.ModuleType):
         return importlib.import_module, (self.__name__,)
 
 
+def _normalise_endpoint() -> None:
+    """Take blanks from around `HF_ENDPOINT`: with one, recent versions of `huggingface_hub` cannot be imported."""
+    address = os.environ.get("HF_ENDPOINT", "")
+    if address != address.strip():
+        os.environ["HF_ENDPOINT"] = address.strip()
+
+
+_normalise_endpoint()
 sys.modules[__name__].__class__ = Package
 if not _is_command():  # a program has imported everything before it begins to work
     importlib.import_module(f"{__name__}.loading")

@@ -31,10 +31,11 @@ from .errors import (
 from .files import sha256_of, writing
 from .fsspec_file import FsspecFile, filesystem
 from .local_archive import TAR_NAME, LocalArchive, UnpackedTar, facts_of, fingerprint_of
+from .redaction import split_credentials
 from .remote_file import RemoteFile
 from .remote_tar import RemoteArchive
 from .tar import GIT_LFS, Source, Tar
-from .urls import archive_url, http_url, is_offline, is_pinned, is_remote, split_hf_url
+from .urls import archive_url, below, http_url, is_offline, is_pinned, is_remote, split_hf_url, without_secrets
 
 # Of each file of an archive behind a URL that can change, its `RemoteFile.fingerprint`.
 UrlFingerprint = list[list[Any]]
@@ -60,11 +61,11 @@ def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
 @functools.lru_cache(maxsize=64)
 def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, ...]:
     """Return the URLs of an archive below a URL; layouts as `find_archive`. Raises `MissingArchiveError`."""
-    low, source = name.lower(), source.rstrip("/")
+    low = name.lower()
     guesses = [archive_url(name, source)]
     if source.startswith(("http://", "https://")):  # no names can be listed
         folders = itertools.product(("", "data/"), ("", f"{low}/", f"{name}/"), (name, low))
-        guesses = [f"{source}/{data}{folder}{file}.tar" for data, folder, file in folders]
+        guesses = [below(source, f"{data}{folder}{file}.tar") for data, folder, file in folders]
     errors: list[MissingArchiveError] = []
     for url in guesses:
         try:
@@ -80,7 +81,7 @@ def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, 
     except Exception:  # each library has errors of its own
         raise errors[0] from None
     pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
-    found = sorted(f"{source}/{path}" for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
+    found = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
     if not found:
         raise errors[0]
     return tuple(found)
@@ -116,7 +117,7 @@ def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...]) -> Lo
 def _open_remote(name: str, url: str, token: str | bool | None, folder: str | None) -> RemoteArchive:
     file, offsets_file = remote_file(name, url, token), None
     if folder and file.tag:  # without an entity tag, nothing tells this file from another of its size
-        offsets_file = learned_path(folder, [file.url, file.size, file.tag, "offsets 1"], ".offsets")
+        offsets_file = learned_path(folder, [without_secrets(file.url), file.size, file.tag, "offsets 1"], ".offsets")
     return RemoteArchive(name, file, offsets_file)
 
 
@@ -131,7 +132,7 @@ class Location:
 
     archive: str
     paths: tuple[str, ...] = ()
-    url: str = ""
+    url: str = dataclasses.field(default="", repr=False)  # it may hold a password
     fingerprint: tuple[Any, ...] | None = None
 
     @classmethod
@@ -185,7 +186,7 @@ class Downloads:
 
     def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
         """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
-        return os.path.join(self.folder, _digest([http_url(url), fingerprint]))
+        return os.path.join(self.folder, _digest([without_secrets(http_url(url)), fingerprint]))
 
     def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
         """Return an archive that was downloaded before, here or by `huggingface_hub`; None where it was not."""
@@ -326,7 +327,7 @@ def url_fingerprints(
         return {}
     found: dict[str, UrlFingerprint] = {}
     for name in names:
-        path = learned_path(folder, http_url(archive_url(name, source)), ".json")
+        path = learned_path(folder, split_credentials(http_url(archive_url(name, source)))[0], ".json")
         try:
             files = [remote_file(name, url, token) for url in find_remote(name, source, token)]
             found[name] = [file.fingerprint() for file in files]

@@ -9,9 +9,9 @@ import os
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
-    "corpus", "threads", "interrupts", "errors", "files", "tar", "local_archive", "audio", "annotations", "schema",
-    "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables", "slices",
-    "options", "reading", "code_hash", "builder", "loading",
+    "corpus", "redaction", "threads", "interrupts", "errors", "files", "tar", "local_archive", "audio", "annotations",
+    "schema", "urls", "read_ahead", "remote_file", "fsspec_file", "offsets", "remote_tar", "archives", "tables",
+    "slices", "options", "reading", "code_hash", "builder", "loading",
 )  # fmt: skip
 
 

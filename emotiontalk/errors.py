@@ -20,6 +20,8 @@ from typing import Union
 import datasets
 import datasets.builder
 
+from .redaction import redacted
+
 Path = Union[str, "os.PathLike[str]"]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LONGEST_MESSAGE = 3_000  # characters
@@ -35,11 +37,11 @@ def printable(text: str) -> str:
 
 
 class Escaping(logging.Filter):
-    """Lets every warning through, as `printable`."""
+    """Lets every warning through, as `printable` and without secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See `logging.Filter`."""
-        record.msg, record.args = printable(record.getMessage()), ()
+        record.msg, record.args = printable(redacted(record.getMessage(), text=True)), ()
         return True
 
 
@@ -52,9 +54,14 @@ def brief(value: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def redacted(url: Path) -> str:
-    """Return a URL (or folder) as it may stand in a message or a file: without user name and password."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", os.fspath(url))
+def innermost_reason(error: Exception) -> str:
+    """Return the innermost of an exception's reasons, in one line."""
+    while True:
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, Exception):
+            said = re.sub(r"\?[^\s'\"]*", "?…", redacted(error, text=True))  # a redirect's query is a signature
+            return brief(said.split(": ", 1)[-1])
+        error = inner
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
@@ -67,7 +74,7 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
     damaged = False
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(brief(message, LONGEST_MESSAGE))
+        super().__init__(brief(redacted(message, text=True), LONGEST_MESSAGE))
 
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):

@@ -10,9 +10,11 @@ import fsspec.asyn
 import fsspec.core
 import huggingface_hub
 
-from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, brief, redacted
+from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, brief, innermost_reason, redacted
 from .read_ahead import BlockStream
-from .remote_file import HEAD_BYTES, RemoteFile, innermost_reason
+from .redaction import split_credentials
+from .remote_file import HEAD_BYTES, RemoteFile
+from .urls import CHAINED, checked_endpoint
 
 
 def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
@@ -24,12 +26,38 @@ def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
     if thread is not None and not thread.is_alive():  # a forked worker, in which older fsspec would wait for ever
         fsspec.asyn.reset_lock()
         fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
+    failed: EmotionTalkError
+    opened, options = _options(url, token)
     try:
-        options = {"token": token} if url.startswith("hf://") else {}
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(url, **options))
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(opened, **options))
     except (ImportError, ValueError) as error:
         fix = "Install what reads this scheme (for s3:// `pip install s3fs`)."
-        raise EmotionTalkError(f"{redacted(url)}: {brief(redacted(str(error)))}. {fix}") from None
+        failed = EmotionTalkError(f"{redacted(url)}: {brief(redacted(error, text=True))}. {fix}")
+    except Exception as error:  # an outer link is opened at once, and each library has errors of its own
+        failed = unopened(redacted(url), error)
+    raise failed  # not within `except`: the library's error may quote a secret
+
+
+def unopened(path: str, error: Exception) -> EmotionTalkError:
+    """Make the error for what a library of fsspec cannot read."""
+    if isinstance(error, FileNotFoundError):
+        return MissingArchiveError(f"{path}: no such file. Check the URL.")
+    what = "no access" if isinstance(error, PermissionError) else "cannot be read"
+    why = f"{type(error).__name__}: {innermost_reason(error)}"
+    return NoConnectionError(f"{path}: {what} ({why}). Check the URL and its library's settings.")
+
+
+def _options(url: str, token: str | bool | None) -> tuple[str, dict[str, Any]]:
+    """Return what fsspec gets: (the URL, options). A password of HTTP in a chain is sent as a header, as elsewhere."""
+    if url.startswith("hf://"):
+        return url, {"token": token, "endpoint": checked_endpoint()}
+    links, options = CHAINED.split(url), {}
+    for n, link in enumerate(links):
+        links[n], authorization = split_credentials(link)
+        if authorization:
+            scheme = link.partition("://")[0]
+            options[scheme] = {"client_kwargs": {"headers": {"Authorization": authorization}}}
+    return "::".join(links), options
 
 
 class FsspecFile(RemoteFile):
@@ -65,11 +93,11 @@ class FsspecFile(RemoteFile):
             start += len(data)
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        failed: EmotionTalkError
         try:
             return function(*arguments, **options)
         except FileNotFoundError:
-            raise self.missing("no such file") from None
+            failed = self.missing("no such file")
         except Exception as error:  # each library has errors of its own
-            what = "no access" if isinstance(error, PermissionError) else "cannot be read"
-            why = f"{type(error).__name__}: {innermost_reason(error)}"
-            raise NoConnectionError(f"{self.path}: {what} ({why}). Check the URL and its library's settings.") from None
+            failed = unopened(self.path, error)
+        raise failed  # not within `except`: the library's error may quote a secret

@@ -12,9 +12,10 @@ import datasets
 
 from .audio import HIGHEST_RATE, LOWEST_RATE
 from .corpus import FOLDS, REPO_ID, SPLITS
+from .errors import redacted
 from .local_archive import find_archive, fingerprint_of
 from .schema import CONFIGS, archives_of, features_of, splits_of
-from .urls import is_remote
+from .urls import is_remote, without_secrets
 
 # Keywords of `datasets.load_dataset` that have no meaning here, and what to do instead.
 INSTEAD = {
@@ -59,12 +60,19 @@ class EmotionTalkConfig(datasets.BuilderConfig):
     mono: bool = False
     fold: int | None = None
 
+    def __repr__(self) -> str:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["data_dir"] = None if self.data_dir is None else redacted(self.data_dir)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
         self.check()
         features = features_of(self.name, self.label_set, self.sampling_rate)
         kwargs = {**config_kwargs, "features": json.dumps(features.to_dict(), sort_keys=True)}
-        if self.data_dir is not None and not is_remote(self.data_dir):
+        if is_remote(self.data_dir):
+            kwargs["data_dir"] = without_secrets(str(self.data_dir))
+        elif self.data_dir is not None:
             found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
             kwargs["archives"] = tuple(map(fingerprint_of, found))
         return str(super().create_config_id(kwargs, custom_features=custom_features))

@@ -18,10 +18,11 @@ import datasets
 import huggingface_hub
 
 from .corpus import ARCHIVES, DEFAULT_SOURCE
-from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, redacted
+from .errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, innermost_reason
 from .read_ahead import BlockStream
+from .redaction import DISCREET, redacted, split_credentials
 from .threads import within
-from .urls import access_of, http_url, is_offline, reach, token_headers
+from .urls import access_of, http_url, is_offline, reach, server_in_words, server_of, token_headers
 
 HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
@@ -32,16 +33,6 @@ LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
 LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
 progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
-
-
-def innermost_reason(error: Exception) -> str:
-    """Return the innermost of an exception's reasons, in one line."""
-    while True:
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)
-        if not isinstance(inner, Exception):
-            said = re.sub(r"\?[^\s'\"]*", "?…", redacted(str(error)))  # a redirect's query is a signature
-            return brief(said.split(": ", 1)[-1])
-        error = inner
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
@@ -95,11 +86,14 @@ class Pace:
 
 def _send(session: Any, url: str, headers: dict[str, str]) -> Any:
     """Send a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
-    if not hasattr(session, "build_request"):
-        return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False)
-    connect, read = TIMEOUTS
-    request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
-    return session.send(request, stream=True, follow_redirects=False)
+    with DISCREET.sending():
+        if not hasattr(session, "build_request"):
+            is_basic = headers.get("authorization", "").startswith("Basic ")
+            own = (lambda request: request) if is_basic else None  # or requests would take a .netrc instead
+            return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False, auth=own)
+        connect, read = TIMEOUTS
+        request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
+        return session.send(request, stream=True, follow_redirects=False)
 
 
 class Response:
@@ -152,13 +146,18 @@ class RemoteFile:
     """
 
     def __init__(self, archive: str, url: str, token: str | bool | None) -> None:
-        self.archive, self.path, self.url, self.token = archive, redacted(url), http_url(url), token
+        self.archive, self.path, self.token = archive, redacted(url), token
+        self.url, self._password = split_credentials(http_url(url))
         self.size: int | None = None
         self.tag: str | None = None
         self.ranged: bool | None = None
         self._head = b""
         self._signed: str | None = None  # where a redirect has led: it serves more ranges, until it expires
         self._waiting = False
+
+    @property
+    def _name(self) -> str:
+        return os.path.basename(re.split("[?#]", self.path, maxsplit=1)[0])
 
     def fingerprint(self) -> list[Any]:
         """Return what tells this file from another, ready for JSON; its head has been read. Raises `EmotionTalkError`.
@@ -211,7 +210,7 @@ class RemoteFile:
 
     def save(self, file: IO[bytes]) -> None:
         """Write the whole file to an open one, from its present length on. Raises `EmotionTalkError`."""
-        start, label = file.seek(0, os.SEEK_END), f"Downloading {os.path.basename(self.path)}"
+        start, label = file.seek(0, os.SEEK_END), f"Downloading {self._name}"
         with progress_bar(total=self.size, initial=start, unit="B", unit_scale=True, desc=label) as bar:
             for data in self.pieces(start):
                 file.write(data)
@@ -290,7 +289,7 @@ class RemoteFile:
             return time.sleep(seconds)
         self._waiting = True
         try:
-            label = f"{os.path.basename(self.path)}: {brief(error, 60)}, waiting"
+            label = f"{self._name}: {brief(error, 60)}, waiting"
             with progress_bar(total=math.ceil(seconds), unit="s", desc=label) as bar:
                 until = time.monotonic() + seconds
                 while (left := until - time.monotonic()) > 0:
@@ -300,11 +299,17 @@ class RemoteFile:
             self._waiting = False
 
     def _headers(self, url: str, start: int, end: int | None) -> dict[str, str]:
+        """Return the headers of a request. A password goes to the server of its URL, to no other one."""
+        address, password = split_credentials(url)
         headers = {"Accept-Encoding": "identity"}
+        if not password and server_of(address) == server_of(self.url):
+            password = self._password
+        if password:
+            headers["authorization"] = password
         if self.ranged is not False:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
-            return {**token_headers(url, self.token), **headers}
+            return {**token_headers(address, self.token), **headers}
         except ValueError as error:
             raise self.error(str(error)) from None
 
@@ -360,21 +365,32 @@ class RemoteFile:
         for _ in range(10):
             if time.monotonic() > until:
                 break
-            headers = self._headers(url, start, end)
-            try:
-                response = Response(url, headers)
-                if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
-                    response.close()
-                    url = urllib.parse.urljoin(url, response.headers["Location"])
-                    continue
-            except Exception as error:  # a bad response, URL or redirect: the sessions' errors have no common class
-                raise ConnectionError(f"no connection: {innermost_reason(error)}") from None
+            response, location = self._ask(url, start, end)
+            if location:
+                url = location
+                continue
             if url != cached or url == self.url or response.status not in (400, 401, 403, 404, 410):
                 return response, url
             response.close()
             self._signed = None if self._signed == cached else self._signed  # another thread may have a new one already
             url = cached = self._signed or self.url
         raise ConnectionError("too many redirects")
+
+    def _ask(self, url: str, start: int, end: int | None) -> tuple[Response, str]:
+        """Send one request: (the `Response`, where it redirects to or ""). Raises `ConnectionError`."""
+        headers = self._headers(url, start, end)
+        try:
+            response = Response(split_credentials(url)[0], headers)
+            if response.status not in (301, 302, 303, 307, 308) or not response.headers.get("Location"):
+                return response, ""
+            response.close()
+            return response, urllib.parse.urljoin(url, response.headers["Location"])
+        except Exception as error:  # a bad response, URL or redirect: the sessions' errors have no common class
+            reason = innermost_reason(error)
+        where = ""
+        if url != self.url:
+            where = f" to {server_in_words(url)}, where {server_in_words(self.url)} redirects"
+        raise ConnectionError(f"no connection{where}: {reason}")  # not within `except`: what failed quotes secrets
 
     def _accept(self, status: int, headers: Mapping[str, str], start: int) -> bool:
         """Whether a response is what was requested; False: request again, without a range. Raises as `_connect`."""

@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
+import os
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
 import typer
+import typer.core
+
+from emotiontalk.redaction import DISCREET, is_ambiguous, normalised_endpoint, redacted, wrong_endpoint
 
 from . import choices
 from . import evaluation as evaluation_
 from .errors import CommandError, network_errors, network_message
 from .options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, Config, LabelSet, Split, home
 
+
+class Commands(typer.core.TyperGroup):
+    """The commands. What they say of wrong words on a command line quotes these, without secrets."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As in typer."""
+        with _quoted_without_secrets():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As in typer."""
+        with _quoted_without_secrets():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _quoted_without_secrets() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # of click, which some versions of typer bring themselves
+            error.message = redacted(error.message, text=True)  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Tools for EmotionTalk, the Chinese multimodal emotion corpus. `--version` prints the version.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -39,16 +71,20 @@ PARQUET_CONFIGS = typer.Option(
 
 def run() -> None:
     """Run the command line; what the user can fix is one message, not a traceback."""
+    DISCREET.always = True  # whatever is logged in this process, it is ours
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # Chinese where the terminal's encoding has none
+    endpoint = normalised_endpoint(os.environ.get("HF_ENDPOINT") or "")
+    if is_ambiguous(endpoint):  # `huggingface_hub` quotes it, and cannot be imported
+        sys.exit(f"emotiontalk: {wrong_endpoint(endpoint)}")
     try:
         app(prog_name="emotiontalk")
     except Exception as error:
         said, status = _explained(error)
-        if said is None:
+        if said is None and isinstance(error, ModuleNotFoundError):
             raise
-        typer.echo(f"emotiontalk: {said}", err=True)
+        typer.echo(_traceback(error) if said is None else f"emotiontalk: {said}", err=True)
         sys.exit(status)
 
 
@@ -59,10 +95,15 @@ def _explained(error: Exception) -> Tuple[Optional[str], int]:
     from .predictions import PredictionsError
 
     if isinstance(error, (CommandError, EmotionTalkError)):
-        return brief(error, LONGEST_MESSAGE), 2 if isinstance(error, PredictionsError) else 1
+        return brief(redacted(error, text=True), LONGEST_MESSAGE), 2 if isinstance(error, PredictionsError) else 1
     if isinstance(error, network_errors()):
-        return brief(network_message(error), LONGEST_MESSAGE), 1
+        return brief(redacted(network_message(error), text=True), LONGEST_MESSAGE), 1
     return None, 1
+
+
+def _traceback(error: Exception) -> str:
+    """Return the traceback of an error that nobody has foreseen, as Python prints it, without secrets."""
+    return redacted("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip(), text=True)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from emotiontalk.corpus import __version__
 from emotiontalk.errors import redacted
 from emotiontalk.files import writing
+from emotiontalk.redaction import HIDDEN
 from emotiontalk.urls import full_source, is_remote
 
 from .conversion import Conversion
@@ -121,8 +122,9 @@ class Export:
         before = self.request or {"configs": [], "splits": splits}
         if data_dir and not is_remote(full_source(data_dir)):
             data_dir = os.path.abspath(os.path.expanduser(data_dir))
-        elif data_dir and redacted(data_dir) != data_dir:  # a password is not stored
-            data_dir = redacted(data_dir).replace("://", "://…@", 1)
+        elif data_dir and redacted(data_dir) != data_dir:  # neither password nor signature are stored
+            shown = redacted(data_dir)
+            data_dir = shown if "…" in shown else shown.replace("://", f"://{HIDDEN}", 1)
         c = self.conversion
         self._content["requested"] = self.request = {
             "configs": list(dict.fromkeys([*before["configs"], *configs])),

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import enum
+import re
 from pathlib import Path
 from typing import List, Optional
 
 import typer
 
 from emotiontalk.corpus import SPLITS
+from emotiontalk.redaction import redacted
 
 from .choices import CONFIGS, LABEL_SETS
-from .errors import expanded
+from .errors import CommandError, expanded
 
 
 def home(path: Optional[Path]) -> Optional[Path]:
-    """Expand `~` also where no shell has done so, as in --out=~/page.html."""
+    """Expand `~` also where no shell has done so, as in --out=~/page.html. Raises `CommandError` for a URL."""
+    if path and re.match("[A-Za-z][A-Za-z0-9+.-]+:/", path.as_posix()) and not path.exists():
+        raise CommandError(f"{redacted(path)} is a URL: give a path on this machine.")
     return path and expanded(path)
 
 
 def homes(paths: List[Path]) -> List[Path]:
     """As `home`, of each."""
-    return [expanded(path) for path in paths]
+    return [found for found in map(home, paths) if found]
 
 
 def cache(folder: Optional[str]) -> Optional[str]:

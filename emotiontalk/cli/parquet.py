@@ -28,6 +28,7 @@ from tqdm import tqdm
 from emotiontalk.builder import EmotionTalk
 from emotiontalk.files import write_out
 from emotiontalk.schema import CONFIGS, splits_of
+from emotiontalk.urls import is_remote
 from emotiontalk.words import named_table, text_features
 
 from . import source
@@ -202,9 +203,10 @@ def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None,
     export = Export(out)
     if data_dir or not export.complete:
         request = export.request
-        if not data_dir and "…@" in (request["data_dir"] or ""):
+        if not data_dir and is_remote(request["data_dir"]) and "…" in request["data_dir"]:
             raise CommandError(
-                f"{out} was begun from a URL with a password, which is not stored: pass --data-dir again."
+                f"{out} was begun from a URL with a password or a signature, which is not stored: pass --data-dir "
+                "again."
             )
         conversion = Conversion(*request["conversion"])
         where = (data_dir or request["data_dir"], cache_dir, token)

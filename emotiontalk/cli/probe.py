@@ -329,7 +329,7 @@ def _settings(request: Request, found: Sequence[Features], corpus: Corpus) -> di
 
 def _without_secrets(arguments: Iterable[str]) -> list[str]:
     """Return the words of a command line, with no token and no password."""
-    words = [redacted(word) for word in arguments]
+    words = ["=".join(map(redacted, word.split("=", 1))) if word[:2] == "--" else redacted(word) for word in arguments]
     return [
         "…" if before == "--token" else re.sub(r"^(--token=).*", r"\1…", word)
         for before, word in zip(["", *words], words)

@@ -19,8 +19,10 @@ from huggingface_hub.utils import HFValidationError, RepositoryNotFoundError, va
 from emotiontalk import script
 from emotiontalk.builder import EmotionTalk
 from emotiontalk.corpus import HOMEPAGE, LICENSE, REPO_ID, SPLITS, __version__
-from emotiontalk.errors import brief, printable
+from emotiontalk.errors import brief, printable, redacted
+from emotiontalk.redaction import split_credentials
 from emotiontalk.schema import CONFIGS
+from emotiontalk.urls import checked_endpoint
 
 from . import dummy, infos, parquet
 from .card_merge import FOLDER, difference, merged_card
@@ -185,7 +187,7 @@ def push(
     and one that is there already must be. Raises `CommandError`, before anything is sent, where it is public, holds the
     dataset as the other kind, or anything else.
     """
-    api = huggingface_hub.HfApi(token=token)
+    api = _api(token)
     present = _info(api, repo)
     if present is None:
         api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
@@ -227,7 +229,7 @@ def pull_request(
     configs: as in `export_files`. Raises `CommandError` where the repository is not there, not gated, or has configs of
     these names, and as `export_files` and `merged_card`.
     """
-    api = huggingface_hub.HfApi(token=token)
+    api = _api(token)
     present = _info(api, repo)
     if present is None:
         raise CommandError(f"{repo}: no such dataset repository, or no access to it. --pr is for one that is there.")
@@ -267,7 +269,7 @@ def _their_card(api: huggingface_hub.HfApi, repo: str, present: Any) -> bytes:
 
 def send_pull_request(repo: str, files: Mapping[str, Content], parent: str, token: str | None = None) -> str:
     """Open a pull request with these files; return its URL."""
-    api = huggingface_hub.HfApi(token=token)
+    api = _api(token)
     operations = [
         huggingface_hub.CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()
     ]
@@ -282,7 +284,14 @@ def send_pull_request(repo: str, files: Mapping[str, Content], parent: str, toke
         if isinstance(error, network_errors()):
             raise
         raise CommandError(f"{repo}: the Hub does not take the card with our configs in it: {brief(error)}") from None
-    return printable(str(commit.pr_url))
+    return printable(redacted(commit.pr_url, text=True))
+
+
+def _api(token: str | None) -> huggingface_hub.HfApi:
+    """Open the Hub. A password in `HF_ENDPOINT` is sent as a header, not in URLs. Raises `EmotionTalkError`."""
+    endpoint, password = split_credentials(checked_endpoint())
+    options = {"headers": {"authorization": password}} if password else {}  # an option that older versions have not
+    return huggingface_hub.HfApi(endpoint, token=token, **options)
 
 
 def _info(api: huggingface_hub.HfApi, repo: str) -> Any:
