@@ -1607,6 +1607,7 @@ def clip_seconds(data: bytes) -> float | None:
 
 ID_INSIDE = re.compile(r"(?:^|[/\\])(G\d{5}_\d{2}_\d{2}_\d{3})(?:\.\w*)?$", re.ASCII | re.IGNORECASE)
 COMPARE = "Compare it with the release."
+MP4_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid")  # may come first
 
 
 class Utterance:
@@ -1654,6 +1655,8 @@ class Utterance:
         if len(media) > LONGEST_MEDIA:
             raise BadUtteranceError(f"{media} has {len(media):,} bytes, more than any clip. {COMPARE}")
         if not media.name.lower().endswith(".wav"):
+            if media.part(4, 4) not in MP4_BOXES:  # a text may name files that a decoder would open instead
+                raise BadUtteranceError(f"{media} is no MP4 file. {COMPARE}")
             return
         try:
             wav = wav_format(media)

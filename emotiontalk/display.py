@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import builtins
 import html
 import io
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
@@ -337,8 +339,15 @@ def _rows_of(batch: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _is_echoed() -> bool:
+    """Whether Python shows what an expression gives: at a prompt, and in IPython or a notebook."""
+    return hasattr(sys, "ps1") or hasattr(builtins, "__IPYTHON__")
+
+
 def show(rows: Any) -> Shown:
     """Show rows: in a notebook a player, the transcription, labels as words, votes as bars, captions; else as text.
+
+    A script prints the text. At a prompt and in a notebook, the returned object is shown where it ends a cell.
 
     Args:
         rows: a row of any config (`ds[0]`, an example of a stream), a batch (`ds[0:5]`), or a list of rows; audio and
@@ -352,10 +361,14 @@ def show(rows: Any) -> Shown:
         TypeError: `rows` is nothing of these.
     """
     if isinstance(rows, Mapping):
-        return Shown(_rows_of(rows) if _is_batch(rows) else [rows])
-    if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows) and not isinstance(rows, str):
-        return Shown(list(rows))
-    raise TypeError(f"show takes a row or some rows, show(ds[0]) or show(ds[0:5]), not {type(rows).__name__}.")
+        shown = Shown(_rows_of(rows) if _is_batch(rows) else [rows])
+    elif isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows) and not isinstance(rows, str):
+        shown = Shown(list(rows))
+    else:
+        raise TypeError(f"show takes a row or some rows, show(ds[0]) or show(ds[0:5]), not {type(rows).__name__}.")
+    if not _is_echoed():
+        print(shown)
+    return shown
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -529,3 +529,14 @@ def test_anything_in_any_field_is_shown(name):
             {"id": ["a"], name: value},
         ):
             text_of(row)
+
+
+@once
+@pytest.mark.parametrize("options", [["-"], ["-i", "-q"]], ids=["script", "prompt"])
+def test_show_prints_once(options):
+    """A script prints it; a prompt shows what it returns."""
+    row = {"id": "G00003_13_06_001", "text": "你好", "emotion": 1}
+    code = f"import emotiontalk\nemotiontalk.show({row!r})\n"
+    command = [sys.executable, *options]
+    run = subprocess.run(command, input=code, cwd=PROJECT, capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout.count("G00003_13_06_001") == 1, run.stderr

@@ -8,6 +8,7 @@ import pytest
 from conftest import _command_here, command, once
 from test_upstreams import encoder, mp4  # noqa: F401
 
+import emotiontalk
 from emotiontalk.cli import clip_check
 from emotiontalk.cli.dummy import relative, utterances
 from emotiontalk.cli.errors import CommandError
@@ -116,3 +117,17 @@ def test_a_probe_opens_nothing_but_the_clips(private, release, encoder, tmp_path
         assert run.returncode == 1 and UID in run.stderr and "Traceback" not in run.stderr, run.stderr
         assert "[Errno" not in run.stderr
     assert "WAR" in command(*words(release(folder="whole"))).stdout and os.listdir(".") == ["private.mp4"]
+
+
+@pytest.mark.parametrize(
+    "text", [b"ffconcat version 1.0\nfile private.mp4\n", b"#EXTM3U\nprivate.mp4\n", b"v=0\no=- 0 0 IN IP4 127.0.0.1\n"]
+)
+def test_the_loader_gives_no_decoder_a_text_that_names_files(call, release, said, text):
+    def change(members):
+        name = next(name for name in sorted(members["Multimodal"]) if "G00003" in name and name.endswith(".mp4"))
+        members["Multimodal"][name] = text
+
+    out = release(change)
+    with pytest.raises(emotiontalk.BadUtteranceError, match="is no MP4 file.*strict=False"):
+        list(call("video", out, split="test", streaming=True))
+    assert len(call("video", out, split="test", strict=False)) == 7 and "is no MP4 file" in said.text
