@@ -4017,7 +4017,8 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad
             or angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and
             `soft_label` four shares.
-        sampling_rate: convert audio to this rate while it is read, in Hz, from 8,000 on; None: as released.
+        sampling_rate: convert audio to this rate while it is read, in Hz, 8,000 to 768,000; None: as
+            released.
         mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
         prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where
             `split="test"` makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.

@@ -384,7 +384,8 @@ def test_what_loading_says_of_conversion(call):
     parameters = inspect.signature(emotiontalk.load_dataset).parameters
     for name, row in options.items():
         assert f"`{str(parameters[name].default).replace('all', chr(34) + 'all' + chr(34))}` (default)" in row[1]
-    assert f"from {emotiontalk.audio.LOWEST_RATE:,} on" in options["sampling_rate"][1]
+    lowest, highest = emotiontalk.audio.LOWEST_RATE, emotiontalk.audio.HIGHEST_RATE
+    assert f"from {lowest:,} to {highest:,}" in options["sampling_rate"][1]
     refused = [config for config, spec in emotiontalk.CONFIGS.items() if "audio" not in spec.fields]
     assert "The configs** " + "`{}`, `{}` and `{}` have no".format(*refused) in page
     for option, config in itertools.product(({"sampling_rate": 16_000}, {"mono": True}), refused):

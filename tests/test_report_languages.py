@@ -30,6 +30,8 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
+        if attributes.get("name") == "emotiontalk-sha256":  # of this page alone
+            return
         self.elements.append((tag, {name: value for name, value in attributes.items() if name not in TRANSLATED}))
         quiet = tag in ("style", "script") or ("lang" in attributes and tag != "html")
         said = [value for name, value in attributes.items() if name in TRANSLATED - {"lang"}]

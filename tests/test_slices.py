@@ -198,3 +198,11 @@ def test_a_sliced_stream_resumes(call, rebuilt):
     again = call("text", rebuilt(), split="test[100:300]", streaming=True)
     again.load_state_dict(state)
     assert begun + [row["id"] for row in again] == everything and len(everything) == 200
+
+
+def test_skip_and_take_of_a_stream_are_applied_by_each_reader(call, rebuilt):
+    """As docs/loading.md says: why a slice is cut by `split=`."""
+    stream = call("text", rebuilt(), split="test", streaming=True)
+    begun = [row["id"] for row in stream.take(100)]
+    by_four = [uid for rank in range(4) for uid in ids(split_dataset_by_node(stream.take(100), rank, 4))]
+    assert len(begun) == 100 and sorted(by_four) != begun

@@ -359,11 +359,11 @@ def test_the_papers_rule():
 def test_wav_headers_with_other_chunks():
     sound = next(data for name, data in archives()["Audio"].items() if name.endswith(".wav"))
     expected = (44_100, 2, 16, 1, (len(sound) - 44) // 4, (len(sound) - 44) // 4)
-    assert wav_format(in_memory(sound)) == (*expected, 44)
+    assert wav_format(in_memory(sound)) == (*expected, 44, True)
     for size in (3, 6_000):
         chunk = b"LIST" + size.to_bytes(4, "little") + bytes(size + size % 2)
         for at in (12, 36):
-            assert wav_format(in_memory(sound[:at] + chunk + sound[at:])) == (*expected, 44 + len(chunk))
+            assert wav_format(in_memory(sound[:at] + chunk + sound[at:])) == (*expected, 44 + len(chunk), True)
 
 
 def test_unknown_commands_end_as_usage_errors():
