@@ -372,12 +372,13 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             for utterance, example in self.utterances(shards, release, self.spec.fields, skip_media):
                 yield utterance.id, example
             return
-        pairs = self.utterances(shards, release, TURN_FIELDS)
-        for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
-            turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
-            group = name.split("_")[0]
-            keys = {"id": name, "group": group, "dialogue": name, "speaker_set": speaker_set_of(group)}
-            yield name, {**keys, "turns": turns}
+        for run in runs_of(shards):  # in a sum of slices, a dialogue can stand in two of them
+            pairs = self.utterances([run], release, TURN_FIELDS)
+            for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
+                turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
+                group = name.split("_")[0]
+                keys = {"id": name, "group": group, "dialogue": name, "speaker_set": speaker_set_of(group)}
+                yield name, {**keys, "turns": turns}
 
     def utterances(
         self, shards: list[Shard], release: Release, fields: Iterable[str] = (), skip_media: Container[str] = ()

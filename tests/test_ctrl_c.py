@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, command, once
+from conftest import PROJECT, command, once, some
 
 from emotiontalk.cli import stop
 
@@ -125,7 +125,7 @@ def test_a_program_that_imports_the_package_gets_its_interrupts(tmp_path):
     assert "default_int_handler" in run.stdout
 
 
-@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["Ctrl-C", "the command alone"])
+@pytest.mark.parametrize("send", some([os.killpg, os.kill], os.killpg))
 def test_files_stops_while_its_workers_convert(rebuilt, tmp_path, send):
     arguments = ["files", tmp_path / "out", "--for", "kaldi", "--data-dir", rebuilt(), "--split", "train"]
     process = start("-m", "emotiontalk", *arguments)
@@ -134,8 +134,8 @@ def test_files_stops_while_its_workers_convert(rebuilt, tmp_path, send):
     assert "Traceback" not in said and list((tmp_path / "out").rglob("*.wav"))
 
 
-@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["Ctrl-C", "the process alone"])
-@pytest.mark.parametrize("moment", [b"Generating", b"500/"])
+@pytest.mark.parametrize("send", some([os.killpg, os.kill], os.killpg))
+@pytest.mark.parametrize("moment", some([b"Generating", b"500/"], b"500/"))
 def test_preparing_with_several_processes_stops(rebuilt, tmp_path, send, moment):
     """The interpreter says where the interrupt came, the workers say nothing."""
     process = start("-c", PREPARE, rebuilt(), tmp_path)
@@ -146,7 +146,7 @@ def test_preparing_with_several_processes_stops(rebuilt, tmp_path, send, moment)
     assert not list(tmp_path.rglob("dataset_info.json"))
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("signal_", some([signal.SIGKILL, signal.SIGTERM], signal.SIGKILL))
 def test_workers_end_with_a_process_that_is_killed(rebuilt, tmp_path, signal_):
     process = start("-c", PREPARE, rebuilt(), tmp_path)
     stopped(*process, lambda said: b"Generating" in said, os.kill, signal_)

@@ -11,7 +11,7 @@ import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import PROJECT, command, once
+from conftest import PROJECT, command, once, some
 
 import emotiontalk
 from emotiontalk.cli.dummy import utterances
@@ -29,7 +29,7 @@ def refused(path, *named, status=2):
     assert said.startswith("emotiontalk: ") and all(name in said for name in (str(path), *named)), said
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "json", "jsonl", "parquet"])
+@pytest.mark.parametrize("ending", some(["csv", "tsv", "json", "jsonl", "parquet"], "csv", "parquet"))
 @pytest.mark.parametrize("kind", ["a FIFO", "a socket", "a device", "a link to a FIFO", "a folder"])
 def test_what_is_no_file_is_not_waited_for(tmp_path, monkeypatch, ends, ending, kind):
     path = tmp_path / f"a.{ending}"
@@ -170,7 +170,7 @@ NOT_UTF8 = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NOT_UTF8)
+@pytest.mark.parametrize("name", some(NOT_UTF8, "score"))
 def test_a_name_that_is_not_utf8(tmp_path, name):
     """It is written, twice; or where the files would hold it, it is refused before the work."""
     out, given = tmp_path / "out\udcff", tmp_path / "in\udcff.json"

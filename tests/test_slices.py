@@ -206,3 +206,10 @@ def test_skip_and_take_of_a_stream_are_applied_by_each_reader(call, rebuilt):
     begun = [row["id"] for row in stream.take(100)]
     by_four = [uid for rank in range(4) for uid in ids(split_dataset_by_node(stream.take(100), rank, 4))]
     assert len(begun) == 100 and sorted(by_four) != begun
+
+
+def test_a_dialogue_that_is_named_twice_comes_twice(call):
+    """Also where a reader finds its two shards next to each other."""
+    one, two = (call("dialogues", split=split, streaming=True) for split in ("test[:1]", "test[:1]+test[:1]"))
+    (row,) = one
+    assert list(two) == [row, row] == list(call("dialogues", split="test[:1]+test[:1]"))

@@ -105,6 +105,7 @@ def test_a_damaged_file_is_named_and_extracted_again(cached, cache, name):
     assert again.stdout == cached[1] and str(path) not in again.stderr
 
 
+@pytest.mark.slow
 def test_a_command_of_its_own_says_so(cached, cache):
     path = stored(cache)
     path.write_bytes(path.read_bytes()[:300])

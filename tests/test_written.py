@@ -67,7 +67,7 @@ def left(out):
     return [path for path in out.rglob(".*") if path.name.endswith(".part")]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", some(COMMANDS, "score", "infos"))
 def test_a_users_part_stays_and_no_link_is_written_through(tmp_path, name):
     arguments, out, files = of(name, tmp_path)
     notes, users = tmp_path / "notes.txt", {}
@@ -101,7 +101,7 @@ def _an_export(tmp_path):
     return (tmp_path / "other" / "export.json").read_bytes()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", some(COMMANDS, "score", "dummy"))
 @pytest.mark.parametrize("kind", some(["a link", "a link to nothing", "a hard link"], "a link"))
 def test_a_link_that_is_in_the_way_stays(tmp_path, name, kind):
     arguments, out, _ = of(name, tmp_path)
@@ -117,7 +117,7 @@ def test_a_link_that_is_in_the_way_stays(tmp_path, name, kind):
     assert kind == "a link to nothing" or notes.read_text() == "my notes"
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("report", "dummy", "infos")])
+@pytest.mark.parametrize("name", some([name for name in COMMANDS if name not in ("report", "dummy", "infos")], "zh-en"))
 @pytest.mark.parametrize("kept", [LOCK, Folder.LIST])
 def test_the_names_that_commands_keep_for_themselves(tmp_path, name, kept):
     """Not even these are written through a link, as where others have made the folder."""
@@ -147,7 +147,7 @@ def edited(path, how):
 
 
 @pytest.mark.parametrize("how", some(["longer", "size", "times"], "times"))
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", some(COMMANDS, "report", "score"))
 def test_what_was_edited_is_the_users(tmp_path, name, how):
     arguments, out, _ = of(name, tmp_path)
     for _ in range(2):  # the second run has read what the first wrote, and what its list says
@@ -262,7 +262,7 @@ def test_a_file_that_comes_meanwhile_stays(tmp_path, monkeypatch):
 # --- two commands, one folder
 
 
-@pytest.mark.parametrize("name", ["score", "probe"])
+@pytest.mark.parametrize("name", some(["score", "probe"], "score"))
 def test_each_waits_for_the_lock(tmp_path, name):
     arguments, out, files = of(name, tmp_path)
     held = filelock.FileLock(str(out / LOCK))
@@ -285,6 +285,7 @@ def test_each_waits_for_the_lock(tmp_path, name):
     assert (out / files[0]).read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_what_two_probes_at_once_leave_is_of_one(tmp_path):
     out, options = tmp_path / "out", (["--label-set", "all"], ["--label-set", "four"])
     runs = [
