@@ -178,6 +178,7 @@ def test_a_renewed_signature_finds_what_was_prepared(call, signed, tmp_path):
     assert call("text", f"{signed.url}/files?sv=1&sig=renewed", **options).cache_files == before
 
 
+@pytest.mark.slow
 @once
 def test_commands_store_neither_password_nor_signature(signed, tmp_path):
     url = f"{signed.url.replace('://', '://u:geheim@')}/files?sv=1&sig={signed.valid}"
@@ -255,6 +256,7 @@ def test_an_endpoint_may_end_with_slashes_and_blanks(serve, tmp_path, end):
     assert server.tokens == {"Bearer hf_right"}
 
 
+@pytest.mark.slow
 def test_a_mirror_with_a_password(guarded, tmp_path):
     server, got = guarded()
     done = load(server.url.replace("://", "://u:geheim@") + "/", tmp_path, HF_TOKEN="hf_right")
@@ -347,6 +349,7 @@ def pushed(endpoint, tmp_path):
     return subprocess.run(run, cwd=PROJECT, env=env, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @once
 def test_push_by_an_endpoint_with_a_password(hub, tmp_path):
     got, original = [], hub.answer

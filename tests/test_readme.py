@@ -405,6 +405,7 @@ def test_what_loading_says_of_conversion(call):
 
 
 @once
+@pytest.mark.slow
 def test_several_gpus(desk):
     nodes, resumed, labels = only("docs/gpus.md")
     counts = [int(python(desk, nodes + "print(len(list(ds)))", RANK=str(rank), WORLD_SIZE="2")) for rank in range(2)]
@@ -419,6 +420,7 @@ def test_several_gpus(desk):
 
 
 @once
+@pytest.mark.slow
 def test_the_quickstart(desk):
     quickstart = (PROJECT / "examples" / "quickstart.py").read_text(encoding="utf-8")
     for code in (
@@ -443,6 +445,7 @@ def test_in_a_notebook(desk):
 
 
 @once
+@pytest.mark.slow
 def test_the_examples(desk, tmp_path):
     """The short ones; test_examples.py runs each."""
     quickstart, conversation, soft_labels = shell(desk, only("docs/examples.md", "sh")[0])
@@ -483,6 +486,7 @@ def test_exports(desk, tmp_path):
 
 
 @once
+@pytest.mark.slow
 def test_toolkits(desk, tmp_path):
     shell(desk, only("docs/toolkits.md", "sh")[0], cwd=tmp_path)
     written = {path.name for path in (tmp_path / "OUT").iterdir() if path.is_dir()}
@@ -522,6 +526,7 @@ def test_probe(desk, tmp_path):
 
 
 @once
+@pytest.mark.slow
 def test_score(desk, tmp_path):
     ids = [row["id"] for row in emotiontalk.load_dataset("text", PROJECT / "dummy_data", split="test", streaming=True)]
     for name, value in (("PREDICTIONS", "happy"), ("A", "1"), ("SCORES", "0.5")):
@@ -587,6 +592,7 @@ def test_internals(desk, tmp_path):
 
 
 @once
+@pytest.mark.slow
 def test_the_hub(desk, tmp_path):
     folder, environment = desk
     hub = CommitServer(tmp_path)

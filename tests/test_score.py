@@ -244,6 +244,7 @@ def python(code):
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_importing_the_package_imports_no_tool_and_without_them_the_extra_is_named():
     listed = "import emotiontalk, sys; print([n for n in ('matplotlib', 'emotiontalk.cli') if n in sys.modules])"
     assert python(listed).stdout == "[]\n"
