@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import importlib
 import numbers
 import os
@@ -124,7 +125,10 @@ def _decodable(dataset: Any) -> Any:
         return dataset
     info = dataset.info.copy()
     info.features = datasets.Features({**info.features, **plain})
-    return datasets.Dataset(dataset.data.cast(info.features.arrow_schema), info=info, split=dataset.split)
+    known = f"{dataset._fingerprint} plain {sorted(plain)}"  # the same in each process: `map` finds what it has made
+    fingerprint = hashlib.sha256(known.encode()).hexdigest()[:16]
+    table = dataset.data.cast(info.features.arrow_schema)
+    return datasets.Dataset(table, info=info, split=dataset.split, fingerprint=fingerprint)
 
 
 def load_dataset(
