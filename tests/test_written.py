@@ -14,7 +14,7 @@ import pytest
 from conftest import PROJECT, archives, command, once, some
 
 from emotiontalk.cli.dummy import relative
-from emotiontalk.cli.written import LOCK, Folder
+from emotiontalk.cli.written import LOCK, Folder, holding
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 PROBE = ("probe", "--config", "text", "--seeds", "1", *DUMMY)
@@ -390,3 +390,24 @@ def test_a_clip_of_another_release_stays_out_of_other_toolkits_audio(made, relea
     assert tree(tmp_path / "out") == before and not left(tmp_path / "out")
     made("--for", "lhotse", "--for", "kaldi", "--split", "test", data=other)
     assert tree(tmp_path / "out")[f"audio/test/{UID}.wav"] != before[f"audio/test/{UID}.wav"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['["../victim.txt"]', '["notes.txt"]', '["sub/../../victim.txt"]', '["/VICTIM"]', "[5]", "[null]", '["a\\u0000b"]',
+     '["a\\u0000b", 1, 2]', '["\\ud800"]', "[" * 100_000, '["x", "y", "z"]', '["x", 1, 2, 3, 4, 5]', "{}",
+     '["../victim.txt", 9, 2]'],
+    ids=range(14),
+)  # fmt: skip
+def test_a_list_that_was_damaged_removes_nothing(tmp_path, line):
+    """Copied from elsewhere, or with a flipped bit: what it names is not believed."""
+    out, victim = tmp_path / "out", tmp_path / "victim.txt"
+    out.mkdir()
+    for path in (victim, out / "notes.txt"):
+        path.write_text("my notes\n")
+    (out / Folder.LIST).write_text(line.replace("/VICTIM", str(victim)) + "\n")
+    with holding(out) as folder:
+        folder.write("made.txt", b"made")
+        folder.discard("../victim.txt")
+    assert victim.read_text() == (out / "notes.txt").read_text() == "my notes\n"
+    assert (out / "made.txt").read_bytes() == b"made" and "made.txt" in Folder(out).names()

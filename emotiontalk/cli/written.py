@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -23,6 +24,7 @@ from .errors import CommandError
 
 OWN_NAMES = ".emotiontalk-"  # how names of files begin that commands keep for themselves
 LOCK = f"{OWN_NAMES}lock"  # of a folder: held by the command that writes to it
+BEGUN = re.compile(re.escape(OWN_NAMES) + r"[0-9a-f]{16}\.part")  # see `partial_path`
 ZEROS = b"0" * 64  # in place of the digest of a file that has its own digest in it
 BEGINNING = 4_096  # bytes in which it stands
 State = tuple[int, int, int]  # time of change, time of change of the inode, inode
@@ -62,10 +64,12 @@ class Folder:
             text = (self.path / self.LIST).read_text(encoding="utf-8", errors="replace")
             self._cut = "" if text.endswith("\n") or not text else "\n"
             for line in text.splitlines():
-                with contextlib.suppress(ValueError, TypeError):  # the last line of a run that was stopped within it
+                # the last line of a run that was stopped within it, or a damaged one
+                with contextlib.suppress(ValueError, TypeError, RecursionError):
                     name, *facts = json.loads(line)
+                    _check_name(name, begun=not facts)
                     if facts:
-                        self._known[name] = Written(*facts[:4], *(tuple(state) for state in facts[4:5] if state))
+                        self._known[name] = _written(*facts)
                     else:
                         self._begun.append(name)
 
@@ -193,6 +197,32 @@ class Folder:
         lines = (json.dumps([name, *facts]) + "\n" for name, facts in self._known.items())
         with writing(self.path / self.LIST) as file:
             file.writelines(line.encode() for line in lines)
+
+
+def _check_name(name: object, begun: bool) -> None:
+    """Raise `ValueError` for a name in a list that no command has written there: what is named may be removed.
+
+    begun: of what is not finished, which has a name of its own, below the folder.
+    """
+    if not isinstance(name, str) or "\0" in name or not name:
+        raise ValueError(name)
+    os.fsencode(name)
+    path = Path(name)
+    if (".." in path.parts and not path.is_absolute()) or (begun and not BEGUN.fullmatch(path.name)):
+        raise ValueError(name)
+
+
+def _written(
+    size: object, time_ns: object, origin: object = None, sha256: object = None, state: object = None, *_: object
+) -> Written:
+    """Make a `Written` of a line. Raises `ValueError` for a damaged one."""
+    texts, times = (origin, sha256), state if isinstance(state, list) else []
+    if not (
+        isinstance(size, int) and isinstance(time_ns, int) and all(isinstance(t, (str, type(None))) for t in texts)
+    ):
+        raise ValueError("no facts of a file")
+    whole = len(times) == 3 and all(isinstance(part, int) for part in times)
+    return Written(size, time_ns, *texts, (times[0], times[1], times[2]) if whole else None)  # type: ignore[arg-type]
 
 
 def _is_file(path: Path) -> bool:
