@@ -1361,7 +1361,8 @@ def wav_format(member: Member) -> WavFormat:
             said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
-            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8, second == rate * frame)
+            consistent = second == rate * frame or form[3] not in UNCOMPRESSED
+            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8, consistent)
         at += 8 + length + length % 2
     raise ValueError("no samples: it has no data chunk")
 
@@ -3920,18 +3921,20 @@ class SplitRuns(NamedTuple):
 
     def shards(self, first: Position | None = None, after: Position | None = None) -> list[Shard]:
         """Return the shards from one position on, before another one; None: from the beginning, to the end."""
-        runs = []
+        runs, whole = [], {}
         for group, begin, end in self.runs:
             if (first and group < first[0]) or (after and group > after[0]):
                 continue
             begin = first[1] if first and group == first[0] else begin
-            last = after[1] if after and group == after[0] else end
-            if begin < last:
-                runs.append((group, begin, last))
-        whole = {group: end for group, _, end in self.runs}
+            if after and group == after[0]:
+                end = after[1]
+            else:  # with strict=False a group can have more than the release
+                end = whole[group] = max(end, begin + 1)
+            if begin < end:
+                runs.append((group, begin, end))
         # the last shard of a group holds whatever comes last in it: also media without annotation
         return [
-            (group, begin, OPEN_END if end == whole[group] else end)
+            (group, begin, OPEN_END if end == whole.get(group) else end)
             for group, begin, end in (shards_of(runs, SHARDS[self.name]) if runs else [])
         ]
 
@@ -4437,11 +4440,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             yield from ((group, number) for group, _, count in runs for number in range(count))
             return
         fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
+        if self.config.strict:  # audio that is bad is an error when it is read: nothing is converted to count it
+            fields = tuple(name for name in fields if name not in MEDIA)
         with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
             for group, _, _ in runs:
                 units = reader.units(set().union(*reader.annotation_files(group).values()))
                 known = {unit: number for number, unit in enumerate(units)}
-                # strict: audio that is bad is an error when it is read, so that labels alone decide
                 skip_media = EVERYTHING if self.config.strict else ()
                 last = None
                 for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):

@@ -63,7 +63,8 @@ def wav_format(member: Member) -> WavFormat:
             said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
-            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8, second == rate * frame)
+            consistent = second == rate * frame or form[3] not in UNCOMPRESSED
+            return WavFormat(*form, min(said, there) // frame, said // frame, at + 8, consistent)
         at += 8 + length + length % 2
     raise ValueError("no samples: it has no data chunk")
 

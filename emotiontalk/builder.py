@@ -213,11 +213,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             yield from ((group, number) for group, _, count in runs for number in range(count))
             return
         fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
+        if self.config.strict:  # audio that is bad is an error when it is read: nothing is converted to count it
+            fields = tuple(name for name in fields if name not in MEDIA)
         with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
             for group, _, _ in runs:
                 units = reader.units(set().union(*reader.annotation_files(group).values()))
                 known = {unit: number for number, unit in enumerate(units)}
-                # strict: audio that is bad is an error when it is read, so that labels alone decide
                 skip_media = EVERYTHING if self.config.strict else ()
                 last = None
                 for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):

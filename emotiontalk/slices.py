@@ -27,18 +27,20 @@ class SplitRuns(NamedTuple):
 
     def shards(self, first: Position | None = None, after: Position | None = None) -> list[Shard]:
         """Return the shards from one position on, before another one; None: from the beginning, to the end."""
-        runs = []
+        runs, whole = [], {}
         for group, begin, end in self.runs:
             if (first and group < first[0]) or (after and group > after[0]):
                 continue
             begin = first[1] if first and group == first[0] else begin
-            last = after[1] if after and group == after[0] else end
-            if begin < last:
-                runs.append((group, begin, last))
-        whole = {group: end for group, _, end in self.runs}
+            if after and group == after[0]:
+                end = after[1]
+            else:  # with strict=False a group can have more than the release
+                end = whole[group] = max(end, begin + 1)
+            if begin < end:
+                runs.append((group, begin, end))
         # the last shard of a group holds whatever comes last in it: also media without annotation
         return [
-            (group, begin, OPEN_END if end == whole[group] else end)
+            (group, begin, OPEN_END if end == whole.get(group) else end)
             for group, begin, end in (shards_of(runs, SHARDS[self.name]) if runs else [])
         ]
 

@@ -213,3 +213,20 @@ def test_a_dialogue_that_is_named_twice_comes_twice(call):
     one, two = (call("dialogues", split=split, streaming=True) for split in ("test[:1]", "test[:1]+test[:1]"))
     (row,) = one
     assert list(two) == [row, row] == list(call("dialogues", split="test[:1]+test[:1]"))
+
+
+def test_a_group_with_more_utterances_than_the_release():
+    """As strict=False lets it be: a slice ends where it says, and what is more is in the last one."""
+    runs = [("G00003", 0, 793), ("G00015", 0, 1_136)]
+    positions = [("G00003", number) for number in range(795)] + [("G00015", number) for number in range(1_136)]
+
+    def held(split):
+        of = SplitRuns("test", runs, lambda: iter(positions))
+        shards = sliced_shards(datasets.ReadInstruction.from_spec(split), {"test": of})
+        return [at for group, begin, end in shards for at in positions if at[0] == group and begin <= at[1] < end]
+
+    for split, begin, end in (
+        ("test[:793]", 0, 793), ("test[793:]", 793, None), ("test[794:797]", 794, 797), ("test[790:793]", 790, 793),
+        ("test[:-1136]", 0, 795), ("test[795:]", 795, None), ("test[794:]", 794, None), ("test", 0, None),
+    ):  # fmt: skip
+        assert held(split) == positions[begin:end], split
