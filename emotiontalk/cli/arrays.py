@@ -97,7 +97,7 @@ def _array(file: IO[bytes], size: int) -> numpy.ndarray:
         raise ValueError("it holds Python objects, which need allow_pickle=True, and nothing is unpickled")
     if dtype.kind not in "biufcSUMm":
         raise ValueError(f"it holds {brief(dtype, 60)}, and no plain numbers")
-    if any(n < 0 for n in shape):
+    if any(n < 0 for n in shape) or (not dtype.itemsize and math.prod(shape)):  # of nothing, as many as it claims
         raise ValueError(f"its shape is {brief(shape, 60)}")
     there, claimed = size - file.tell(), math.prod(shape) * dtype.itemsize
     if claimed != there:
