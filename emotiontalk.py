@@ -365,7 +365,7 @@ def is_ambiguous(url: str) -> bool:
 # --- hidden in what libraries log -------------------------------------------------------------------------------------
 
 LIBRARIES = (
-    *(f"{name}{n}" for n in ("", "2") for name in ("httpx",)),
+    "httpx", "httpx2",
     *(f"httpcore{n}.{part}" for n in ("", "2") for part in ("connection", "http11", "http2", "proxy", "socks")),
     *(f"urllib3.{part}" for part in ("connection", "connectionpool", "poolmanager", "response", "util.retry")),
     "huggingface_hub.utils._http", "huggingface_hub.file_download",
@@ -3939,11 +3939,16 @@ class SplitRuns(NamedTuple):
         ]
 
 
+def split_label(split: Any, splits: Iterable[str]) -> str:
+    """Return one split as users write it, as text; "all" is the sum of these splits."""
+    return "+".join(splits) if str(split) == "all" else str(split)
+
+
 def instruction_of(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
     """Parse one split as users write it. Raises `ValueError`."""
     if isinstance(split, datasets.ReadInstruction):
         return split
-    return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
+    return datasets.ReadInstruction.from_spec(split_label(split, splits))
 
 
 def absolute_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int]) -> list[tuple[str, int, int]]:
@@ -4149,9 +4154,12 @@ class GroupReader:
         """Return the annotation files of a group by condition and id. Raises `EmotionTalkError`."""
         return {name: self.archives[CONDITIONS[name]].annotation_files(group) for name in self.spec.conditions}
 
-    def units(self, ids: Iterable[str]) -> list[str]:
+    def units(self, group: str) -> list[str]:
         """Return what shards of a group are runs of, sorted: its ids, or those of its dialogues, which stay whole."""
-        return sorted({uid[:9] for uid in ids} if self.config.name == "dialogues" else set(ids))
+        return self._units(set().union(*self.annotation_files(group).values()))
+
+    def _units(self, ids: Iterable[str]) -> list[str]:
+        return sorted({uid[:9] for uid in ids} if self.config.name == "dialogues" else ids)
 
     def utterances(
         self, run: Shard, fields: tuple[str, ...], skip_media: Container[str] = (), quiet: bool = False
@@ -4171,7 +4179,7 @@ class GroupReader:
         ids = sorted(set().union(*files.values()))
         if self.complete and (self.config.strict or begin == 0):
             self._check_count(group, len(ids), quiet)
-        units = self.units(ids)
+        units = self._units(ids)
         first, after = ("" if n == 0 else units[n] if n < len(units) else "~" for n in (begin, end))
         ids = [uid for uid in ids if first <= uid < after]
         media: Iterable[tuple[str, Member]] = ()
@@ -4440,13 +4448,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             yield from ((group, number) for group, _, count in runs for number in range(count))
             return
         fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
+        skip_media: Container[str] = ()
         if self.config.strict:  # audio that is bad is an error when it is read: nothing is converted to count it
-            fields = tuple(name for name in fields if name not in MEDIA)
+            fields, skip_media = tuple(name for name in fields if name not in MEDIA), EVERYTHING
         with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
             for group, _, _ in runs:
-                units = reader.units(set().union(*reader.annotation_files(group).values()))
-                known = {unit: number for number, unit in enumerate(units)}
-                skip_media = EVERYTHING if self.config.strict else ()
+                known = {unit: number for number, unit in enumerate(reader.units(group))}
                 last = None
                 for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):
                     bar.update(1)
@@ -4476,7 +4483,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         """Count the utterances (or dialogues) of a group, to shard them."""
         if reader.complete:
             return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
-        return len(reader.units(set().union(*reader.annotation_files(group).values())))
+        return len(reader.units(group))
 
     def _is_complete(self, archives: Archives) -> bool:
         """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
@@ -4560,12 +4567,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         if split is None or str(split) in splits:
             return super().as_streaming_dataset(split and str(split), base_path)
         instruction = instruction_of(split, splits)
-        split_names(instruction, splits)
+        split_names(instruction, splits)  # before anything is opened
         release, found = self._open_release(self._streaming_manager())
         kwargs = {"shards": sliced_shards(instruction, found), "release": release}
-        return self._as_streaming_dataset_single(
-            datasets.SplitGenerator(name="+".join(splits) if str(split) == "all" else str(split), gen_kwargs=kwargs)
-        )
+        named = datasets.SplitGenerator(name=split_label(split, splits), gen_kwargs=kwargs)
+        return self._as_streaming_dataset_single(named)
 
     def _streaming_manager(self) -> datasets.StreamingDownloadManager:
         return datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
@@ -4696,8 +4702,7 @@ def _read_prepared(
         return read(parts[0][0], instruction)
     absolute = functools.partial(datasets.ReadInstruction, unit="abs")
     pieces = [read(name, absolute(name, from_=begin, to=end)) for name, begin, end in parts]
-    label = "+".join(splits) if str(split) == "all" else str(split)
-    return datasets.concatenate_datasets(pieces, split=datasets.Split(label))
+    return datasets.concatenate_datasets(pieces, split=datasets.Split(split_label(split, splits)))
 
 
 @functools.cache

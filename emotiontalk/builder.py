@@ -53,7 +53,7 @@ from .schema import (
     split_sizes,
     splits_of,
 )
-from .slices import Position, SplitRuns, instruction_of, sliced_shards, split_names
+from .slices import Position, SplitRuns, instruction_of, sliced_shards, split_label, split_names
 from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
 from .tar import EVERYTHING
 from .urls import checked_token, full_source, is_remote
@@ -213,13 +213,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             yield from ((group, number) for group, _, count in runs for number in range(count))
             return
         fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
+        skip_media: Container[str] = ()
         if self.config.strict:  # audio that is bad is an error when it is read: nothing is converted to count it
-            fields = tuple(name for name in fields if name not in MEDIA)
+            fields, skip_media = tuple(name for name in fields if name not in MEDIA), EVERYTHING
         with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
             for group, _, _ in runs:
-                units = reader.units(set().union(*reader.annotation_files(group).values()))
-                known = {unit: number for number, unit in enumerate(units)}
-                skip_media = EVERYTHING if self.config.strict else ()
+                known = {unit: number for number, unit in enumerate(reader.units(group))}
                 last = None
                 for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):
                     bar.update(1)
@@ -249,7 +248,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         """Count the utterances (or dialogues) of a group, to shard them."""
         if reader.complete:
             return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
-        return len(reader.units(set().union(*reader.annotation_files(group).values())))
+        return len(reader.units(group))
 
     def _is_complete(self, archives: Archives) -> bool:
         """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
@@ -333,12 +332,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         if split is None or str(split) in splits:
             return super().as_streaming_dataset(split and str(split), base_path)
         instruction = instruction_of(split, splits)
-        split_names(instruction, splits)
+        split_names(instruction, splits)  # before anything is opened
         release, found = self._open_release(self._streaming_manager())
         kwargs = {"shards": sliced_shards(instruction, found), "release": release}
-        return self._as_streaming_dataset_single(
-            datasets.SplitGenerator(name="+".join(splits) if str(split) == "all" else str(split), gen_kwargs=kwargs)
-        )
+        named = datasets.SplitGenerator(name=split_label(split, splits), gen_kwargs=kwargs)
+        return self._as_streaming_dataset_single(named)
 
     def _streaming_manager(self) -> datasets.StreamingDownloadManager:
         return datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))

@@ -20,7 +20,7 @@ from .builder import EmotionTalk
 from .errors import NoUtteranceError, Path, logger
 from .options import INSTEAD, EmotionTalkConfig
 from .schema import MEDIA, MEDIA_FEATURE, archives_of, splits_of
-from .slices import absolute_parts, filled_parts, instruction_of, split_names
+from .slices import absolute_parts, filled_parts, instruction_of, split_label, split_names
 from .urls import checked_token, full_source
 
 MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
@@ -85,8 +85,7 @@ def _read_prepared(
         return read(parts[0][0], instruction)
     absolute = functools.partial(datasets.ReadInstruction, unit="abs")
     pieces = [read(name, absolute(name, from_=begin, to=end)) for name, begin, end in parts]
-    label = "+".join(splits) if str(split) == "all" else str(split)
-    return datasets.concatenate_datasets(pieces, split=datasets.Split(label))
+    return datasets.concatenate_datasets(pieces, split=datasets.Split(split_label(split, splits)))
 
 
 @functools.cache

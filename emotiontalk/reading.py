@@ -40,9 +40,12 @@ class GroupReader:
         """Return the annotation files of a group by condition and id. Raises `EmotionTalkError`."""
         return {name: self.archives[CONDITIONS[name]].annotation_files(group) for name in self.spec.conditions}
 
-    def units(self, ids: Iterable[str]) -> list[str]:
+    def units(self, group: str) -> list[str]:
         """Return what shards of a group are runs of, sorted: its ids, or those of its dialogues, which stay whole."""
-        return sorted({uid[:9] for uid in ids} if self.config.name == "dialogues" else set(ids))
+        return self._units(set().union(*self.annotation_files(group).values()))
+
+    def _units(self, ids: Iterable[str]) -> list[str]:
+        return sorted({uid[:9] for uid in ids} if self.config.name == "dialogues" else ids)
 
     def utterances(
         self, run: Shard, fields: tuple[str, ...], skip_media: Container[str] = (), quiet: bool = False
@@ -62,7 +65,7 @@ class GroupReader:
         ids = sorted(set().union(*files.values()))
         if self.complete and (self.config.strict or begin == 0):
             self._check_count(group, len(ids), quiet)
-        units = self.units(ids)
+        units = self._units(ids)
         first, after = ("" if n == 0 else units[n] if n < len(units) else "~" for n in (begin, end))
         ids = [uid for uid in ids if first <= uid < after]
         media: Iterable[tuple[str, Member]] = ()

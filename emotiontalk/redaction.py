@@ -158,7 +158,7 @@ def is_ambiguous(url: str) -> bool:
 # --- hidden in what libraries log -------------------------------------------------------------------------------------
 
 LIBRARIES = (
-    *(f"{name}{n}" for n in ("", "2") for name in ("httpx",)),
+    "httpx", "httpx2",
     *(f"httpcore{n}.{part}" for n in ("", "2") for part in ("connection", "http11", "http2", "proxy", "socks")),
     *(f"urllib3.{part}" for part in ("connection", "connectionpool", "poolmanager", "response", "util.retry")),
     "huggingface_hub.utils._http", "huggingface_hub.file_download",

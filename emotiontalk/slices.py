@@ -45,11 +45,16 @@ class SplitRuns(NamedTuple):
         ]
 
 
+def split_label(split: Any, splits: Iterable[str]) -> str:
+    """Return one split as users write it, as text; "all" is the sum of these splits."""
+    return "+".join(splits) if str(split) == "all" else str(split)
+
+
 def instruction_of(split: Any, splits: Iterable[str]) -> datasets.ReadInstruction:
     """Parse one split as users write it. Raises `ValueError`."""
     if isinstance(split, datasets.ReadInstruction):
         return split
-    return datasets.ReadInstruction.from_spec("+".join(splits) if str(split) == "all" else str(split))
+    return datasets.ReadInstruction.from_spec(split_label(split, splits))
 
 
 def absolute_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int]) -> list[tuple[str, int, int]]:

@@ -218,6 +218,17 @@ def serve():
         server.close()
 
 
+@pytest.fixture
+def hub(tmp_path):
+    """A server that takes commits, as the Hub does; closed after the test."""
+    from commit_server import CommitServer
+
+    server = CommitServer(tmp_path / "hub")
+    server.folder.mkdir()
+    yield server
+    server.close()
+
+
 def command(*arguments, status=0, **options):
     """Run `emotiontalk …`; the finished process, whose exit status must be this.
 

@@ -13,7 +13,6 @@ import zipfile
 
 import fsspec
 import pytest
-from commit_server import CommitServer
 from conftest import PROJECT, command, once, rows, some
 
 import emotiontalk
@@ -330,14 +329,6 @@ def test_a_default_port_is_that_of_the_scheme():
 
 
 # --- push -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def hub(tmp_path):
-    server = CommitServer(tmp_path / "hub")
-    server.folder.mkdir()
-    yield server
-    server.close()
 
 
 def pushed(endpoint, tmp_path):

@@ -12,21 +12,13 @@ import pandas
 import pytest
 import yaml
 from card import TWINS
-from commit_server import TOKEN, CommitServer
+from commit_server import TOKEN
 from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows, some
 
 from emotiontalk.cli import dummy
 from emotiontalk.cli.dummy import relative
 
 DUMMY = str(PROJECT / "dummy_data")
-
-
-@pytest.fixture
-def hub(tmp_path):
-    server = CommitServer(tmp_path / "hub")
-    server.folder.mkdir()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -75,8 +75,8 @@ def test_slices_count_only_what_is_given(call, release, split):
         bad = next(name for name in members["Audio"] if name.endswith(".json") and "G00015" in name)
         members["Audio"][bad] = b"{"
 
-    sound, spoilt = PROJECT / "dummy_data", release(spoil)
-    four = assert_same_rows(lambda **options: call("audio", sound, label_set="four", **options), split)
+    intact, spoilt = PROJECT / "dummy_data", release(spoil)
+    four = assert_same_rows(lambda **options: call("audio", intact, label_set="four", **options), split)
     left = assert_same_rows(lambda **options: call("audio", spoilt, strict=False, **options), split)
     both = {"strict": False, "label_set": "four", "sampling_rate": 16_000, "mono": True}
     assert_same_rows(lambda **options: call("audio", spoilt, **both, **options), split)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from emotiontalk.corpus import EMOTIONS, SPLITS, split_of
 from emotiontalk.errors import logger
-from emotiontalk.tar import Member
+from emotiontalk.tar import EVERYTHING, Member
 
 from . import source
 from .conversion import Conversion
@@ -198,7 +198,7 @@ def _rows(job: Job, split: str, kwargs: source.GenKwargs, with_audio: bool) -> I
     """Yield the `Row` of each utterance of a split, its clip written."""
     bar = tqdm(total=source.count(kwargs) if job.label_set == "all" else None, unit=" utterances", desc=split)
     names = {path.stem: f"audio/{split}/{path.name}" for path in (job.out / "audio" / split).glob(f"*.{job.suffix}")}
-    finished: Container[str] = source.EVERYTHING
+    finished: Container[str] = EVERYTHING
     if with_audio:
         finished = frozenset(uid for uid, name in names.items() if job.folder.is_own(name, job.origin))
     with bar, workers() if with_audio else contextlib.nullcontext() as pool:

@@ -77,7 +77,7 @@ def text() -> str:
 def _text() -> bytes:
     made = infos()
     first = next(iter(made))
-    made[first] = {"sha256": ZEROS.decode(), **made[first]}  # which `datasets` passes over
+    made[first] = {"sha256": ZEROS.decode(), **made[first]}  # which `datasets` ignores
     return (json.dumps(made, ensure_ascii=False, indent=2) + "\n").encode()
 
 

@@ -13,6 +13,7 @@ from emotiontalk.archives import Release
 from emotiontalk.builder import EmotionTalk
 from emotiontalk.corpus import FOLD_SPLITS, SPLITS, split_of
 from emotiontalk.schema import CONFIGS
+from emotiontalk.tar import EVERYTHING
 
 from . import source
 from .errors import CommandError
@@ -56,7 +57,7 @@ def read_labels(
     """Read all labels of a split, and no audio or video. Raises the errors of `load_dataset`."""
     builder, splits = source.open_release(config, data_dir, cache_dir, token, splits=[split], fold=fold)
     field = SENTIMENT if target == "sentiment" else "emotion"
-    found = builder.utterances(**splits[split], fields=(field,), skip_media=source.EVERYTHING)
+    found = builder.utterances(**splits[split], fields=(field,), skip_media=EVERYTHING)
     rows = sorted((u.id, u.dialogue, u.group, example[field]) for u, example in found)
     ids, dialogues, groups, values = zip(*rows) if rows else ((), (), (), ())
     release = splits[split]["release"]
@@ -115,7 +116,7 @@ def read_corpus(
     with tqdm(total=source.count_all(found.values()), unit=" labels", desc="labels") as bar:
         for split, kwargs in found.items():
             fields = (field, "text")
-            for u, example in builder.utterances(**kwargs, fields=fields, skip_media=source.EVERYTHING):
+            for u, example in builder.utterances(**kwargs, fields=fields, skip_media=EVERYTHING):
                 rows.append((u.id, u.dialogue, u.group, example[field], split, example["text"] or ""))
                 bar.update()
     ids, dialogues, groups, values, splits, texts = zip(*sorted(rows)) if rows else ((), (), (), (), (), ())

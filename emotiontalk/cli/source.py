@@ -17,7 +17,6 @@ from emotiontalk.errors import MissingArchiveError, redacted
 from emotiontalk.local_archive import find_archive, fingerprint_of
 from emotiontalk.remote_tar import RemoteArchive
 from emotiontalk.schema import CONFIGS
-from emotiontalk.tar import EVERYTHING as EVERYTHING
 from emotiontalk.urls import archive_url, full_source, is_remote
 
 from .errors import CommandError

@@ -187,7 +187,7 @@ class Folder:
             self.end()
 
     def end(self) -> None:
-        """Remove what is not finished, and write the list anew: a line for each file, with its `State`."""
+        """Remove what is not finished, and write the list again: a line for each file, with its `State`."""
         for name in self._begun:
             if _is_file(self.path / name):
                 (self.path / name).unlink()
