@@ -32,7 +32,7 @@ lint: .venv-lint/done
 	.venv-lint/bin/ruff check .
 	.venv-lint/bin/mypy
 	.venv-lint/bin/lint-imports --no-cache
-	$(PYTHON) emotiontalk/script.py --check
+	$(PYTHON) tools/build_script.py --check
 
 # The site, to site/: the cards and docs/ in both languages, and the API reference from the docstrings. A link that leads
 # nowhere ends it, and so does a page that fetches something from another server. It needs Python 3.11 or later.
@@ -43,7 +43,7 @@ docs: .venv-docs/done
 
 # The one-file loading script, from the modules of the package.
 script:
-	$(PYTHON) emotiontalk/script.py
+	$(PYTHON) tools/build_script.py
 
 format: .venv-lint/done
 	.venv-lint/bin/ruff format .

@@ -9,215 +9,65 @@ CC BY-NC-SA 4.0).
     emotiontalk.load_dataset("audio", split="test", data_dir="RELEASE")
 """
 
+from __future__ import annotations
+
+import importlib
 import os
-import signal
-import sys
+from typing import Any
+
+# Module -> the public names that it defines. A module is imported when one of its names is first used (PEP 562):
+# `emotiontalk --help` needs no `datasets`, and loading no scikit-learn.
+PUBLIC = {
+    "corpus": (
+        "ANNOTATORS", "ARCHIVES", "AUDIO_FORMATS", "CITATION", "CONDITIONS", "CONDITION_NAMES", "DEFAULT_SOURCE",
+        "DIALOGUES", "EMOTIONS", "FOLDS", "FOUR", "GROUPS", "HOMEPAGE", "LICENSE", "REPO_ID", "REVISION", "SENTIMENTS",
+        "SHARDS", "SPEAKER_SETS", "SPLITS", "TOTAL", "__version__", "speaker_set_of", "split_of",
+    ),
+    "errors": (
+        "AudioDecodeError", "BadUtteranceError", "EmotionTalkError", "MissingArchiveError", "NoConnectionError",
+        "NoUtteranceError",
+    ),
+    "request_error": ("RequestError",),
+    "audio": ("decode_audio",),
+    "annotations": ("Utterance", "emotion_id", "sentiment_id", "spoken_text"),
+    "schema": (
+        "CONFIGS", "FIELDS", "archives_of", "description_of", "features_of", "fields_of", "split_sizes", "splits_of",
+    ),
+    "archives.locations": ("Location", "Release"),
+    "loading.options": ("EmotionTalkConfig",),
+    "loading.emotiontalk": ("EmotionTalk",),
+    "loading.load_dataset": ("load_dataset",),
+    "rows.context": ("context",),
+    "rows.label_names": ("label_names",),
+    "rows.show": ("load_ipython_extension", "show"),
+    "evaluation.score": ("score",),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names}
+__all__ = sorted(_MODULE_OF)
+
+# With a blank around it, recent versions of `huggingface_hub` cannot be imported.
+if os.environ.get("HF_ENDPOINT", "").strip() != os.environ.get("HF_ENDPOINT", ""):
+    os.environ["HF_ENDPOINT"] = os.environ["HF_ENDPOINT"].strip()
 
 
-def _is_command() -> bool:
-    """Whether this is `python -m emotiontalk …` or the console script `emotiontalk`."""
-    name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    return name == "-m" or name.split(".")[0] == "emotiontalk"
+def __getattr__(name: str) -> Any:
+    """Import the module that defines a public name.
 
-
-def _end_at_interrupts() -> None:
-    """Let Ctrl-C end a command without a traceback from the first moment; `cli.stop` then has a word for it."""
-    words = getattr(sys, "orig_argv", [])  # `-m` can be another package that imports this one
-    started = ("-m", "emotiontalk") in zip(words, words[1:]) or os.path.basename(sys.argv[0]) == "emotiontalk"
-    if started and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        try:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-        except ValueError:  # in another thread than the first
-            return
-
-
-if _is_command():  # before anything else is imported
-    _end_at_interrupts()
-
-import importlib  # noqa: E402
-import types  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
-
-if TYPE_CHECKING:
-    from emotiontalk.annotations import Utterance, emotion_id, sentiment_id, spoken_text
-    from emotiontalk.archives import Location, Release
-    from emotiontalk.audio import decode_audio
-    from emotiontalk.builder import EmotionTalk
-    from emotiontalk.cli.score import score as score
-    from emotiontalk.conversation import context
-    from emotiontalk.corpus import (
-        ANNOTATORS,
-        ARCHIVES,
-        AUDIO_FORMATS,
-        CITATION,
-        CONDITION_NAMES,
-        CONDITIONS,
-        DEFAULT_SOURCE,
-        DIALOGUES,
-        EMOTIONS,
-        FOLDS,
-        FOUR,
-        GROUPS,
-        HOMEPAGE,
-        LICENSE,
-        REPO_ID,
-        REVISION,
-        SENTIMENTS,
-        SHARDS,
-        SPEAKER_SETS,
-        SPLITS,
-        TOTAL,
-        __version__,
-        speaker_set_of,
-        split_of,
-    )
-    from emotiontalk.display import load_ipython_extension, show
-    from emotiontalk.errors import (
-        AudioDecodeError,
-        BadUtteranceError,
-        EmotionTalkError,
-        MissingArchiveError,
-        NoConnectionError,
-        NoUtteranceError,
-    )
-    from emotiontalk.loading import load_dataset
-    from emotiontalk.options import EmotionTalkConfig
-    from emotiontalk.schema import (
-        CONFIGS,
-        FIELDS,
-        archives_of,
-        description_of,
-        features_of,
-        fields_of,
-        split_sizes,
-        splits_of,
-    )
-    from emotiontalk.words import label_names
-
-__all__ = [
-    "ANNOTATORS",
-    "ARCHIVES",
-    "AUDIO_FORMATS",
-    "CITATION",
-    "CONDITIONS",
-    "CONDITION_NAMES",
-    "CONFIGS",
-    "DEFAULT_SOURCE",
-    "DIALOGUES",
-    "EMOTIONS",
-    "FIELDS",
-    "FOLDS",
-    "FOUR",
-    "GROUPS",
-    "HOMEPAGE",
-    "LICENSE",
-    "REPO_ID",
-    "REVISION",
-    "SENTIMENTS",
-    "SHARDS",
-    "SPEAKER_SETS",
-    "SPLITS",
-    "TOTAL",
-    "AudioDecodeError",
-    "BadUtteranceError",
-    "EmotionTalk",
-    "EmotionTalkConfig",
-    "EmotionTalkError",
-    "Location",
-    "MissingArchiveError",
-    "NoConnectionError",
-    "NoUtteranceError",
-    "Release",
-    "Utterance",
-    "__version__",
-    "archives_of",
-    "context",
-    "decode_audio",
-    "description_of",
-    "emotion_id",
-    "features_of",
-    "fields_of",
-    "label_names",
-    "load_dataset",
-    "load_ipython_extension",
-    "sentiment_id",
-    "show",
-    "speaker_set_of",
-    "split_of",
-    "split_sizes",
-    "splits_of",
-    "spoken_text",
-]
-
-# The modules that have these names: imported when one of them is wanted, the cheapest first.
-MODULES = (
-    "corpus",
-    "errors",
-    "audio",
-    "annotations",
-    "schema",
-    "options",
-    "archives",
-    "builder",
-    "loading",
-    "conversation",
-    "words",
-    "display",
-)
-
-# Names that need the extra `tools`, and the modules that have them. Not in `__all__`, which everybody can import, and
-# not in `dir`: `datasets` gets whatever is there before it streams.
-TOOLS = {"score": "cli.score"}
-
-
-class Package(types.ModuleType):
-    """This package: its names are found where they are defined, and it is pickled by its name.
-
-    Commands import only what they need, so that they start, and stop, at once. `datasets` finds what `map` has made
-    with this module, whatever was imported meanwhile.
+    Raises `ModuleNotFoundError`, with what to install, where a library is missing that it needs.
     """
-
-    def __getattr__(self, name: str) -> Any:
-        """Import what has this name.
-
-        Raises `AttributeError` where nothing has, `ModuleNotFoundError` where the extra that it needs is not installed.
-        """
-        if os.path.isfile(os.path.join(self.__path__[0], f"{name}.py")):
-            return importlib.import_module(f"{self.__name__}.{name}")
-        if name in __all__:
-            for module in MODULES:
-                found = vars(importlib.import_module(f"{self.__name__}.{module}"))
-                if name in found:
-                    setattr(self, name, found[name])
-                    return found[name]
-        if name in TOOLS:
-            try:
-                found = vars(importlib.import_module(f"{self.__name__}.{TOOLS[name]}"))
-            except ModuleNotFoundError as error:
-                library, install = (error.name or "").split(".")[0], 'pip install ".[tools]" in a clone of this project'
-                message = f"{self.__name__}.{name} needs {library}, which is not installed: {install}"
-                raise ModuleNotFoundError(message, name=error.name) from None
-            setattr(self, name, found[name])
-            return found[name]
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-
-    def __dir__(self) -> list[str]:
-        """Return the names that are meant for users, too."""
-        return sorted({*super().__dir__(), *__all__})
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle it by its name."""
-        return importlib.import_module, (self.__name__,)
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+    except ModuleNotFoundError as error:
+        library = (error.name or "").split(".")[0]
+        if library == __name__:
+            raise
+        message = f'{__name__}.{name} needs {library}: pip install ".[tools]" in a clone of this project'
+        raise ModuleNotFoundError(message, name=error.name) from None
+    value = globals()[name] = getattr(module, name)
+    return value
 
 
-def _normalise_endpoint() -> None:
-    """Take blanks from around `HF_ENDPOINT`: with one, recent versions of `huggingface_hub` cannot be imported."""
-    address = os.environ.get("HF_ENDPOINT", "")
-    if address != address.strip():
-        os.environ["HF_ENDPOINT"] = address.strip()
-
-
-_normalise_endpoint()
-sys.modules[__name__].__class__ = Package
-if not _is_command():  # a program has imported everything before it begins to work
-    importlib.import_module(f"{__name__}.loading")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,7 +10,7 @@ from typing import Any
 from .audio import LONGEST_MEDIA, WavFormat, wav_format
 from .corpus import ANNOTATORS, EMOTIONS, NOUNS
 from .errors import BadUtteranceError, brief
-from .tar import Member, NotFetched
+from .members import Member, NotFetched
 
 _MARK = r"(?:over|interrupted|laughing|sobbing|crying|screaming)"
 # A mark has a bracket on one side at least: `[over/]`, `[[/over]`, `[over/呀`, `没问题/over]`. Only the mark

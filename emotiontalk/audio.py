@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import AudioDecodeError
-from .tar import InMemory, Member, NotFetched
+from .members import InMemory, Member, NotFetched
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 768_000  # Hz: below, nothing of speech is left; above, there is no audio hardware
 LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # of a WAV header that is believed

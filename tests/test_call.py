@@ -13,10 +13,10 @@ import numpy
 import pytest
 import soundfile
 from conftest import CONFIGS, PROJECT, VERSION, archives, as_script, rows
+from emotiontalk.cli.dummy import relative
 from hub_server import HubServer
 
 import emotiontalk
-from emotiontalk.cli.dummy import relative
 from emotiontalk.schema import MEDIA
 
 

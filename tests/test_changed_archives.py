@@ -7,10 +7,10 @@ import datasets
 import fsspec
 import pytest
 from conftest import PROJECT, archives, as_script, rows, trust, undecoded
+from emotiontalk.cli.dummy import pack, relative
 
 import emotiontalk
 from emotiontalk.archives import forget_urls
-from emotiontalk.cli.dummy import pack, relative
 
 UID = "G00003_13_06_003"
 

@@ -10,10 +10,10 @@ import pytest
 import soundfile
 import soxr
 from conftest import CONFIGS, PROJECT, archives, as_script, command, rows, undecoded
+from emotiontalk.cli.dummy import relative
 
 import emotiontalk
 from emotiontalk.audio import converted, pcm16, wav_file
-from emotiontalk.cli.dummy import relative
 
 MELODIES = {  # of the sample data's test split: the formats of the release
     "G00003_13_06_001": (44_100, 2),

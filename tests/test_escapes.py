@@ -6,10 +6,10 @@ import tarfile
 
 import pytest
 from conftest import PROJECT, archives, command, rows
+from emotiontalk.cli.dummy import pack, relative
 from test_lying_servers import answer
 
 import emotiontalk
-from emotiontalk.cli.dummy import pack, relative
 from emotiontalk.errors import printable
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e\u2066\x9b2J\x00"

@@ -20,10 +20,10 @@ from benchmark_files import manifest_of
 from card import blocks, class_counts
 from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows
 from datasets.distributed import split_dataset_by_node
+from emotiontalk.cli.dummy import pack, relative, utterances
 from hub_server import HubServer
 
 from emotiontalk.cli import parquet
-from emotiontalk.cli.dummy import pack, relative, utterances
 
 
 def written(out):

@@ -17,9 +17,9 @@ import numpy
 import pytest
 import soundfile
 from conftest import PROJECT, VERSION, command, once, published_labels
+from emotiontalk.cli.toolkits import TOOLKITS
 
 import emotiontalk
-from emotiontalk.cli.toolkits import TOOLKITS
 
 SIZES = {"train": 15_413, "validation": 1_908, "test": 1_929}
 FOUR = {"audio": (13_243, 1_610, 1_560), "multimodal": (12_232, 1_555, 1_509), "text": (11_458, 1_458, 1_488)}

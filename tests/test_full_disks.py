@@ -12,7 +12,6 @@ import time
 import filelock
 import pytest
 from conftest import PROJECT, archives, command, some
-
 from emotiontalk.cli.dummy import pack
 from emotiontalk.cli.written import LOCK
 
@@ -144,8 +143,9 @@ def test_two_exports_at_once(tmp_path):
 
 def test_an_export_that_another_command_begins_meanwhile(tmp_path, monkeypatch):
     """What the other one has begun, and not named yet, is not taken for something foreign."""
-    from emotiontalk.cli import parquet
     from emotiontalk.cli.written import LOCK
+
+    from emotiontalk.cli import parquet
 
     out, check = tmp_path / "out", parquet._check_foreign
     partial = out / "export.json.1.part"

@@ -9,7 +9,6 @@ import tarfile
 
 import pytest
 from conftest import PROJECT, archives, once, rows, some
-
 from emotiontalk.cli.dummy import pack
 
 CONFIGS = ("multimodal", "video", "dialogues")

@@ -9,9 +9,9 @@ import numpy
 import pytest
 import soundfile
 from conftest import CONFIGS, PROJECT, RUNS_SCRIPTS, archives, as_script, rows, some, typed
+from emotiontalk.cli.dummy import relative, utterances
 
 from emotiontalk import decode_audio
-from emotiontalk.cli.dummy import relative, utterances
 
 IDS = [uid for uid, _ in utterances()]
 SPLIT = {"G00001": "validation", "G00012": "validation", "G00003": "test", "G00015": "test"}

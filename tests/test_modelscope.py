@@ -8,10 +8,10 @@ import json
 
 import pytest
 from conftest import PROJECT, command, once, rows
+from emotiontalk.urls import full_source, modelscope_endpoint, reach, token_headers
 from hub_server import HubServer
 
 import emotiontalk
-from emotiontalk.urls import full_source, modelscope_endpoint, reach, token_headers
 
 TOKEN = "ms-0123456789"
 

@@ -9,9 +9,9 @@ import struct
 
 import pytest
 from conftest import command, rows
+from emotiontalk.cli.dummy import relative
 
 import emotiontalk
-from emotiontalk.cli.dummy import relative
 
 UID = "G00003_13_06_003"
 

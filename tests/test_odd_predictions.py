@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import PROJECT, command, once, some
-
-import emotiontalk
 from emotiontalk.cli.dummy import utterances
 from emotiontalk.cli.predictions import PredictionsError
+
+import emotiontalk
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 IDS = [uid for uid, _ in utterances() if uid[:6] in ("G00003", "G00015")]

@@ -7,10 +7,10 @@ import tarfile
 
 import pytest
 from conftest import PROJECT, archives, rows
+from emotiontalk.cli.dummy import pack, relative
 
 import emotiontalk
 from emotiontalk.archives import Location
-from emotiontalk.cli.dummy import pack, relative
 
 UID = "G00003_13_06_003"
 

@@ -6,7 +6,6 @@ import re
 import datasets
 import pytest
 from conftest import PROJECT, archives, command
-
 from emotiontalk.cli.dummy import relative, utterances
 
 IDS = [uid for uid, _ in utterances()]

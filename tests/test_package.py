@@ -200,9 +200,10 @@ def test_help_imports_neither_datasets_nor_numpy():
 
 @once
 def test_what_the_options_can_be_is_what_there_is():
-    from emotiontalk.cli import choices, toolkits
     from emotiontalk.cli.recipes import RECIPES
     from emotiontalk.cli.upstreams import POOLINGS
+
+    from emotiontalk.cli import choices, toolkits
 
     specs = emotiontalk.CONFIGS
     assert tuple(specs) == choices.CONFIGS and set(choices.LABELED) == {

@@ -14,9 +14,9 @@ import zipfile
 import fsspec
 import pytest
 from conftest import PROJECT, command, once, rows, some
+from emotiontalk.urls import hub_endpoint, is_below, token_headers
 
 import emotiontalk
-from emotiontalk.urls import hub_endpoint, is_below, token_headers
 
 DUMMY = PROJECT / "dummy_data"
 LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "fsspec", "huggingface_hub", "datasets")

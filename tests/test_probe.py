@@ -9,10 +9,10 @@ import pytest
 import sklearn.metrics
 from card import text_of
 from conftest import PROJECT, command
+from emotiontalk.cli.dummy import relative, utterances
 from hub_server import HubServer
 
 from emotiontalk.cli import linear
-from emotiontalk.cli.dummy import relative, utterances
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 

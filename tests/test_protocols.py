@@ -14,12 +14,12 @@ import pytest
 import scipy.stats
 import sklearn.decomposition
 from conftest import PROJECT, command, once
+from emotiontalk.cli.errors import CommandError
+from emotiontalk.cli.upstreams import Options, open_upstream
 from test_probe import encoder, rates
 
 import emotiontalk
 from emotiontalk.cli import feature_files, features, labels, linear, probe, recipes
-from emotiontalk.cli.errors import CommandError
-from emotiontalk.cli.upstreams import Options, open_upstream
 from emotiontalk.corpus import EMOTIONS, FOLDS, SPEAKER_SETS, SPLITS
 
 pytestmark = once
@@ -490,8 +490,9 @@ def test_a_killed_probe_goes_on_from_its_cached_features(rebuilt, tmp_path):
 
 
 def test_a_clip_that_cannot_be_opened_is_named_before_an_encoder_runs(tmp_path, release, monkeypatch):
-    from emotiontalk.cli import upstreams
     from emotiontalk.cli.dummy import relative, utterances
+
+    from emotiontalk.cli import upstreams
 
     uid = list(utterances())[-1][0]
 

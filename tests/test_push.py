@@ -14,9 +14,9 @@ import yaml
 from card import TWINS
 from commit_server import TOKEN
 from conftest import PROJECT, RUNS_SCRIPTS, archives, command, once, rows, some
+from emotiontalk.cli.dummy import relative
 
 from emotiontalk.cli import dummy
-from emotiontalk.cli.dummy import relative
 
 DUMMY = str(PROJECT / "dummy_data")
 

@@ -33,13 +33,13 @@ from card import (
 )
 from commit_server import TOKEN, CommitServer
 from conftest import PROJECT, SHARED, VERSION, command, once, rows, undecoded
-from hub_server import HubServer
-
-import emotiontalk
 from emotiontalk.cli.toolkits import TOOLKITS
 from emotiontalk.code_hash import LOADER
 from emotiontalk.offsets import FoundHeader, GroupAnnotations, Key, Kind, Offsets, WavSizes
 from emotiontalk.tar import BLOCK, Tar, padded
+from hub_server import HubServer
+
+import emotiontalk
 
 
 @pytest.fixture(scope="module")

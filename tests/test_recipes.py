@@ -12,10 +12,10 @@ import pytest
 import scipy.sparse
 import sklearn.linear_model
 import sklearn.preprocessing
-
-from emotiontalk.cli import ridge
 from emotiontalk.cli.errors import CommandError
 from emotiontalk.cli.recipes import RECIPES, fit, shuffled
+
+from emotiontalk.cli import ridge
 
 pytestmark = conftest.once
 slow = pytest.mark.slow

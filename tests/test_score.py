@@ -13,11 +13,11 @@ import pytest
 import scipy.stats
 import sklearn.metrics
 from conftest import PROJECT, command, once, published_labels, some
+from emotiontalk.cli.predictions import PredictionsError
 from test_escapes import HOSTILE, quiet
 
 import emotiontalk
 from emotiontalk.cli import metrics, score
-from emotiontalk.cli.predictions import PredictionsError
 from emotiontalk.corpus import EMOTIONS, FOUR, GROUPS, NOUNS, SENTIMENTS, SPLITS, split_of
 
 pytestmark = once

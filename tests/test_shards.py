@@ -3,11 +3,11 @@
 import pytest
 from conftest import CONFIGS, VERSION, rows, some, undecoded
 from datasets.distributed import split_dataset_by_node
+from emotiontalk.local_archive import LocalArchive
+from emotiontalk.tar import Tar
 
 import emotiontalk
 from emotiontalk.corpus import runs_of, shards_of
-from emotiontalk.local_archive import LocalArchive
-from emotiontalk.tar import Tar
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ import datasets
 import pytest
 from conftest import PROJECT, RUNS_SCRIPTS, VERSION, once, some, undecoded
 from datasets.distributed import split_dataset_by_node
+from emotiontalk.slices import SplitRuns, sliced_shards
 
 from emotiontalk.corpus import GROUPS, split_of
-from emotiontalk.slices import SplitRuns, sliced_shards
 
 OF_SAMPLE_DATA = (
     "test[:3]", "test[3:]", "test[:40%]", "test[40%:]", "test[-3:]", "train[2:4]+test[1:]+validation", "test[:900]",

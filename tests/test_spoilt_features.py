@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from conftest import PROJECT, _command_here, once
-
 from emotiontalk.cli.dummy import utterances
 
 pytestmark = once

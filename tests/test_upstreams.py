@@ -9,12 +9,12 @@ import numpy
 import pytest
 import soundfile
 from conftest import once
-
-from emotiontalk.cli import encoder_base, upstreams
 from emotiontalk.cli.conversion import decoded
 from emotiontalk.cli.errors import CommandError
 from emotiontalk.cli.upstreams import Options, TextTfidf, open_upstream
 from emotiontalk.cli.video_frames import frames_of
+
+from emotiontalk.cli import encoder_base, upstreams
 
 pytestmark = once
 slow = pytest.mark.slow

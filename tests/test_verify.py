@@ -11,14 +11,14 @@ import tarfile
 
 import pytest
 from conftest import PROJECT, archives, command
-from hub_server import HubServer
-
-import emotiontalk
-from emotiontalk.audio import wav_format
 from emotiontalk.cli.audit_members import confidences
 from emotiontalk.cli.dummy import pack, relative, utterances
 from emotiontalk.cli.verify import verify
 from emotiontalk.tar import InMemory, Member
+from hub_server import HubServer
+
+import emotiontalk
+from emotiontalk.audio import wav_format
 
 IDS = [uid for uid, _ in utterances()]
 

@@ -6,14 +6,14 @@ import os
 import numpy
 import pytest
 from conftest import _command_here, command, once
-from test_upstreams import encoder, mp4  # noqa: F401
-
-import emotiontalk
-from emotiontalk.cli import clip_check
 from emotiontalk.cli.dummy import relative, utterances
 from emotiontalk.cli.errors import CommandError
 from emotiontalk.cli.video_frames import frames_of
 from emotiontalk.tar import InMemory, Member
+from test_upstreams import encoder, mp4  # noqa: F401
+
+import emotiontalk
+from emotiontalk.cli import clip_check
 
 pytestmark = once
 UID = sorted(uid for uid, _ in utterances())[3]

@@ -12,7 +12,6 @@ import time
 import filelock
 import pytest
 from conftest import PROJECT, archives, command, once, some
-
 from emotiontalk.cli.dummy import relative
 from emotiontalk.cli.written import LOCK, Folder, holding
 

@@ -15,12 +15,12 @@ from typing import Any, List, Optional, Tuple
 import typer
 import typer.core
 
+from emotiontalk import choices
+from emotiontalk.cli import evaluation as evaluation_
+from emotiontalk.cli.options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, Config, LabelSet, Split, home
+from emotiontalk.hub.errors import network_errors, network_message
 from emotiontalk.redaction import DISCREET, is_ambiguous, normalised_endpoint, redacted, wrong_endpoint
-
-from . import choices
-from . import evaluation as evaluation_
-from .errors import CommandError, network_errors, network_message
-from .options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, Config, LabelSet, Split, home
+from emotiontalk.request_error import RequestError
 
 
 class Commands(typer.core.TyperGroup):
@@ -91,10 +91,9 @@ def run() -> None:
 def _explained(error: Exception) -> Tuple[Optional[str], int]:
     """Return the message of an error that the user can fix and the exit status; None for any other."""
     from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
+    from emotiontalk.evaluation.predictions import PredictionsError
 
-    from .predictions import PredictionsError
-
-    if isinstance(error, (CommandError, EmotionTalkError)):
+    if isinstance(error, (RequestError, EmotionTalkError)):
         return brief(redacted(error, text=True), LONGEST_MESSAGE), 2 if isinstance(error, PredictionsError) else 1
     if isinstance(error, network_errors()):
         return brief(redacted(network_message(error), text=True), LONGEST_MESSAGE), 1
@@ -114,7 +113,7 @@ def demo(
     config: Config = typer.Option("multimodal", help="The config to load."),
 ) -> None:
     """Load a release (by default synthetic sample data) through `emotiontalk.load_dataset`, and show it."""
-    from . import demo as demo_
+    from emotiontalk.cli import demo as demo_
 
     demo_.show(data_dir, config.value)
 
@@ -122,7 +121,7 @@ def demo(
 @app.command()
 def dummy(out: Path = typer.Argument(..., callback=home, help="The folder to write the four archives to.")) -> None:
     """Make synthetic sample data: four small archives, the same bytes at every run."""
-    from . import dummy as dummy_
+    from emotiontalk import sample_data as dummy_
 
     dummy_.write(out)
     typer.echo(f"{out}: Audio.tar, Multimodal.tar, Text.tar, Video.tar: 24 utterances of synthetic sample data.")
@@ -138,10 +137,10 @@ def infos(
     ),
 ) -> None:
     """Make or check dataset_infos.json: features, split sizes and checksums of the pinned release."""
-    from . import infos as infos_
-    from .project import checkout
+    from emotiontalk.hub.checkout import checkout, tool
 
-    path = path or checkout("`infos` without --path") / "dataset_infos.json"
+    infos_ = tool("infos", "`infos`")
+    path = path or checkout("`infos`") / "dataset_infos.json"
     if not check:
         infos_.write(path)
         typer.echo(f"{path}: written.")
@@ -160,10 +159,10 @@ def published(
     ),
 ) -> None:
     """Make published.json: the digests of labels, scores and texts that `verify` compares with."""
-    from . import published as published_
-    from .project import checkout
+    from emotiontalk.hub.checkout import checkout, tool
 
-    published_.write(labels, path or checkout("`published` without --path") / "emotiontalk/cli/assets/published.json")
+    default = checkout("`published`") / "emotiontalk/verification/assets/published.json"
+    tool("published", "`published`").write(labels, path or default)
 
 
 @app.command("zh-en")
@@ -182,7 +181,7 @@ def zh_en(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write the zh→en benchmark's manifest and audio."""
-    from . import zh_en as zh_en_
+    from emotiontalk.export import zh_en as zh_en_
 
     records = zh_en_.write(out, data_dir, cache_dir, token, manifests, transcripts)
     typer.echo(f"{records:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
@@ -207,8 +206,8 @@ def parquet(
     fold: Optional[int] = FOLD,
 ) -> None:
     """Write sharded Parquet that every version of datasets loads by itself."""
-    from . import parquet as parquet_
-    from .conversion import Conversion
+    from emotiontalk.audio_format import Conversion
+    from emotiontalk.export import parquet as parquet_
 
     conversion = Conversion(sampling_rate, channels, format)
     splits, configs = [s.value for s in split], [c.value for c in config]
@@ -220,7 +219,7 @@ def parquet(
 
 def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Any:
     """Return the conversion that was requested, by default to what speech encoders take: 16 kHz, mono, WAV."""
-    from .conversion import Conversion
+    from emotiontalk.audio_format import Conversion
 
     return Conversion(
         16_000 if sampling_rate is None else sampling_rate,
@@ -230,14 +229,14 @@ def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: O
 
 
 def _check_messages(wanted: bool, config: str, task: str, caption: str, media: str, language: str) -> None:
-    """Raise `CommandError` for options of messages that would do nothing."""
+    """Raise `RequestError` for options of messages that would do nothing."""
     if not wanted and (task, caption, media, language) != ("emotion", "overall", "audio", "zh"):
         names = "--task, --caption, --media and --prompt-language"
-        raise CommandError(f"{names} are for messages: add --for messages, or leave them away.")
+        raise RequestError(f"{names} are for messages: add --for messages, or leave them away.")
     if caption != "overall" and task != "caption":
-        raise CommandError("--caption is for captions: add --task caption, or leave it away.")
+        raise RequestError("--caption is for captions: add --task caption, or leave it away.")
     if media == "video" and config != "multimodal":
-        raise CommandError("--media video is the audio-visual clips: add --config multimodal, which has their labels.")
+        raise RequestError("--media video is the audio-visual clips: add --config multimodal, which has their labels.")
 
 
 @app.command()
@@ -263,12 +262,12 @@ def files(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
-    from . import files as files_
-    from .conversion import Conversion
+    from emotiontalk.audio_format import Conversion
+    from emotiontalk.export import files as files_
 
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
     if original and (sampling_rate, channels, format) != (None, None, None):
-        raise CommandError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
+        raise RequestError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
     of_messages = (task.value, caption.value, media.value, prompt_language.value)
     _check_messages("messages" in toolkits, config.value, *of_messages)
     conversion = Conversion() if original else _for_speech(sampling_rate, channels, format)
@@ -279,7 +278,7 @@ def files(
 
 
 def _open_pull_request(repo: str, export: Path, configs: List[str], dry_run: bool, token: Optional[str]) -> None:
-    from . import push as push_
+    from emotiontalk.hub import push as push_
 
     files, diff, parent = push_.pull_request(repo, export, configs, token)
     typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
@@ -313,18 +312,18 @@ def push(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Upload the loader, or an export of the release, to the Hub."""
-    from . import push as push_
+    from emotiontalk.hub import push as push_
 
     push_.check_name(repo)
     if kind is Kind.script and (export is not None or config):
-        raise CommandError("--export and --config are about an export: add --as parquet, or leave them away.")
+        raise RequestError("--export and --config are about an export: add --as parquet, or leave them away.")
     export = export or Path("emotiontalk-parquet")
     configs = [c.value for c in config]
     if pr:
         if kind is Kind.script or private is not None:
-            raise CommandError("--pr is for an export: add --as parquet, and leave --private and --public away.")
+            raise RequestError("--pr is for an export: add --as parquet, and leave --private and --public away.")
         if data_dir or cache_dir:
-            raise CommandError("--pr is for an export that is written: leave --data-dir and --cache-dir away.")
+            raise RequestError("--pr is for an export that is written: leave --data-dir and --cache-dir away.")
         _open_pull_request(repo, export, configs, dry_run, token)
         return
     private = kind is Kind.parquet if private is None else private
@@ -357,11 +356,11 @@ def verify(
     ),
 ) -> None:
     """Compare a release with what is published. Status 0: all is well; 1: something is wrong; 2: nothing to look at."""
-    from . import audit as audit_
-    from . import verify as verify_
+    from emotiontalk.verification import findings as audit_
+    from emotiontalk.verification import verify as verify_
 
     if quick and pinned:
-        raise CommandError(
+        raise RequestError(
             "--quick and --pinned do not go together: --quick compares with the pinned archives as it is."
         )
     audit = verify_.quick(data_dir, token) if quick else verify_.verify(data_dir, token, pinned)
@@ -389,7 +388,7 @@ def report(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write one self-contained page: what is in the release, to look at and to listen to."""
-    from . import report as report_  # pandas, matplotlib, statsmodels: two seconds to import
+    from emotiontalk.reporting import report as report_
 
     found = report_.write(out, data_dir, cache_dir, token, clips, language.value)
     gated = " It holds gated audio: keep it to yourself." if clips else ""

@@ -9,10 +9,9 @@ from typing import Any
 import datasets
 
 import emotiontalk
+from emotiontalk import sample_data as dummy
 from emotiontalk.errors import printable
-
-from . import dummy
-from .project import find_checkout
+from emotiontalk.hub.checkout import find_checkout
 
 
 def show(data_dir: str | None, config: str) -> None:

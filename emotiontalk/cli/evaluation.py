@@ -9,9 +9,9 @@ from typing import List, Optional, Union
 
 import typer
 
-from . import choices
-from .errors import CommandError
-from .options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, LabelSet, Split, home, homes
+from emotiontalk import choices
+from emotiontalk.cli.options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, LabelSet, Split, home, homes
+from emotiontalk.request_error import RequestError
 
 LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in choices.LABELED}, type=str)  # type: ignore[misc]
 Target = enum.Enum("Target", {name: name for name in choices.TARGETS}, type=str)  # type: ignore[misc]
@@ -21,13 +21,13 @@ Fusion = enum.Enum("Fusion", {name: name for name in choices.FUSIONS}, type=str)
 
 
 def _layer(text: Optional[str]) -> Optional[Union[int, str]]:
-    """Return a layer as it was typed. Raises `CommandError`."""
+    """Return a layer as it was typed. Raises `RequestError`."""
     if text is None or text in ("all", "weighted"):
         return text
     try:
         return int(text)
     except ValueError:
-        raise CommandError(f"--layer {text}: give the number of a hidden state, all, or weighted.") from None
+        raise RequestError(f"--layer {text}: give the number of a hidden state, all, or weighted.") from None
 
 
 def probe(
@@ -62,9 +62,9 @@ def probe(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Train a head on features of a frozen upstream; WAR and UAR on the official splits or folds, with intervals."""
-    from . import probe as probe_  # scikit-learn takes a second to import
-    from . import probe_output as output
-    from .written import holding
+    from emotiontalk.folder import holding
+    from emotiontalk.probing import probe as probe_
+    from emotiontalk.probing import probe_output as output
 
     request = probe_.Request(
         upstreams=upstream or ([] if features else ["text-tfidf"]),
@@ -115,8 +115,8 @@ def score(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Score predictions: WAR, UAR, F1 or MAE, CCC, with intervals over dialogues. Status 2: they cannot be scored."""
-    from . import score as score_  # matplotlib takes half a second to import
-    from .score_output import print_tables
+    from emotiontalk.evaluation import score as score_
+    from emotiontalk.evaluation.score_output import print_tables
 
     if len(predictions) > 2:
         raise typer.BadParameter("give one file, or two to compare.", param_hint="PREDICTIONS")

@@ -9,18 +9,23 @@ from typing import List, Optional
 
 import typer
 
+from emotiontalk.choices import CONFIGS, LABEL_SETS
 from emotiontalk.corpus import SPLITS
 from emotiontalk.redaction import redacted
+from emotiontalk.request_error import RequestError
 
-from .choices import CONFIGS, LABEL_SETS
-from .errors import CommandError, expanded
+
+def _expanded(path: Path) -> Path:
+    from emotiontalk.folder import expanded  # it imports `datasets`
+
+    return expanded(path)
 
 
 def home(path: Optional[Path]) -> Optional[Path]:
-    """Expand `~` also where no shell has done so, as in --out=~/page.html. Raises `CommandError` for a URL."""
+    """Expand `~` also where no shell has done so, as in --out=~/page.html. Raises `RequestError` for a URL."""
     if path and re.match("[A-Za-z][A-Za-z0-9+.-]+:/", path.as_posix()) and not path.exists():
-        raise CommandError(f"{redacted(path)} is a URL: give a path on this machine.")
-    return path and expanded(path)
+        raise RequestError(f"{redacted(path)} is a URL: give a path on this machine.")
+    return path and _expanded(path)
 
 
 def homes(paths: List[Path]) -> List[Path]:
@@ -31,7 +36,7 @@ def homes(paths: List[Path]) -> List[Path]:
 def cache(folder: Optional[str]) -> Optional[str]:
     """Check that a user whose home is named is there."""
     if folder:
-        expanded(Path(folder))
+        _expanded(Path(folder))
     return folder
 
 

@@ -1,0 +1,1 @@
+"""Where the release is, and its members: tars on disk, behind HTTP, in buckets."""

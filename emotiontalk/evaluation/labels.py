@@ -1,0 +1,124 @@
+"""The labels of a release, and the texts, without any media: what is scored, and what a probe learns from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy
+from tqdm import tqdm
+
+from emotiontalk import release as source
+from emotiontalk.archives.locations import Release
+from emotiontalk.corpus import FOLD_SPLITS, SPLITS, split_of
+from emotiontalk.loading.emotiontalk import EmotionTalk
+from emotiontalk.members import EVERYTHING
+from emotiontalk.request_error import RequestError
+from emotiontalk.schema import CONFIGS
+
+SENTIMENT = "sentiment_score"
+
+
+@dataclasses.dataclass
+class Labels:
+    """The labels of utterances, sorted by id. values: (utterances,) classes 0…, or scores −2…2."""
+
+    ids: list[str]
+    dialogues: numpy.ndarray
+    groups: numpy.ndarray
+    values: numpy.ndarray
+    release: Release
+
+    def only(self, kept: numpy.ndarray) -> Labels:
+        """Return those at some places, or where a mask is true."""
+        ids = numpy.array(self.ids, dtype=object)[kept].tolist()
+        return Labels(ids, self.dialogues[kept], self.groups[kept], self.values[kept], self.release)
+
+
+def check_target(config: str, target: str, label_set: str) -> None:
+    """Raise `RequestError` where the config has no sentiment score, or scores are to be of some classes."""
+    if target == "sentiment" and SENTIMENT not in CONFIGS[config].fields:
+        raise RequestError(f"the config {config!r} has no sentiment score: choose multimodal.")
+    if target == "sentiment" and label_set == "four":
+        raise RequestError('a sentiment score has no label set "four": leave it away.')
+
+
+def read_labels(
+    config: str,
+    split: str,
+    target: str = "emotion",
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | None = None,
+    token: str | None = None,
+    fold: int | None = None,
+) -> Labels:
+    """Read all labels of a split, and no audio or video. Raises the errors of `load_dataset`."""
+    builder, splits = source.open_release(config, data_dir, cache_dir, token, splits=[split], fold=fold)
+    field = SENTIMENT if target == "sentiment" else "emotion"
+    found = builder.utterances(**splits[split], fields=(field,), skip_media=EVERYTHING)
+    rows = sorted((u.id, u.dialogue, u.group, example[field]) for u, example in found)
+    ids, dialogues, groups, values = zip(*rows) if rows else ((), (), (), ())
+    release = splits[split]["release"]
+    return Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), release)
+
+
+@dataclasses.dataclass
+class Corpus:
+    """All utterances of a config, sorted by id: labels and texts.
+
+    labels: classes, or scores; splits: (utterances,) the official split of each; builder: of the config.
+    """
+
+    builder: EmotionTalk
+    labels: Labels
+    splits: numpy.ndarray
+    texts: list[str]
+
+    def only(self, kept: numpy.ndarray) -> Corpus:
+        """Return those at some places, or where a mask is true."""
+        texts = numpy.array(self.texts, dtype=object)[kept].tolist()
+        return Corpus(self.builder, self.labels.only(kept), self.splits[kept], texts)
+
+    def parts(self, fold: int | None) -> dict[str, numpy.ndarray]:
+        """Return the places of the utterances of train, validation and test.
+
+        In a fold, which has no validation split, every tenth dialogue of train is taken for it, by the order of their
+        names. Raises `RequestError` where one of the three has no utterance.
+        """
+        if fold is None:
+            where = {split: numpy.flatnonzero(self.splits == split) for split in SPLITS}
+        else:
+            of_fold = numpy.array([split_of(group, fold) for group in self.labels.groups.tolist()])
+            train, test = (numpy.flatnonzero(of_fold == split) for split in FOLD_SPLITS)
+            held_out = numpy.isin(self.labels.dialogues[train], tenth(self.labels.dialogues[train]))
+            where = {"train": train[~held_out], "validation": train[held_out], "test": test}
+        empty = [split for split, places in where.items() if not len(places)]
+        if empty:
+            of = f" of fold {fold}" if fold else ""
+            raise RequestError(f"no utterance of {', '.join(empty)}{of} has one of these labels.")
+        return where
+
+
+def tenth(dialogues: numpy.ndarray) -> numpy.ndarray:
+    """Return every tenth of the dialogues, by the order of their names."""
+    return numpy.unique(dialogues)[9::10]
+
+
+def read_corpus(
+    config: str, target: str, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None
+) -> Corpus:
+    """Read labels and texts of all splits, and no audio or video. Raises the errors of `load_dataset`."""
+    builder, found = source.open_release(config, data_dir, cache_dir, token)
+    field = SENTIMENT if target == "sentiment" else "emotion"
+    rows: list[tuple[Any, ...]] = []
+    with tqdm(total=source.count_all(found.values()), unit=" labels", desc="labels") as bar:
+        for split, kwargs in found.items():
+            fields = (field, "text")
+            for u, example in builder.utterances(**kwargs, fields=fields, skip_media=EVERYTHING):
+                rows.append((u.id, u.dialogue, u.group, example[field], split, example["text"] or ""))
+                bar.update()
+    ids, dialogues, groups, values, splits, texts = zip(*sorted(rows)) if rows else ((), (), (), (), (), ())
+    release = next(iter(found.values()))["release"]
+    labels = Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), release)
+    return Corpus(builder, labels, numpy.array(splits), list(texts))

@@ -1,0 +1,1 @@
+"""The builder for `datasets`, its options, and `load_dataset`."""

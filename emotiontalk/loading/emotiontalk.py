@@ -1,0 +1,400 @@
+"""The builder: from the shards of a split to its examples, in the order in which `datasets` calls the hooks."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import hashlib
+import inspect
+import itertools
+import json
+import os
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Any
+
+import datasets
+import datasets.builder
+import pyarrow as pa
+
+from ..annotations import Utterance
+from ..archives.locations import Downloads, Location, Release, UrlFingerprint, locate_remote, url_fingerprints
+from .code_hash import code_hash
+from ..corpus import (
+    ARCHIVES,
+    CITATION,
+    DEFAULT_SOURCE,
+    DIALOGUES_OF_GROUPS,
+    GROUPS,
+    HOMEPAGE,
+    LICENSE,
+    OPEN_END,
+    TOTAL,
+    Shard,
+    __version__,
+    runs_of,
+    speaker_set_of,
+    split_of,
+)
+from ..errors import EmotionTalkError, NoUtteranceError, redacted, unwritable, warn_once
+from ..disk import write_out
+from ..interrupts import follow_in_worker, workers_follow
+from ..archives.local import find_archive
+from .options import EmotionTalkConfig
+from .reading import Archives, Example, GroupReader
+from ..archives.http import progress_bar
+from ..schema import (
+    CONFIGS,
+    MEDIA,
+    TURN_FIELDS,
+    ConfigSpec,
+    archives_of,
+    description_of,
+    features_of,
+    split_sizes,
+    splits_of,
+)
+from .slices import Position, SplitRuns, instruction_of, sliced_shards, split_label, split_names
+from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
+from ..members import EVERYTHING
+from ..archives.urls import checked_token, full_source, is_remote
+
+
+class EmotionTalk(datasets.GeneratorBasedBuilder):
+    """EmotionTalk by shards: `gen_kwargs["shards"]` is the list that `num_proc`, streams and nodes share.
+
+    `_generate_examples` gives rows as loading scripts do. Where `datasets` prepares or streams, it is handed Arrow
+    tables of the same rows instead, which is faster (docs/internals.md). For tools: `open_splits` gives the
+    `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and `utterances` read from them.
+
+    Args:
+        cache_dir, token, config_name, data_dir: as in `datasets`.
+        hash: of the code that `datasets` found; the loader's own hash is used instead.
+        whole: this builder prepares one split of several that are requested, so the media are downloaded whole.
+        fingerprints: of the archives behind a URL that can change; None: the server is asked when they are read.
+        label_set, prepare_splits, fold, strict: see `EmotionTalkConfig`.
+    """
+
+    VERSION = datasets.Version(__version__)
+    BUILDER_CONFIG_CLASS = EmotionTalkConfig
+    BUILDER_CONFIGS = [
+        EmotionTalkConfig(name=name, version=datasets.Version(__version__), description=spec.description)
+        for name, spec in CONFIGS.items()
+    ]
+    DEFAULT_CONFIG_NAME = "multimodal"
+
+    def __init__(
+        self,
+        cache_dir: Any = None,
+        *args: Any,
+        hash: Any = None,
+        token: str | bool | None = None,
+        whole: bool = False,
+        fingerprints: dict[str, UrlFingerprint] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        if "::" in str(folder):
+            where = "cache_dir=" if cache_dir else "HF_DATASETS_CACHE="
+            raise ValueError(
+                f"{where}{redacted(str(folder))!r}: `datasets` takes `::` for a chained URL. Choose another folder."
+            )
+        if isinstance(kwargs.get("data_dir"), str):
+            kwargs["data_dir"] = full_source(kwargs["data_dir"])
+        self._whole, self._fingerprints = whole, fingerprints
+        self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
+        try:
+            # one hash for the package and the script of the same code: both find what the other has prepared
+            super().__init__(cache_dir, *args, hash=code_hash(), token=token, **kwargs)
+        except OSError as error:
+            raise unwritable(folder, error) from None
+
+    @property
+    def spec(self) -> ConfigSpec:
+        """What the config reads and gives."""
+        return CONFIGS[self.config.name]
+
+    def _info(self) -> datasets.DatasetInfo:
+        fields = "\n".join(f"- {name}: {description_of(self.config.name, name)}" for name in self.spec.fields)
+        info = datasets.DatasetInfo(citation=CITATION, homepage=HOMEPAGE, license=LICENSE)
+        info.description, info.features = f"{self.spec.description}\n\n{fields}\n", self._features()
+        return info
+
+    def _features(self) -> datasets.Features:
+        return features_of(self.config.name, self.config.label_set, self.config.sampling_rate)
+
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`; what a URL that can change holds now decides where in the cache its rows are."""
+        self._locate_cache()
+        try:
+            return super().download_and_prepare(*args, **kwargs)
+        except PermissionError as error:  # a lock or a folder of somebody else
+            raise unwritable(self._cache_dir, error) from None
+
+    def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`, also in a new builder of what another one has prepared from a URL.
+
+        Raises `NoUtteranceError` where a split has none, and `datasets` cannot say why.
+        """
+        if not os.path.exists(self.cache_dir):  # nothing is there of what the options alone name
+            self._locate_cache()
+            if os.path.exists(self._cache_dir):
+                self._output_dir, self.info = self._cache_dir, datasets.DatasetInfo.from_directory(self._cache_dir)
+        try:
+            return super().as_dataset(*args, **kwargs)
+        except ValueError:
+            for split in self.info.splits or {}:
+                self.check_not_empty(split)
+            raise
+
+    def check_not_empty(self, split: str) -> None:
+        """Raise `NoUtteranceError` where nothing is left of a split that was prepared."""
+        if self.info.splits and not self.info.splits[split].num_examples:
+            which = "of the four emotions and " if self.config.label_set == "four" else ""
+            raise NoUtteranceError(
+                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
+                "strict=False leaves out what is not: the warnings name it. Compare with the release."
+            )
+
+    def _locate_cache(self) -> None:
+        """Let what a URL that can change holds now be a part of the cache's path."""
+        fingerprints = self._url_fingerprints()
+        digest = hashlib.sha256(json.dumps(fingerprints, sort_keys=True).encode()).hexdigest()[:16]
+        if fingerprints and not self.config_id.endswith(digest):
+            self.config_id += f"-{digest}"
+            self._cache_dir = self._build_cache_dir()
+
+    def _url_fingerprints(self) -> dict[str, UrlFingerprint]:
+        if self._fingerprints is None:
+            names = archives_of(self.config.name)
+            self._fingerprints = url_fingerprints(names, self.config.data_dir, self.token, self._cache_dir_root)
+        return self._fingerprints
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        release, splits = self._open_release(dl_manager)
+        return [
+            datasets.SplitGenerator(name=name, gen_kwargs={"shards": split.shards(), "release": release})
+            for name, split in splits.items()
+        ]
+
+    def _open_release(self, dl_manager: Any) -> tuple[Release, dict[str, SplitRuns]]:
+        """Return what is there: the release, and the splits that are wanted. Raises `EmotionTalkError`."""
+        locations = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
+        archives = self.open_archives(Release(locations, complete=False))
+        groups = sorted(set().union(*(archive.groups for archive in archives.values())))
+        release = Release(locations, self._is_complete(archives))
+        reader = self._reader(archives, release.complete)
+        splits, absent = {}, []
+        for split in splits_of(self.config.name, self.config.fold):
+            if self.config.prepare_splits and split not in self.config.prepare_splits:
+                continue
+            wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g, self.config.fold) == split]
+            # a group without annotations may have media, of which the user is to be told
+            runs = [(group, 0, max(1, self._count(reader, group))) for group in wanted]
+            if runs:
+                splits[split] = SplitRuns(split, runs, functools.partial(self._positions, reader, split, runs))
+            else:
+                absent.append(split)
+        if absent and (self.config.prepare_splits or not splits):
+            raise NoUtteranceError(
+                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds no utterance of {', '.join(absent)}: "
+                f"its groups are {', '.join(groups) or 'none'}, of {', '.join(GROUPS)}."
+            )
+        self._expect(list(splits), release.complete)
+        return release, splits
+
+    def _reader(self, archives: Archives, complete: bool) -> GroupReader:
+        return GroupReader(self.config, archives, complete, self._warned)
+
+    def _positions(self, reader: GroupReader, split: str, runs: list[Shard]) -> Iterator[Position]:
+        """Yield where each example of a split is. Which utterances are examples is read where not each of them is."""
+        if self.config.strict and self.config.label_set == "all":
+            yield from ((group, number) for group, _, count in runs for number in range(count))
+            return
+        fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
+        skip_media: Container[str] = ()
+        if self.config.strict:  # audio that is bad is an error when it is read: nothing is converted to count it
+            fields, skip_media = tuple(name for name in fields if name not in MEDIA), EVERYTHING
+        with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
+            for group, _, _ in runs:
+                known = {unit: number for number, unit in enumerate(reader.units(group))}
+                last = None
+                for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):
+                    bar.update(1)
+                    unit = utterance.dialogue if self.config.name == "dialogues" else utterance.id
+                    if unit != last:
+                        yield group, known[unit]
+                    last = unit
+
+    def _locate(self, name: str, dl_manager: Any) -> Location:
+        """Return where an archive is read. Media that are read whole from a URL are downloaded first."""
+        source = self.config.data_dir or DEFAULT_SOURCE
+        if not is_remote(source):
+            return Location.local(name, find_archive(name, source))
+        settings = dl_manager.download_config
+        downloads = Downloads(
+            folder=settings.cache_dir or str(datasets.config.DOWNLOADED_DATASETS_PATH),
+            force=not dl_manager.is_streaming and settings.force_download,
+            check=getattr(dl_manager, "record_checksums", False),  # of verification_mode="all_checks"
+        )
+        all_splits = len(self.spec.splits) > 1 and (self._whole or self.config.prepare_splits is None)
+        is_media = self.spec.media is not None and name == self.spec.media[0]
+        whole = all_splits and is_media and not dl_manager.is_streaming
+        known = self._url_fingerprints().get(name)
+        return locate_remote(name, source, self.token, known, downloads, whole)
+
+    def _count(self, reader: GroupReader, group: str) -> int:
+        """Count the utterances (or dialogues) of a group, to shard them."""
+        if reader.complete:
+            return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
+        return len(reader.units(group))
+
+    def _is_complete(self, archives: Archives) -> bool:
+        """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
+        found = {
+            name: sum(len(archive.annotation_files(g)) for g in archive.groups) if archive.indexed else TOTAL
+            for name, archive in archives.items()
+        }
+        every_group = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
+        if every_group and min(found.values()) > 0.95 * TOTAL:
+            return True
+        counts = ", ".join(f"{name} {n:,}" for name, n in found.items())
+        warn_once(
+            f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds a part of the release ({counts} of {TOTAL:,} "
+            "utterances): the sizes of its splits are not checked."
+        )
+        return False
+
+    def _expect(self, splits: list[str], complete: bool) -> None:
+        """Leave to `datasets` the check of those split sizes that can be known, where it read dataset_infos.json."""
+        if complete and self.config.label_set == "all" and self.config.strict:
+            read = {} if self.config.fold else self.info.splits or {}
+            sizes = {name: info.num_examples for name, info in read.items()}
+            sizes = sizes or split_sizes(self.config.name, self.config.fold)
+            infos = [datasets.SplitInfo(name, num_examples=size) for name, size in sizes.items() if name in splits]
+            self.info.splits = datasets.SplitDict({info.name: info for info in infos})
+        else:
+            self.info.splits = None
+        self.info.download_checksums = None  # `Downloads` has compared them, where something was downloaded
+
+    def _generate_examples(self, shards: list[Shard], release: Release) -> Iterator[tuple[str, Example]]:
+        """As `examples`, ready for `features.encode_example`: audio and video are `{bytes, path}`."""
+        for key, example in self.examples(shards, release):
+            for name in MEDIA.intersection(example):
+                example[name] = {**example[name], "bytes": example[name]["bytes"].read()}
+            yield key, example
+
+    def _generate_tables(
+        self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the rows of `_generate_examples` as tables."""
+        return self.tables(shards, release, batch_bytes)
+
+    def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
+        """As in `datasets`; Ctrl-C ends all of `num_proc`."""
+        with workers_follow():
+            super()._prepare_split(*args, **kwargs)
+
+    def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """As in `datasets`, but by tables. What is written does not crowd the archive out of the page cache.
+
+        A `datasets` that calls this in another way prepares the same rows from `_generate_examples`.
+        """
+        follow_in_worker()
+        by_tables = _taken(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
+        pattern, job = str(kwargs.get("fpath", "")), kwargs.get("job_id", 0)
+        files = glob.escape(pattern.replace("JJJJJ", f"{job:05d}")).replace("SSSSS", "*")
+        try:
+            if by_tables and not args:
+                by_tables["gen_kwargs"] = {**by_tables["gen_kwargs"], "batch_bytes": PREPARED_BYTES}
+                steps = datasets.ArrowBasedBuilder._prepare_split_single(self, **by_tables)
+            else:
+                steps = super()._prepare_split_single(*args, **kwargs)
+            for progress in steps:
+                for path in glob.glob(files) if pattern and self.spec.media else ():
+                    write_out(path)
+                yield progress
+        except (OSError, datasets.builder.DatasetGenerationError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(error, EmotionTalkError) or not isinstance(cause, OSError) or cause.errno is None:
+                raise
+            needed = ARCHIVES[self.spec.media[0]][0] if self.spec.media else None
+            raise unwritable(os.path.dirname(pattern or self._cache_dir), cause, needed) from None
+
+    def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
+        """As in `datasets`, also for slices and sums of splits: whoever reads them, and however shuffled, their rows.
+
+        Where not every utterance is an example (`label_set="four"`, `strict=False`), those before a slice's end are
+        read first, to count them. Raises `ValueError` for a split that is not there.
+        """
+        splits = splits_of(self.config.name, self.config.fold)
+        if split is None or str(split) in splits:
+            return super().as_streaming_dataset(split and str(split), base_path)
+        instruction = instruction_of(split, splits)
+        split_names(instruction, splits)  # before anything is opened
+        release, found = self._open_release(self._streaming_manager())
+        kwargs = {"shards": sliced_shards(instruction, found), "release": release}
+        named = datasets.SplitGenerator(name=split_label(split, splits), gen_kwargs=kwargs)
+        return self._as_streaming_dataset_single(named)
+
+    def _streaming_manager(self) -> datasets.StreamingDownloadManager:
+        return datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
+
+    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
+        """As in `datasets`, but by tables: it would encode each example, from 4 on with torchcodec."""
+        return datasets.ArrowBasedBuilder._get_examples_iterable_for_split(self, split_generator)
+
+    def open_splits(self) -> dict[str, dict[str, Any]]:
+        """Return the `gen_kwargs` (`shards`, `release`) of each split. Raises `EmotionTalkError`."""
+        return {found.name: found.gen_kwargs for found in self._split_generators(self._streaming_manager())}
+
+    def open_archives(self, release: Release) -> Archives:
+        """Open the archives of a release, by name. Raises `EmotionTalkError`."""
+        folder = self._cache_dir_root
+        return {name: location.open(self.token, folder) for name, location in release.locations.items()}
+
+    def tables(
+        self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield (key, `pyarrow.Table`) for some shards, about `batch_bytes` of media each; a clip is copied once."""
+        return tables_of(self.examples(shards, release), self._features().arrow_schema, batch_bytes)
+
+    def examples(
+        self, shards: list[Shard], release: Release, skip_media: Container[str] = ()
+    ) -> Iterator[tuple[str, Example]]:
+        """Yield (id, example) for each utterance (or dialogue) of some shards; audio and video are still a `Member`.
+
+        skip_media: see `utterances`.
+        """
+        if self.config.name != "dialogues":
+            for utterance, example in self.utterances(shards, release, self.spec.fields, skip_media):
+                yield utterance.id, example
+            return
+        for run in runs_of(shards):  # in a sum of slices, a dialogue can stand in two of them
+            pairs = self.utterances([run], release, TURN_FIELDS)
+            for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
+                turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
+                group = name.split("_")[0]
+                keys = {"id": name, "group": group, "dialogue": name, "speaker_set": speaker_set_of(group)}
+                yield name, {**keys, "turns": turns}
+
+    def utterances(
+        self, shards: list[Shard], release: Release, fields: Iterable[str] = (), skip_media: Container[str] = ()
+    ) -> Iterator[tuple[Utterance, Example]]:
+        """Yield (`Utterance`, dict of these fields) for each utterance of some shards, sorted by id.
+
+        What is missing in an archive is an `EmotionTalkError`, or with `strict=False` a warning that names it.
+
+        Args:
+            shards, release: the `gen_kwargs` of a split, or some of its shards.
+            fields: names in `FIELDS`.
+            skip_media: ids whose audio or video is not read; from a URL it is not fetched. Reading it is an error.
+        """
+        reader = self._reader(self.open_archives(release), release.complete)
+        for run in runs_of(shards):
+            yield from reader.utterances(run, tuple(fields), skip_media)
+
+
+def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the given keywords that a method takes, or {} where it needs others, or has no `gen_kwargs`."""
+    names = list(inspect.signature(function).parameters)[1:]
+    return {name: given[name] for name in names} if {"gen_kwargs", *names} <= set(given) else {}

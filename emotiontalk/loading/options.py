@@ -1,0 +1,143 @@
+"""The options of the loader, and what is said of options that have no meaning here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import numbers
+from typing import Any
+
+import datasets
+
+from ..archives.local import find_archive, fingerprint_of
+from ..archives.urls import is_remote, without_secrets
+from ..audio import HIGHEST_RATE, LOWEST_RATE
+from ..corpus import FOLDS, REPO_ID, SPLITS
+from ..errors import redacted
+from ..schema import CONFIGS, archives_of, features_of, splits_of
+
+# Keywords of `datasets.load_dataset` that have no meaning here, and what to do instead.
+INSTEAD = {
+    "path": 'the config comes first, for example load_dataset("audio")',
+    "data_files": "pass data_dir= with the folder or the URL that holds the archives",
+    "revision": f'pass data_dir="hf://datasets/{REPO_ID}@REVISION"',
+    "prepare_splits": "pass split=, only the splits that it names are prepared",
+    "trust_remote_code": "leave it out, no script is run",
+    "features": "call cast() on what this returns",
+    "download_config": "pass token=, cache_dir= or download_mode=",
+    "storage_options": "pass data_dir= with the URL, and leave the rest to the settings of its library",
+    "save_infos": "leave it out, the expected sizes are in the loader",
+    "ignore_verifications": "pass verification_mode=",
+    "use_auth_token": "pass token=",
+}
+
+
+@dataclasses.dataclass
+class EmotionTalkConfig(datasets.BuilderConfig):
+    """The options of the loader: the config's name, and these.
+
+    Args:
+        label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad
+            or angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and
+            `soft_label` four shares.
+        sampling_rate: convert audio to this rate while it is read, in Hz, 8,000 to 768,000; None: as
+            released.
+        mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
+        prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where
+            `split="test"` makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
+        fold: 1…5, a fold of speaker-independent cross-validation: `test` is the speaker set of this number, `train`
+            the other four; no speaker is in both, and there is no `validation`. None: the official splits.
+        strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the
+            reverse, no JSON, unknown emotion, score out of range); False skips it and logs how many and which.
+        data_dir: as everywhere in `datasets`: the folder or URL that holds the archives.
+    """
+
+    name: str = "multimodal"  # what `datasets` before 2.16 takes where options but no config are given
+    label_set: str = "all"
+    prepare_splits: list[str] | tuple[str, ...] | str | None = None
+    strict: bool = True
+    sampling_rate: int | None = None
+    mono: bool = False
+    fold: int | None = None
+
+    def __repr__(self) -> str:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["data_dir"] = None if self.data_dir is None else redacted(self.data_dir)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """As in `datasets`, but another id for other archives, and for a `datasets` that writes other features."""
+        self.check()
+        features = features_of(self.name, self.label_set, self.sampling_rate)
+        kwargs = {**config_kwargs, "features": json.dumps(features.to_dict(), sort_keys=True)}
+        if is_remote(self.data_dir):
+            kwargs["data_dir"] = without_secrets(str(self.data_dir))
+        elif self.data_dir is not None:
+            found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
+            kwargs["archives"] = tuple(map(fingerprint_of, found))
+        return str(super().create_config_id(kwargs, custom_features=custom_features))
+
+    def check(self) -> None:
+        """Raise `ValueError` for an option that has no meaning."""
+        if self.name not in CONFIGS:
+            raise ValueError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
+        if self.data_files is not None:
+            raise ValueError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
+        if self.label_set not in ("all", "four"):
+            raise ValueError(f'label_set={self.label_set!r}: choose "all" or "four".')
+        if self.label_set == "four" and self.name == "dialogues":
+            raise ValueError('label_set="four" would leave holes in the dialogues; choose "all".')
+        if not isinstance(self.strict, bool):
+            raise ValueError(f"strict={self.strict!r}: choose True or False.")
+        self._check_fold()
+        self._check_prepare_splits()
+        self._check_conversion()
+
+    def _check_fold(self) -> None:
+        if self.fold is None:
+            return
+        if isinstance(self.fold, bool) or not isinstance(self.fold, numbers.Integral) or self.fold not in FOLDS:
+            raise ValueError(
+                f"fold={self.fold!r}: choose from {', '.join(map(str, FOLDS))}, or None: the official splits."
+            )
+        if CONFIGS[self.name].splits != SPLITS:
+            only = ", ".join(CONFIGS[self.name].splits)
+            raise ValueError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
+        self.fold = int(self.fold)  # also one of numpy's
+
+    def _check_conversion(self) -> None:
+        rate = self.sampling_rate
+        if not isinstance(self.mono, bool):
+            raise ValueError(f"mono={self.mono!r}: choose True or False.")
+        if rate is None and not self.mono:
+            return
+        if "audio" not in CONFIGS[self.name].fields:
+            with_audio = ", ".join(name for name, spec in CONFIGS.items() if "audio" in spec.fields)
+            raise ValueError(
+                f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: leave them "
+                f"away, or choose from {with_audio}."
+            )
+        if rate is not None and (
+            isinstance(rate, bool) or not isinstance(rate, numbers.Integral) or not LOWEST_RATE <= rate <= HIGHEST_RATE
+        ):
+            raise ValueError(
+                f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
+            )
+        self.sampling_rate = rate if rate is None else int(rate)  # also one of numpy's
+        try:
+            importlib.import_module("soxr")
+        except ImportError:
+            raise ValueError("sampling_rate= and mono= need soundfile and soxr: pip install soundfile soxr.") from None
+
+    def _check_prepare_splits(self) -> None:
+        if isinstance(self.prepare_splits, str):
+            self.prepare_splits = [self.prepare_splits]
+        if self.prepare_splits is None:
+            return
+        names, wanted = splits_of(self.name, self.fold), self.prepare_splits
+        if not (isinstance(wanted, (list, tuple)) and wanted and set(map(str, wanted)) <= {*names}):
+            of_fold = f", fold={self.fold}" if self.fold is not None else ""
+            raise ValueError(
+                f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}{of_fold}."
+            )

@@ -1,0 +1,189 @@
+"""What a probe found: rates of each seed, intervals of the first, and all that is needed to run it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy
+import sklearn.metrics
+
+from emotiontalk.corpus import SENTIMENTS
+from emotiontalk.evaluation import metrics
+from emotiontalk.evaluation.labels import Corpus
+from emotiontalk.evaluation.predictions import Predictions
+from emotiontalk.evaluation.score import Score, evaluate, unseen_group
+
+FILES = ("result.json", "predictions.jsonl", "confusion.png")
+SENTIMENT_RATES = ("mae", "pearson", "ccc", "accuracy_5", "binary_accuracy")
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a head, or several, give for test.
+
+    test: for each seed the probabilities (utterances, classes), or without classes the scores (utterances,); chosen:
+    what validation has decided, alpha, epoch, step or layer; validation: of each that could be chosen its cross-entropy
+    or mean squared error (less is better), of recipes its accuracy; details: what else is known, JSON-ready.
+    """
+
+    test: list[numpy.ndarray]
+    classes: list[str] | None
+    chosen: dict[str, Any]
+    validation: dict[str, float]
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def predicted(self) -> list[numpy.ndarray]:
+        """Return for each seed the class, 0…, or the score of each utterance."""
+        return [given.argmax(axis=1) if self.classes else given for given in self.test]
+
+    def rates(self, y: numpy.ndarray) -> dict[str, list[float | None]]:
+        """Return each rate (fractions, 0…1; of scores as `metrics.regression`) for each seed. y: the labels of test.
+
+        None: it is not defined, as Pearson of predictions that are all the same.
+        """
+        if self.classes is None:
+            alone = numpy.zeros(len(y), dtype=int)
+            found = metrics.regression(metrics.moments(y, self.test[0], alone)[0])
+            return {name: [float(found[name]) if numpy.isfinite(found[name]) else None] for name in SENTIMENT_RATES}
+        there = sorted(set(y.tolist()))  # the classes whose recall can be known
+        recall = {"labels": there, "average": "macro", "zero_division": 0}
+        return {
+            "war": [float(sklearn.metrics.accuracy_score(y, p)) for p in self.predicted()],
+            "uar": [float(sklearn.metrics.recall_score(y, p, **recall)) for p in self.predicted()],
+        }
+
+
+@dataclasses.dataclass
+class Result:
+    """What a probe found on test. Rates are fractions, 0…1.
+
+    classes: of labels, or of sentiment; rates: name -> one for each seed; chosen, validation, details: see `Outcome`;
+    baseline: always the same answer; predicted: of the first seed, the class or score of each utterance of `ids`;
+    score: what `score` says of these.
+    """
+
+    settings: dict[str, Any]
+    classes: list[str]
+    sizes: dict[str, int]
+    chosen: dict[str, Any]
+    validation: dict[str, float]
+    rates: dict[str, list[float | None]]
+    baseline: dict[str, Any]
+    predicted: list[Any]
+    ids: list[str]
+    score: Score
+    details: dict[str, Any]
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """Of the first seed: rows are labels, columns predictions."""
+        return self.score.systems[0]["parts"]["test"]["confusion"]
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """Of the first seed, of the classes that test has."""
+        found = self.score.systems[0]["parts"]["test"]["recall"]
+        return {name: one["value"] for name, one in found.items() if one["value"] is not None}
+
+    @property
+    def means(self) -> dict[str, float | None]:
+        """Each rate, the mean of the seeds."""
+        return {name: mean(values) for name, values in self.rates.items()}
+
+    @property
+    def at_baseline(self) -> bool:
+        """Whether both WAR and UAR are within two standard errors of the majority-class baseline."""
+        if "war" not in self.rates:
+            return False
+        war, uar = self.baseline["war"], self.baseline["uar"]
+        classes = [sum(row) for row in self.confusion if sum(row)]
+        war_error = math.sqrt(war * (1 - war) / self.sizes["test"])
+        uar_error = math.sqrt(sum(uar * (1 - uar) / n for n in classes)) / len(classes)
+        means = {name: value or 0.0 for name, value in self.means.items()}
+        return means["war"] < war + 2 * war_error and means["uar"] < uar + 2 * uar_error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, JSON-ready; of the predictions, in which file they are."""
+        parts = self.score.systems[0]["parts"]
+        seeds = self.settings["seeds"]
+        return {
+            "settings": self.settings,
+            "emotions" if "war" in self.rates else "classes": self.classes,
+            "sizes": self.sizes,
+            **self.chosen,
+            "validation": self.validation,
+            **self.rates,
+            "recalls": self.recalls,
+            "confusion": self.confusion,
+            "baseline": self.baseline,
+            "predictions": {"file": FILES[1], "seed": seeds[0] if seeds else None},
+            "mean": self.means,
+            "at_baseline": self.at_baseline,
+            "intervals": {name: {"metrics": p["metrics"], "recall": p["recall"]} for name, p in parts.items()},
+            **self.details,
+        }
+
+
+@dataclasses.dataclass
+class FoldsResult:
+    """What a probe found in each fold of cross-validation."""
+
+    folds: dict[int, Result]
+
+    @property
+    def means(self) -> dict[str, float | None]:
+        """Each rate, the mean of the folds' means."""
+        first = next(iter(self.folds.values()))
+        return {name: mean([one.means[name] for one in self.folds.values()]) for name in first.rates}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, JSON-ready."""
+        return {"mean": self.means, "folds": {str(fold): one.to_dict() for fold, one in self.folds.items()}}
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where one of them is not defined."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
+
+
+def result_of(
+    outcome: Outcome, corpus: Corpus, places: Mapping[str, numpy.ndarray], settings: dict[str, Any]
+) -> Result:
+    """Compare an outcome with the labels of test. places: of the utterances of each part in the corpus."""
+    labels = corpus.labels.only(places["test"])
+    first = outcome.predicted()[0]
+    values = dict(zip(labels.ids, first.tolist()))
+    alone = None if settings["fold"] else unseen_group("test")
+    score = evaluate([Predictions(FILES[1], "pred", values)], labels, labels, "test", outcome.classes, alone)
+    predicted = [outcome.classes[p] for p in values.values()] if outcome.classes else list(values.values())
+    train = corpus.labels.values[places["train"]]
+    return Result(
+        settings=settings,
+        classes=outcome.classes or list(SENTIMENTS),
+        sizes={part: len(some) for part, some in places.items()},
+        chosen=outcome.chosen,
+        validation=outcome.validation,
+        rates=outcome.rates(labels.values),
+        baseline=_majority(train, labels.values, outcome.classes) if outcome.classes else _median(train, labels.values),
+        predicted=predicted,
+        ids=labels.ids,
+        score=score,
+        details=outcome.details,
+    )
+
+
+def _majority(train: numpy.ndarray, test: numpy.ndarray, classes: list[str]) -> dict[str, Any]:
+    """Return the majority-class baseline: always the most frequent emotion of train."""
+    answer = statistics.mode(train.tolist())
+    return {"emotion": classes[answer], "war": float((test == answer).mean()), "uar": 1 / len(set(test.tolist()))}
+
+
+def _median(train: numpy.ndarray, test: numpy.ndarray) -> dict[str, Any]:
+    """Return the baseline of scores: always the median of train."""
+    answer = float(numpy.median(train))
+    return {"score": answer, "mae": float(abs(test - answer).mean()), "ccc": 0.0}

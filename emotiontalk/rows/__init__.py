@@ -1,0 +1,1 @@
+"""What is done with rows that are loaded: `show`, `label_names`, `context`."""

@@ -1,0 +1,1 @@
+"""A release compared with what is published."""
