@@ -608,6 +608,16 @@ def workers_follow() -> Iterator[None]:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# === emotiontalk/request_error.py =====================================================================================
+# The error of what was asked for. In a module of its own, which needs no `datasets`: the command line imports it.
+
+class RequestError(ValueError):
+    """What was asked for cannot be done; the message says what to do instead.
+
+    Options are named as in Python, for example `fold=5`. The command line shows them as its own flags.
+    """
+
+
 # === emotiontalk/errors.py ============================================================================================
 # Every error of the loader, its warnings, and how values from outside are quoted in them.
 #
@@ -742,6 +752,12 @@ def raise_if_full(error: Exception, path: str) -> None:
 def warn_once(message: str) -> None:
     """Log a warning, once in a process."""
     logger.warning(message)
+
+
+# === emotiontalk/progress.py ==========================================================================================
+# Progress bars: those of `datasets`, which `datasets.disable_progress_bars()` switches off.
+
+progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
 
 
 # === emotiontalk/disk.py ==============================================================================================
@@ -906,6 +922,7 @@ LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # of a WAV header that is believe
 UNCOMPRESSED = (1, 3, 0xFFFE)  # codecs of WAV: PCM, float, and either with an extended header
 LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 FULL_SCALE = 32_768  # of 16-bit samples
+RELEASED_RATE, RELEASED_CHANNELS = 44_100, 2  # of nearly all clips
 
 
 class WavFormat(NamedTuple):
@@ -1052,14 +1069,6 @@ def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False
     return wav_file(*pcm16(audio, sampling_rate, mono))
 
 
-def converted_clip(clip: Member, sampling_rate: int | None = None, mono: bool = False) -> Member:
-    """Return a clip as `converted` rewrites it; one that is not fetched stays. Raises as `pcm16`."""
-    if isinstance(clip.source, NotFetched):
-        return clip
-    data = converted(clip.read(), sampling_rate, mono)
-    return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
-
-
 def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:
     """Return (samples, float32, of shape (channels, samples); rate in Hz; path or None) of the field `audio`."""
     if hasattr(audio, "get_all_samples"):  # torchcodec's decoder, from datasets 4 on
@@ -1103,6 +1112,95 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
     except ImportError as error:
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
     return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}
+
+
+class AudioFormat:
+    """The format of audio: what `load_dataset`, the Parquet export and the files of toolkits convert clips to.
+
+    Args:
+        sampling_rate: in Hz, 8,000 to 768,000.
+        channels: 1 (the mean of the channels) or 2.
+        encoding: "wav" or "flac", 16 bit both.
+
+    None each: as released; an `AudioFormat()` is false, and converts nothing. Raises `RequestError` for other values.
+    """
+
+    def __init__(
+        self, sampling_rate: int | None = None, channels: int | None = None, encoding: str | None = None
+    ) -> None:
+        if sampling_rate is not None and (
+            isinstance(sampling_rate, bool)
+            or not isinstance(sampling_rate, numbers.Integral)
+            or not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE
+        ):
+            raise RequestError(
+                f"sampling_rate={sampling_rate!r}: give it in Hz, an integer from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
+            )
+        if channels not in (None, 1, 2):
+            raise RequestError(f"channels={channels!r}: choose 1 or 2.")
+        if encoding not in (None, "wav", "flac"):
+            raise RequestError(f'encoding={encoding!r}: choose "wav" or "flac".')
+        self.sampling_rate = None if sampling_rate is None else int(sampling_rate)  # also one of numpy's
+        self.channels, self.encoding = channels, encoding
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AudioFormat) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.sampling_rate, self.channels, self.encoding))
+
+    def __bool__(self) -> bool:
+        return (self.sampling_rate, self.channels, self.encoding) != (None, None, None)
+
+    def __repr__(self) -> str:
+        return f"AudioFormat({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    def __str__(self) -> str:
+        if not self:
+            return "as released: the bytes of the WAV files, unchanged"
+        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "the released rate"
+        how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
+        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.suffix.upper()}"
+
+    @property
+    def rate(self) -> int:
+        """The sampling rate of the files, in Hz; as released that of nearly all clips."""
+        return self.sampling_rate or RELEASED_RATE
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the files: "wav" or "flac"."""
+        return self.encoding or "wav"
+
+    def estimated_bytes(self, size: int) -> int:
+        """Estimate the size of converted audio, of `size` bytes as released; FLAC takes fewer."""
+        if not self:
+            return size
+        channels = self.channels or RELEASED_CHANNELS
+        return int(size * self.rate / RELEASED_RATE * channels / RELEASED_CHANNELS)
+
+    def convert(self, audio: bytes | memoryview) -> bytes:
+        """Convert an audio file. Raises `AudioDecodeError`."""
+        audio, mono = bytes(audio), self.channels == 1
+        if self.suffix == "wav" and self.channels != 2:
+            return converted(audio, self.sampling_rate, mono)
+        samples, rate = pcm16(audio, self.sampling_rate, mono)
+        if self.channels == 2 and samples.shape[1] == 1:
+            samples = np.repeat(samples, 2, axis=1)
+        if self.suffix == "wav":
+            return wav_file(samples, rate)
+        import soundfile
+
+        out = io.BytesIO()
+        soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
+        return out.getvalue()
+
+    def convert_clip(self, clip: Member) -> Member:
+        """Convert a clip; one that is not fetched is returned as it is. Raises `AudioDecodeError`."""
+        if isinstance(clip.source, NotFetched):
+            return clip
+        data = self.convert(clip.read())
+        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
 
 
 # === emotiontalk/annotations.py =======================================================================================
@@ -2428,7 +2526,6 @@ LONGEST_FAILURE = 120  # seconds of retries without progress after which there i
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
 LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
-progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
@@ -4066,56 +4163,56 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         return str(super().create_config_id(kwargs, custom_features=custom_features))
 
     def check(self) -> None:
-        """Raise `ValueError` for an option that has no meaning."""
+        """Raise `RequestError` for an option that has no meaning."""
         if self.name not in CONFIGS:
-            raise ValueError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
+            raise RequestError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
         if self.data_files is not None:
-            raise ValueError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
+            raise RequestError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
         if self.label_set not in ("all", "four"):
-            raise ValueError(f'label_set={self.label_set!r}: choose "all" or "four".')
+            raise RequestError(f'label_set={self.label_set!r}: choose "all" or "four".')
         if self.label_set == "four" and self.name == "dialogues":
-            raise ValueError('label_set="four" would leave holes in the dialogues; choose "all".')
+            raise RequestError('label_set="four" would leave holes in the dialogues; choose "all".')
         if not isinstance(self.strict, bool):
-            raise ValueError(f"strict={self.strict!r}: choose True or False.")
+            raise RequestError(f"strict={self.strict!r}: choose True or False.")
         self._check_fold()
         self._check_prepare_splits()
-        self._check_conversion()
+        self._check_audio_format()
 
     def _check_fold(self) -> None:
         if self.fold is None:
             return
         if isinstance(self.fold, bool) or not isinstance(self.fold, numbers.Integral) or self.fold not in FOLDS:
-            raise ValueError(
+            raise RequestError(
                 f"fold={self.fold!r}: choose from {', '.join(map(str, FOLDS))}, or None: the official splits."
             )
         if CONFIGS[self.name].splits != SPLITS:
             only = ", ".join(CONFIGS[self.name].splits)
-            raise ValueError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
+            raise RequestError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
         self.fold = int(self.fold)  # also one of numpy's
 
-    def _check_conversion(self) -> None:
-        rate = self.sampling_rate
+    @property
+    def audio_format(self) -> AudioFormat:
+        """What audio is converted to while it is read."""
+        return AudioFormat(self.sampling_rate, 1 if self.mono else None)
+
+    def _check_audio_format(self) -> None:
         if not isinstance(self.mono, bool):
-            raise ValueError(f"mono={self.mono!r}: choose True or False.")
-        if rate is None and not self.mono:
+            raise RequestError(f"mono={self.mono!r}: choose True or False.")
+        self.sampling_rate = self.audio_format.sampling_rate
+        if not self.audio_format:
             return
         if "audio" not in CONFIGS[self.name].fields:
             with_audio = ", ".join(name for name, spec in CONFIGS.items() if "audio" in spec.fields)
-            raise ValueError(
-                f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: leave them "
-                f"away, or choose from {with_audio}."
+            raise RequestError(
+                f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: remove them, "
+                f"or choose from {with_audio}."
             )
-        if rate is not None and (
-            isinstance(rate, bool) or not isinstance(rate, numbers.Integral) or not LOWEST_RATE <= rate <= HIGHEST_RATE
-        ):
-            raise ValueError(
-                f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
-            )
-        self.sampling_rate = rate if rate is None else int(rate)  # also one of numpy's
         try:
             importlib.import_module("soxr")
         except ImportError:
-            raise ValueError("sampling_rate= and mono= need soundfile and soxr: pip install soundfile soxr.") from None
+            raise RequestError(
+                "sampling_rate= and mono= need soundfile and soxr: pip install soundfile soxr."
+            ) from None
 
     def _check_prepare_splits(self) -> None:
         if isinstance(self.prepare_splits, str):
@@ -4125,7 +4222,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         names, wanted = splits_of(self.name, self.fold), self.prepare_splits
         if not (isinstance(wanted, (list, tuple)) and wanted and set(map(str, wanted)) <= {*names}):
             of_fold = f", fold={self.fold}" if self.fold is not None else ""
-            raise ValueError(
+            raise RequestError(
                 f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}{of_fold}."
             )
 
@@ -4222,10 +4319,11 @@ class GroupReader:
         """Make the values of some fields. Raises `BadUtteranceError`."""
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
-        if "audio" in example and (self.config.sampling_rate or self.config.mono):
+        audio_format = self.config.audio_format
+        if "audio" in example and audio_format:
             clip = example["audio"]["bytes"]
             try:
-                example["audio"]["bytes"] = converted_clip(clip, self.config.sampling_rate, self.config.mono)
+                example["audio"]["bytes"] = audio_format.convert_clip(clip)
             except AudioDecodeError as error:
                 raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example
@@ -4260,11 +4358,11 @@ class GroupReader:
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
-    "corpus", "redaction", "archives/threads", "interrupts", "errors", "disk", "members", "audio", "annotations",
-    "schema", "archives/tar", "archives/local", "archives/urls", "archives/read_ahead", "archives/http",
-    "archives/fsspec_file", "archives/offsets", "archives/remote", "archives/locations", "loading/tables",
-    "loading/slices", "loading/options", "loading/reading", "loading/code_hash", "loading/emotiontalk",
-    "loading/load_dataset",
+    "corpus", "redaction", "archives/threads", "interrupts", "request_error", "errors", "progress", "disk", "members",
+    "audio", "annotations", "schema", "archives/tar", "archives/local", "archives/urls", "archives/read_ahead",
+    "archives/http", "archives/fsspec_file", "archives/offsets", "archives/remote", "archives/locations",
+    "loading/tables", "loading/slices", "loading/options", "loading/reading", "loading/code_hash",
+    "loading/emotiontalk", "loading/load_dataset",
 )  # fmt: skip
 
 

@@ -26,7 +26,9 @@ import numpy  # noqa: E402
 import soundfile  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
-from emotiontalk.cli.upstreams import Options, open_upstream  # noqa: E402
+
+from emotiontalk.probing.upstreams.opening import open_upstream  # noqa: E402
+from emotiontalk.probing.upstreams.upstream import Options  # noqa: E402
 
 RATE = 16_000
 SIZES = {

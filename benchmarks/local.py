@@ -63,19 +63,19 @@ RUNS = {
     "plain copy": "import shutil; shutil.copyfile({release!r} + '/Audio.tar', {cache!r} + '/copy')",
 }
 EXPORT = (
-    "from pathlib import Path; from emotiontalk.cli import conversion, parquet; "
+    "from pathlib import Path; from emotiontalk.audio import AudioFormat; from emotiontalk.export import parquet; "
     "parquet.write(Path({{cache!r}}, 'out'), ['audio'], {{release!r}}{})"
 )
 EXPORTS = {
     "audio": RUNS["audio"],
     "audio as Parquet": EXPORT.format(""),
-    "audio as Parquet, 16 kHz mono FLAC": EXPORT.format(", conversion=conversion.Conversion(16000, 1, 'flac')"),
+    "audio as Parquet, 16 kHz mono FLAC": EXPORT.format(", conversion=AudioFormat(16000, 1, 'flac')"),
 }
 
 VERIFIES = {
     "cat to nowhere": "import subprocess; "
     "subprocess.run(['cat', {release!r} + '/Audio.tar'], stdout=subprocess.DEVNULL)",
-    "verify": "from emotiontalk.cli.verify import verify; verify({release!r})",
+    "verify": "from emotiontalk.verification.verify import verify; verify({release!r})",
 }
 PARTS = ("baseline", "audio", "audio, num_proc=2", "plain copy")
 

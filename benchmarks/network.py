@@ -22,7 +22,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 STREAM = """
 import datasets, emotiontalk
-emotiontalk.read_ahead.BlockStream.IN_FLIGHT = {in_flight}
+emotiontalk.archives.read_ahead.BlockStream.IN_FLIGHT = {in_flight}
 start = time.perf_counter()
 stream = emotiontalk.load_dataset({config!r}, {source!r}, split="test", streaming=True, cache_dir={cache!r})
 for _ in zip(range({examples}), stream.cast_column("audio", datasets.Audio(decode=False))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import numbers
 import struct
 from typing import Any, NamedTuple
 
@@ -10,12 +11,14 @@ import numpy as np
 
 from .errors import AudioDecodeError
 from .members import InMemory, Member, NotFetched
+from .request_error import RequestError
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 768_000  # Hz: below, nothing of speech is left; above, there is no audio hardware
 LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # of a WAV header that is believed
 UNCOMPRESSED = (1, 3, 0xFFFE)  # codecs of WAV: PCM, float, and either with an extended header
 LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 FULL_SCALE = 32_768  # of 16-bit samples
+RELEASED_RATE, RELEASED_CHANNELS = 44_100, 2  # of nearly all clips
 
 
 class WavFormat(NamedTuple):
@@ -162,14 +165,6 @@ def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False
     return wav_file(*pcm16(audio, sampling_rate, mono))
 
 
-def converted_clip(clip: Member, sampling_rate: int | None = None, mono: bool = False) -> Member:
-    """Return a clip as `converted` rewrites it; one that is not fetched stays. Raises as `pcm16`."""
-    if isinstance(clip.source, NotFetched):
-        return clip
-    data = converted(clip.read(), sampling_rate, mono)
-    return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
-
-
 def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:
     """Return (samples, float32, of shape (channels, samples); rate in Hz; path or None) of the field `audio`."""
     if hasattr(audio, "get_all_samples"):  # torchcodec's decoder, from datasets 4 on
@@ -213,3 +208,92 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
     except ImportError as error:
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
     return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}
+
+
+class AudioFormat:
+    """The format of audio: what `load_dataset`, the Parquet export and the files of toolkits convert clips to.
+
+    Args:
+        sampling_rate: in Hz, 8,000 to 768,000.
+        channels: 1 (the mean of the channels) or 2.
+        encoding: "wav" or "flac", 16 bit both.
+
+    None each: as released; an `AudioFormat()` is false, and converts nothing. Raises `RequestError` for other values.
+    """
+
+    def __init__(
+        self, sampling_rate: int | None = None, channels: int | None = None, encoding: str | None = None
+    ) -> None:
+        if sampling_rate is not None and (
+            isinstance(sampling_rate, bool)
+            or not isinstance(sampling_rate, numbers.Integral)
+            or not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE
+        ):
+            raise RequestError(
+                f"sampling_rate={sampling_rate!r}: give it in Hz, an integer from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
+            )
+        if channels not in (None, 1, 2):
+            raise RequestError(f"channels={channels!r}: choose 1 or 2.")
+        if encoding not in (None, "wav", "flac"):
+            raise RequestError(f'encoding={encoding!r}: choose "wav" or "flac".')
+        self.sampling_rate = None if sampling_rate is None else int(sampling_rate)  # also one of numpy's
+        self.channels, self.encoding = channels, encoding
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AudioFormat) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.sampling_rate, self.channels, self.encoding))
+
+    def __bool__(self) -> bool:
+        return (self.sampling_rate, self.channels, self.encoding) != (None, None, None)
+
+    def __repr__(self) -> str:
+        return f"AudioFormat({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    def __str__(self) -> str:
+        if not self:
+            return "as released: the bytes of the WAV files, unchanged"
+        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "the released rate"
+        how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
+        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.suffix.upper()}"
+
+    @property
+    def rate(self) -> int:
+        """The sampling rate of the files, in Hz; as released that of nearly all clips."""
+        return self.sampling_rate or RELEASED_RATE
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the files: "wav" or "flac"."""
+        return self.encoding or "wav"
+
+    def estimated_bytes(self, size: int) -> int:
+        """Estimate the size of converted audio, of `size` bytes as released; FLAC takes fewer."""
+        if not self:
+            return size
+        channels = self.channels or RELEASED_CHANNELS
+        return int(size * self.rate / RELEASED_RATE * channels / RELEASED_CHANNELS)
+
+    def convert(self, audio: bytes | memoryview) -> bytes:
+        """Convert an audio file. Raises `AudioDecodeError`."""
+        audio, mono = bytes(audio), self.channels == 1
+        if self.suffix == "wav" and self.channels != 2:
+            return converted(audio, self.sampling_rate, mono)
+        samples, rate = pcm16(audio, self.sampling_rate, mono)
+        if self.channels == 2 and samples.shape[1] == 1:
+            samples = np.repeat(samples, 2, axis=1)
+        if self.suffix == "wav":
+            return wav_file(samples, rate)
+        import soundfile
+
+        out = io.BytesIO()
+        soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
+        return out.getvalue()
+
+    def convert_clip(self, clip: Member) -> Member:
+        """Convert a clip; one that is not fetched is returned as it is. Raises `AudioDecodeError`."""
+        if isinstance(clip.source, NotFetched):
+            return clip
+        data = self.convert(clip.read())
+        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))

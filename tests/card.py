@@ -7,7 +7,7 @@ import posixpath
 import re
 
 import yaml
-from conftest import PROJECT
+from support import PROJECT
 
 CARDS = ("README.md", "README.zh.md")
 PAGES = tuple(path.relative_to(PROJECT).as_posix() for path in sorted((PROJECT / "docs").glob("*.md")))

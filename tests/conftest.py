@@ -1,66 +1,30 @@
-"""What the tests share: a clean Hugging Face home, the sample data, the rebuilt release, and `load`."""
+"""The fixtures of the tests: the loader as users call it, the sample data, the rebuilt release, servers."""
 
-import atexit
-import contextlib
-import csv
-import functools
-import gzip
-import io
+# isort: off
+from support import PROJECT, RUNS_SCRIPTS, SHARED, VERSION, archives, trust  # first: it sets the environment
+
+# isort: on
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
-import traceback
 from pathlib import Path
 
-HOME = tempfile.mkdtemp(prefix="emotiontalk-tests-")
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-if "EMOTIONTALK_REBUILT" not in os.environ:  # workers, and CI's next run, find what the first has rebuilt
-    os.environ["EMOTIONTALK_REBUILT"] = tempfile.mkdtemp(prefix="emotiontalk-rebuilt-")
-    atexit.register(shutil.rmtree, os.environ["EMOTIONTALK_REBUILT"], ignore_errors=True)
-os.environ["HF_HOME"] = HOME  # before `datasets` is imported
-for name in ("HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_HUB_CACHE", "HF_TOKEN", "HF_ENDPOINT"):
-    os.environ.pop(name, None)
+import datasets
+import filelock
+import pytest
 
-import datasets  # noqa: E402
-import filelock  # noqa: E402
-import pytest  # noqa: E402
+import emotiontalk
+import emotiontalk.__main__
+from emotiontalk import sample_data as dummy
 
-import emotiontalk  # noqa: E402
-import emotiontalk.__main__  # noqa: E402
-from emotiontalk.cli import dummy  # noqa: E402
-
-PROJECT = Path(__file__).resolve().parent.parent
-SHARED = PROJECT.parent / "shared"
-# datasets 4 and later run no scripts: there what is tried of loading goes through `emotiontalk.load_dataset` alone.
-VERSION = tuple(int(part) for part in datasets.__version__.split(".")[:2])
-RUNS_SCRIPTS = VERSION < (4, 0)
-as_script = pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later run no scripts")
-# What does not depend on the version of datasets is tried on one or two of them.
-once = pytest.mark.skipif(VERSION[:2] != (3, 6), reason="does not depend on the version of datasets")
-collect_ignore = (
+collect_ignore_glob = (
     []
     if VERSION >= (3, 6)
-    else [f"test_{name}.py" for name in ("verify", "probe", "report", "report_languages", "score")]
+    else [f"*/test_{name}.py" for name in ("verify", "probe", "report", "report_languages", "score")]
 )
-CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
-
-
-def some(cases, *quick):
-    """All cases of a test; those that are not named are slow."""
-    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]
-
-
-datasets.disable_progress_bars() if hasattr(datasets, "disable_progress_bars") else datasets.disable_progress_bar()
-
-
-def trust():
-    """The keywords with which this version of `datasets` runs a script without asking."""
-    return {"trust_remote_code": True} if (2, 16) <= VERSION < (4, 0) else {}
 
 
 @pytest.fixture
@@ -102,21 +66,6 @@ def load(script, call):
     return script
 
 
-def typed(config, **options):
-    """The code of what users type on this version of `datasets`, in the project's folder."""
-    if RUNS_SCRIPTS:
-        return f"__import__('datasets').load_dataset('./emotiontalk.py', {config!r}, **{ {**options, **trust()}!r})"
-    return f"__import__('emotiontalk').load_dataset({config!r}, **{options!r})"
-
-
-_archives = functools.cache(dummy.archives)
-
-
-def archives():
-    """The members of the sample data, to change: {"Audio": {member name: bytes, …}, …}."""
-    return {name: dict(files) for name, files in _archives().items()}
-
-
 @pytest.fixture
 def release(tmp_path):
     """A function that writes a sample data, changed by another function, and gives its folder.
@@ -134,14 +83,6 @@ def release(tmp_path):
         return out
 
     return release
-
-
-def published_labels():
-    """The rows (dicts) of the published labels, sorted by id; without ../shared the test is skipped."""
-    if not SHARED.is_dir():
-        pytest.skip("../shared is not here")
-    with gzip.open(SHARED / "reference" / "labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def pytest_runtest_logreport(report):
@@ -227,56 +168,3 @@ def hub(tmp_path):
     server.folder.mkdir()
     yield server
     server.close()
-
-
-def command(*arguments, status=0, **options):
-    """Run `emotiontalk …`; the finished process, whose exit status must be this.
-
-    Options (cwd, env) are for a process of its own; without them the command's own entry is called here, which saves
-    the seconds of starting Python.
-    """
-    arguments = list(map(str, arguments))
-    if options:
-        run = subprocess.run(
-            [sys.executable, "-m", "emotiontalk", *arguments], capture_output=True, text=True, **options
-        )
-    else:
-        run = _command_here(arguments)
-    assert run.returncode == status, run.stderr
-    return run
-
-
-def _command_here(arguments):
-    emotiontalk.errors.warn_once.cache_clear()
-    out, err, before, interrupt = io.StringIO(), io.StringIO(), sys.argv, signal.getsignal(signal.SIGINT)
-    handler = logging.StreamHandler(err)
-    logging.getLogger("emotiontalk").addHandler(handler)
-    sys.argv = ["emotiontalk", *arguments]
-    status = 0
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            emotiontalk.__main__.main()
-    except SystemExit as end:
-        status = 1 if isinstance(end.code, str) else end.code or 0
-        err.write(f"{end.code}\n" if isinstance(end.code, str) else "")
-    except Exception:
-        status = 1
-        err.write(traceback.format_exc())
-    finally:
-        sys.argv = before
-        signal.signal(signal.SIGINT, interrupt)
-        logging.getLogger("emotiontalk").removeHandler(handler)
-    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
-
-
-def undecoded(dataset):
-    """The dataset with audio and video as `{bytes, path}`."""
-    for name, feature in (dataset.features or {}).items():
-        if name in ("audio", "video") and hasattr(feature, "decode"):
-            dataset = dataset.cast_column(name, type(feature)(decode=False))
-    return dataset
-
-
-def rows(dataset):
-    """All examples of a dataset (prepared or streamed) as dicts, media undecoded."""
-    return list(undecoded(dataset))

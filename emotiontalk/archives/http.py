@@ -14,11 +14,11 @@ import urllib.parse
 from collections.abc import Generator, Iterator, Mapping
 from typing import IO, Any
 
-import datasets
 import huggingface_hub
 
 from ..corpus import ARCHIVES, DEFAULT_SOURCE
 from ..errors import EmotionTalkError, MissingArchiveError, NoConnectionError, RateLimitedError, brief, innermost_reason
+from ..progress import progress_bar
 from ..redaction import DISCREET, redacted, split_credentials
 from .read_ahead import BlockStream
 from .threads import within
@@ -32,7 +32,6 @@ LONGEST_FAILURE = 120  # seconds of retries without progress after which there i
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
 LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
-progress_bar = getattr(datasets.utils, "tqdm", None) or datasets.utils.logging.tqdm  # the latter before 2.15
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:

@@ -206,22 +206,22 @@ def parquet(
     fold: Optional[int] = FOLD,
 ) -> None:
     """Write sharded Parquet that every version of datasets loads by itself."""
-    from emotiontalk.audio_format import Conversion
+    from emotiontalk.audio import AudioFormat
     from emotiontalk.export import parquet as parquet_
 
-    conversion = Conversion(sampling_rate, channels, format)
+    audio_format = AudioFormat(sampling_rate, channels, format)
     splits, configs = [s.value for s in split], [c.value for c in config]
     if fold is not None and configs == list(choices.EXPORTED):  # not given: those that have folds
         configs = [name for name in configs if name not in choices.WITHOUT_FOLDS]
-    parquet_.write(out, configs, data_dir, cache_dir, token, conversion, splits, fold, labels_as_text)
+    parquet_.write(out, configs, data_dir, cache_dir, token, audio_format, splits, fold, labels_as_text)
     typer.echo(f'{out}: load_dataset("{out}", "{configs[0]}", split="{splits[0] if splits else "test"}")')
 
 
 def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Any:
-    """Return the conversion that was requested, by default to what speech encoders take: 16 kHz, mono, WAV."""
-    from emotiontalk.audio_format import Conversion
+    """Return the audio_format that was requested, by default to what speech encoders take: 16 kHz, mono, WAV."""
+    from emotiontalk.audio import AudioFormat
 
-    return Conversion(
+    return AudioFormat(
         16_000 if sampling_rate is None else sampling_rate,
         1 if channels is None else channels,
         "wav" if format is None else format,
@@ -262,7 +262,7 @@ def files(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
-    from emotiontalk.audio_format import Conversion
+    from emotiontalk.audio import AudioFormat
     from emotiontalk.export import files as files_
 
     splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
@@ -270,8 +270,8 @@ def files(
         raise RequestError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
     of_messages = (task.value, caption.value, media.value, prompt_language.value)
     _check_messages("messages" in toolkits, config.value, *of_messages)
-    conversion = Conversion() if original else _for_speech(sampling_rate, channels, format)
-    asked = (config.value, label_set.value, splits, conversion, task.value, prompt_language.value)
+    audio_format = AudioFormat() if original else _for_speech(sampling_rate, channels, format)
+    asked = (config.value, label_set.value, splits, audio_format, task.value, prompt_language.value)
     counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token, media.value, caption.value, fold)
     sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))

@@ -7,13 +7,11 @@ import os
 from typing import Any
 
 import numpy
-from tqdm import tqdm
 
-from emotiontalk import release as source
-from emotiontalk.archives.locations import Release
 from emotiontalk.corpus import FOLD_SPLITS, SPLITS, split_of
-from emotiontalk.loading.emotiontalk import EmotionTalk
 from emotiontalk.members import EVERYTHING
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ConfigReader, ReleaseReader
 from emotiontalk.request_error import RequestError
 from emotiontalk.schema import CONFIGS
 
@@ -28,12 +26,12 @@ class Labels:
     dialogues: numpy.ndarray
     groups: numpy.ndarray
     values: numpy.ndarray
-    release: Release
+    reader: ConfigReader
 
     def only(self, kept: numpy.ndarray) -> Labels:
         """Return those at some places, or where a mask is true."""
         ids = numpy.array(self.ids, dtype=object)[kept].tolist()
-        return Labels(ids, self.dialogues[kept], self.groups[kept], self.values[kept], self.release)
+        return Labels(ids, self.dialogues[kept], self.groups[kept], self.values[kept], self.reader)
 
 
 def check_target(config: str, target: str, label_set: str) -> None:
@@ -54,23 +52,21 @@ def read_labels(
     fold: int | None = None,
 ) -> Labels:
     """Read all labels of a split, and no audio or video. Raises the errors of `load_dataset`."""
-    builder, splits = source.open_release(config, data_dir, cache_dir, token, splits=[split], fold=fold)
+    reader = ReleaseReader(data_dir, cache_dir, token).open(config, [split], fold=fold)
     field = SENTIMENT if target == "sentiment" else "emotion"
-    found = builder.utterances(**splits[split], fields=(field,), skip_media=EVERYTHING)
+    found = reader.splits[split].utterances(fields=(field,), skip_media=EVERYTHING)
     rows = sorted((u.id, u.dialogue, u.group, example[field]) for u, example in found)
     ids, dialogues, groups, values = zip(*rows) if rows else ((), (), (), ())
-    release = splits[split]["release"]
-    return Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), release)
+    return Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), reader)
 
 
 @dataclasses.dataclass
 class Corpus:
     """All utterances of a config, sorted by id: labels and texts.
 
-    labels: classes, or scores; splits: (utterances,) the official split of each; builder: of the config.
+    labels: classes, or scores; splits: (utterances,) the official split of each.
     """
 
-    builder: EmotionTalk
     labels: Labels
     splits: numpy.ndarray
     texts: list[str]
@@ -78,7 +74,7 @@ class Corpus:
     def only(self, kept: numpy.ndarray) -> Corpus:
         """Return those at some places, or where a mask is true."""
         texts = numpy.array(self.texts, dtype=object)[kept].tolist()
-        return Corpus(self.builder, self.labels.only(kept), self.splits[kept], texts)
+        return Corpus(self.labels.only(kept), self.splits[kept], texts)
 
     def parts(self, fold: int | None) -> dict[str, numpy.ndarray]:
         """Return the places of the utterances of train, validation and test.
@@ -109,16 +105,15 @@ def read_corpus(
     config: str, target: str, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None
 ) -> Corpus:
     """Read labels and texts of all splits, and no audio or video. Raises the errors of `load_dataset`."""
-    builder, found = source.open_release(config, data_dir, cache_dir, token)
+    reader = ReleaseReader(data_dir, cache_dir, token).open(config)
     field = SENTIMENT if target == "sentiment" else "emotion"
     rows: list[tuple[Any, ...]] = []
-    with tqdm(total=source.count_all(found.values()), unit=" labels", desc="labels") as bar:
-        for split, kwargs in found.items():
+    with progress_bar(total=reader.count(), unit=" labels", desc="labels") as bar:
+        for split, of_split in reader.splits.items():
             fields = (field, "text")
-            for u, example in builder.utterances(**kwargs, fields=fields, skip_media=EVERYTHING):
+            for u, example in of_split.utterances(fields=fields, skip_media=EVERYTHING):
                 rows.append((u.id, u.dialogue, u.group, example[field], split, example["text"] or ""))
                 bar.update()
     ids, dialogues, groups, values, splits, texts = zip(*sorted(rows)) if rows else ((), (), (), (), (), ())
-    release = next(iter(found.values()))["release"]
-    labels = Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), release)
-    return Corpus(builder, labels, numpy.array(splits), list(texts))
+    labels = Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), reader)
+    return Corpus(labels, numpy.array(splits), list(texts))

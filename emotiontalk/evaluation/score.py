@@ -17,7 +17,6 @@ from typing import Any, TypedDict
 import numpy
 
 from emotiontalk import choices
-from emotiontalk import release as source
 from emotiontalk.annotations import sentiment_id
 from emotiontalk.corpus import (
     DEFAULT_SOURCE,
@@ -36,6 +35,7 @@ from emotiontalk.evaluation.labels import Labels, check_target, read_labels
 from emotiontalk.evaluation.predictions import Given, Predictions, PredictionsError, named, read
 from emotiontalk.evaluation.score_output import confusion_picture
 from emotiontalk.folder import Folder, expanded, write_all, writing_to
+from emotiontalk.release import check_fold
 from emotiontalk.request_error import RequestError
 
 FILES = ("score.json", "confusion.png")
@@ -167,8 +167,8 @@ def score(
         "seed": metrics.SEED,
         "confidence": metrics.CONFIDENCE,
         "data_dir": redacted(data_dir or DEFAULT_SOURCE),
-        "whole_release": labels.release.complete,
-        "archives": source.archives(labels.release),
+        "whole_release": labels.reader.release.complete,
+        "archives": labels.reader.archives(),
         "loader": __version__,
         "revision": REVISION,
         "versions": {"numpy": numpy.__version__},
@@ -190,7 +190,7 @@ def _check(config: str, split: str, label_set: str, target: str, fold: int | Non
     for name, (value, possible) in allowed.items():
         if value not in possible:
             raise RequestError(f"{name} {value!r}: choose from {', '.join(possible)}.")
-    source.check_fold(config, [split], fold)
+    check_fold(config, [split], fold)
     check_target(config, target, label_set)
 
 

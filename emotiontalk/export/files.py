@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from tqdm import tqdm
 
-from emotiontalk import release as source
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
+from emotiontalk.clips import named_conversion
 from emotiontalk.corpus import EMOTIONS, SPLITS, split_of
 from emotiontalk.errors import logger
 from emotiontalk.export.formats import TOOLKITS
@@ -32,6 +31,8 @@ from emotiontalk.export.job import Job, Row, Rows, storable
 from emotiontalk.export.videos import Videos
 from emotiontalk.folder import Folder, bytes_of_files, check_space, require_utf8, writing_to
 from emotiontalk.members import EVERYTHING, Member
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ReleaseReader, SplitReader, digest_of_origin, name_of_splits
 from emotiontalk.request_error import RequestError
 from emotiontalk.workers import Workers, workers
 
@@ -48,7 +49,7 @@ def write(
     config: str = "audio",
     label_set: str = "all",
     splits: Sequence[str] = (),
-    conversion: Conversion | None = None,
+    audio_format: AudioFormat | None = None,
     task: str = "emotion",
     prompt_language: str = "zh",
     data_dir: str | None = None,
@@ -64,7 +65,7 @@ def write(
     has none, where a toolkit could not read the files, and where `out` holds the files of another request.
     """
     require_utf8(out)
-    conversion = conversion or Conversion()
+    audio_format = audio_format or AudioFormat()
     modules = {name: _module(name) for name in toolkits}
     for name, module in modules.items():
         if config == "text" and module.AUDIO:
@@ -75,22 +76,21 @@ def write(
             raise RequestError(
                 f"{name} gets all five folds where all official splits are written: leave --fold away for it."
             )
-        warning = module.check(out, conversion) if hasattr(module, "check") else None
+        warning = module.check(out, audio_format) if hasattr(module, "check") else None
         if warning:
             print(warning, file=sys.stderr)
     wanted = [split for split in SPLITS if split in splits] or None
-    builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, label_set, fold)
-    release = next(iter(found.values()))["release"]
-    origin = source.origin(source.fingerprints(release, token), str(conversion))
-    about = (Folder(out), builder, found, origin, media, caption, fold)
-    job = Job(out, config, label_set, conversion, task, prompt_language, *about)
+    reader = ReleaseReader(data_dir, cache_dir, token).open(config, wanted, label_set=label_set, fold=fold)
+    origin = digest_of_origin(reader.fingerprints(), str(audio_format))
+    about = (Folder(out), reader.splits, origin, media, caption, fold)
+    job = Job(out, config, label_set, audio_format, task, prompt_language, *about)
     _check_request(job)
     videos = Videos(job, data_dir, cache_dir, token) if media == "video" else None
     of_files = [name for name, module in modules.items() if module.AUDIO != "inside"]
     as_files = config != "text" and of_files != (["messages"] if videos else [])
     inside = any(module.AUDIO == "inside" for module in modules.values())
-    size = conversion.bytes_of(sum(source.media_bytes(builder, kwargs) for kwargs in found.values()))
-    finished = bytes_of_files(out / "audio", f"*.{conversion.suffix}") if as_files else 0
+    size = audio_format.estimated_bytes(reader.media_bytes())
+    finished = bytes_of_files(out / "audio", f"*.{audio_format.suffix}") if as_files else 0
     advice = "Choose another disk, fewer splits (--split), or smaller audio."
     needed = size * (as_files + inside) - finished + (videos.bytes_left() if videos else 0)
     check_space(out, needed, advice)
@@ -118,13 +118,13 @@ def _toolkits(job: Job) -> list[str]:
 
 
 def _first_line(job: Job) -> str:
-    return f"{source.split_words(job.fold)}\n" if job.fold else "official\n"
+    return f"{name_of_splits(job.fold)}\n" if job.fold else "official\n"
 
 
 def _shared(job: Job) -> dict[str, str]:
     """Return what the files of all toolkits have in common, beside the splits, in words."""
     labels = {"all": "all seven emotions", "four": "the four emotions"}[job.label_set]
-    audio = {} if job.config == "text" else {"audio": f"audio {job.conversion}"}
+    audio = {} if job.config == "text" else {"audio": f"audio {job.audio_format}"}
     return {"config": f"the config {job.config}", "label_set": labels, **audio}
 
 
@@ -138,7 +138,7 @@ def _check_request(job: Job) -> None:
         first, *rest = (job.out / REQUEST).read_text(encoding="utf-8").splitlines(keepends=True)
         shared = json.loads(rest[0]) if rest else {}  # without: of version 1.4
     if first != _first_line(job):
-        what = source.split_words(None) if first == "official\n" else first.strip()
+        what = name_of_splits(None) if first == "official\n" else first.strip()
         raise RequestError(f"{job.out} holds the files of {what}: choose another folder.")
     for key, wanted in _shared(job).items() if shared else ():
         if shared.get(key) != wanted:
@@ -154,7 +154,7 @@ def _write(job: Job, modules: Mapping[str, Any], as_files: bool, videos: Videos 
     """Write the files of these modules; return {split: utterances}."""
     rows: Rows = {}
     if any(module.AUDIO != "inside" for module in modules.values()):
-        rows = {split: list(_rows(job, split, kwargs, as_files)) for split, kwargs in job.splits.items()}
+        rows = {split: list(_rows(job, reader, as_files)) for split, reader in job.splits.items()}
     if videos:
         videos.write(rows)
     counts: dict[str, int] = {}
@@ -171,13 +171,13 @@ def _write(job: Job, modules: Mapping[str, Any], as_files: bool, videos: Videos 
     return counts
 
 
-def clips(pool: Workers, job: Job, gen_kwargs: source.GenKwargs) -> Iterator[tuple[Row, bytes]]:
+def clips(pool: Workers, job: Job, split: SplitReader) -> Iterator[tuple[Row, bytes]]:
     """Yield (`Row`, audio file as it is to be written) of the examples of some shards."""
-    for batch in _batches(job.builder.examples(**gen_kwargs)):
+    for batch in _batches(split.examples()):
         files = [example["audio"]["bytes"].read() for _, example in batch]
-        if job.conversion:
+        if job.audio_format:
             names = [f"{uid}.wav" for uid, _ in batch]
-            files = pool.results(job.conversion.named, zip(names, files))
+            files = pool.results(functools.partial(named_conversion, job.audio_format), zip(names, files))
         for (_, example), data in zip(batch, files):
             yield _row(job, example, split_of(example["group"], job.fold)), data
 
@@ -193,15 +193,16 @@ def _batches(examples: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Example
         yield batch
 
 
-def _rows(job: Job, split: str, kwargs: source.GenKwargs, with_audio: bool) -> Iterator[Row]:
+def _rows(job: Job, reader: SplitReader, with_audio: bool) -> Iterator[Row]:
     """Yield the `Row` of each utterance of a split, its clip written."""
-    bar = tqdm(total=source.count(kwargs) if job.label_set == "all" else None, unit=" utterances", desc=split)
+    split = reader.name
+    bar = progress_bar(total=reader.count() if job.label_set == "all" else None, unit=" utterances", desc=split)
     names = {path.stem: f"audio/{split}/{path.name}" for path in (job.out / "audio" / split).glob(f"*.{job.suffix}")}
     finished: Container[str] = EVERYTHING
     if with_audio:
         finished = frozenset(uid for uid, name in names.items() if job.folder.is_own(name, job.origin))
     with bar, workers() if with_audio else contextlib.nullcontext() as pool:
-        for batch in _batches(job.builder.examples(**kwargs, skip_media=finished)):
+        for batch in _batches(reader.examples(skip_media=finished)):
             rows = [_row(job, example, split) for _, example in batch]
             if pool:
                 members = [example["audio"]["bytes"] for _, example in batch]
@@ -217,7 +218,7 @@ def _write_clips(job: Job, pool: Workers, rows: list[Row], members: list[Member]
         row.path = f"audio/{row.split}/{row.id}.{job.suffix}"
         if row.id not in finished:
             job.folder.refuse_foreign(row.path)
-            todo.append((job.conversion, f"{row.id}.wav", member.read(), job.folder.partial(row.path)))
+            todo.append((job.audio_format, f"{row.id}.wav", member.read(), job.folder.partial(row.path)))
     digests = iter(pool.results(_write_clip, todo))
     for row in rows:
         if row.id not in finished:
@@ -226,9 +227,9 @@ def _write_clips(job: Job, pool: Workers, rows: list[Row], members: list[Member]
         row.samples, row.sampling_rate, row.channels = info.frames, info.samplerate, info.channels
 
 
-def _write_clip(conversion: Conversion, name: str, data: bytes, path: Path) -> str:
+def _write_clip(audio_format: AudioFormat, name: str, data: bytes, path: Path) -> str:
     """Write a clip to a file that is there; return its digest."""
-    data = conversion.named(name, data) if conversion else data
+    data = named_conversion(audio_format, name, data) if audio_format else data
     with open(path, "r+b") as file:
         file.write(data)
     return hashlib.sha256(data).hexdigest()

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.choices import CAPTIONS, MEDIA
 from emotiontalk.corpus import CONDITION_NAMES, EMOTIONS, FOUR, LICENSE, REPO_ID, __version__
 from emotiontalk.folder import Folder
-from emotiontalk.loading.emotiontalk import EmotionTalk
-from emotiontalk.release import GenKwargs, splits_in_words
+from emotiontalk.release import SplitReader, splits_in_words
 from emotiontalk.request_error import RequestError
 from emotiontalk.rows.label_names import label_names
 from emotiontalk.schema import CONFIGS
@@ -62,7 +61,7 @@ class Row:
 
 
 Rows = dict[str, list[Row]]  # of each split
-Clips = Callable[[GenKwargs], Iterator[tuple[Row, bytes]]]  # the rows of some shards, each with its audio file
+Clips = Callable[[SplitReader], Iterator[tuple[Row, bytes]]]  # the rows of some shards, each with its audio file
 
 
 @dataclasses.dataclass
@@ -72,13 +71,12 @@ class Job:
     out: Path
     config: str
     label_set: str
-    conversion: Conversion
+    audio_format: AudioFormat
     task: str
     prompt_language: str
     folder: Folder
-    builder: EmotionTalk
-    splits: dict[str, GenKwargs]
-    origin: str  # see `source.origin`
+    splits: dict[str, SplitReader]
+    origin: str  # see `digest_of_origin`
     media: str = MEDIA[0]
     caption: str = CAPTIONS[0]
     fold: int | None = None
@@ -88,7 +86,7 @@ class Job:
     @property
     def suffix(self) -> str:
         """Of the audio files: "wav" or "flac"."""
-        return self.conversion.suffix
+        return self.audio_format.suffix
 
     @property
     def example(self) -> str:
@@ -125,7 +123,7 @@ class Job:
 
     def about(self, toolkit: str) -> str:
         """Return the lines of a README about labels, splits and audio."""
-        audio = "Audio: " + ("none" if self.config == "text" else str(self.conversion))
+        audio = "Audio: " + ("none" if self.config == "text" else str(self.audio_format))
         if toolkit == "messages" and self.media == "video":
             audio = "Video: as released, with its audio: the bytes of the MP4 files, in `video/<split>`"
         condition = CONDITION_NAMES[CONFIGS[self.config].condition]

@@ -23,17 +23,17 @@ from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
-from emotiontalk import release as source
 from emotiontalk.archives.urls import is_remote
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.choices import EXPORTED
+from emotiontalk.clips import named_conversion
 from emotiontalk.disk import write_out
 from emotiontalk.export.parquet_card import export_features, write_card
 from emotiontalk.export.parquet_export import Export
 from emotiontalk.folder import LOCK, OWN_NAMES, check_space, require_utf8, writing_to
-from emotiontalk.loading.emotiontalk import EmotionTalk
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ConfigReader, ReleaseReader, SplitReader, check_fold
 from emotiontalk.request_error import RequestError
 from emotiontalk.rows.label_names import named_table, text_features
 from emotiontalk.schema import CONFIGS, splits_of
@@ -47,8 +47,8 @@ ROW_GROUP_BYTES = 16 << 20
 # skip, and the same again behind an utterance that is new, so that an upload repeats little.
 CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}
 WRITING_ORDER = ("test", "validation", "train")  # the small ones can be tried first
-Task = tuple[EmotionTalk, str, source.GenKwargs]  # of a split
-Shard = tuple[int, Path, source.GenKwargs]  # its number, where it is written, what it is written from
+Task = tuple[ConfigReader, SplitReader]
+Shard = tuple[int, Path, SplitReader]  # its number, where it is written, what it is written from
 Finished = tuple[int, str]  # its number, its SHA-256
 
 
@@ -58,7 +58,7 @@ def write(
     data_dir: str | None = None,
     cache_dir: str | None = None,
     token: str | None = None,
-    conversion: Conversion | None = None,
+    audio_format: AudioFormat | None = None,
     splits: Sequence[str] = (),
     fold: int | None = None,
     labels_as_text: bool = False,
@@ -69,21 +69,21 @@ def write(
     holds an export of another kind, or anything else.
     """
     require_utf8(out)
-    conversion = conversion or Conversion()
-    if conversion and not any("audio" in CONFIGS[config].fields for config in configs):
+    audio_format = audio_format or AudioFormat()
+    if audio_format and not any("audio" in CONFIGS[config].fields for config in configs):
         raise RequestError(f"{', '.join(configs)} has no audio: leave --sampling-rate, --channels and --format away.")
     for config in configs:
-        source.check_fold(config, splits, fold)
+        check_fold(config, splits, fold)
         there = splits_of(config, fold)
         if splits and not set(splits) & set(there):
             raise RequestError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(there)}.")
     _refuse(out, lambda: _check_foreign(out))
-    export = Export(out, conversion, fold, labels_as_text)
+    export = Export(out, audio_format, fold, labels_as_text)
     tasks = list(_tasks(configs, splits, data_dir, cache_dir, token, fold))
     _print_sizes(tasks, export)
-    _refuse(out, lambda: _check_own(Export(out, conversion, fold, labels_as_text), configs))
+    _refuse(out, lambda: _check_own(Export(out, audio_format, fold, labels_as_text), configs))
     with writing_to(out) as folder:
-        export = Export(out, conversion, fold, labels_as_text, folder)  # as it is now
+        export = Export(out, audio_format, fold, labels_as_text, folder)  # as it is now
         _check_own(export, configs)
         export.note_request(configs, data_dir, splits)
         _write_tasks(export, tasks, token)
@@ -100,18 +100,20 @@ def write(
 
 def _write_tasks(export: Export, tasks: list[Task], token: str | None) -> None:
     """Write the shards that are missing, still without their names."""
-    conversion = export.conversion
-    with workers() if conversion else contextlib.nullcontext() as pool:
-        for builder, split, kwargs in tasks:
-            config, number = builder.config.name, _number(builder, split, kwargs)
-            export.start(config, split, number, source.fingerprints(kwargs["release"], token))
-            parts = source.parts_of(kwargs, number)
+    audio_format = export.audio_format
+    with workers() if audio_format else contextlib.nullcontext() as pool:
+        for reader, of_split in tasks:
+            config, split, number = reader.builder.config.name, of_split.name, _number(of_split)
+            export.start(config, split, number, reader.fingerprints())
+            parts = of_split.parts(number)
             left = [n for n in range(number) if not export.has(config, split, n)]
             todo = [(n, export.partial(config, split, n), parts[n]) for n in left]
-            write_shard = functools.partial(_write_shard, builder, conversion, export.labels_as_text)
+            write_shard = functools.partial(_write_shard, audio_format, export.labels_as_text)
             # converting takes processors, each of which writes a shard of its own; without it the disk is what counts
             finished = _as_completed(pool, write_shard, todo) if pool else map(write_shard, todo)
-            bar = tqdm(finished, total=number, initial=number - len(todo), unit=" shards", desc=f"{config}, {split}")
+            bar = progress_bar(
+                finished, total=number, initial=number - len(todo), unit=" shards", desc=f"{config}, {split}"
+            )
             for n, sha256 in bar:
                 export.add(config, split, n, sha256)
 
@@ -133,27 +135,27 @@ def _tasks(
     """Yield all that is requested, in the order in which it is written."""
     for config in configs:
         wanted = [split for split in splits_of(config, fold) if split in splits] or None
-        builder, found = source.open_release(config, data_dir, cache_dir, token, wanted, fold=fold)
-        yield from ((builder, split, found[split]) for split in WRITING_ORDER if split in found)
+        reader = ReleaseReader(data_dir, cache_dir, token).open(config, wanted, fold=fold)
+        yield from ((reader, reader.splits[split]) for split in WRITING_ORDER if split in reader.splits)
 
 
-def _number(builder: EmotionTalk, split: str, kwargs: source.GenKwargs) -> int:
+def _number(split: SplitReader) -> int:
     """Return in how many shards a split is written."""
-    most = FILES["train" if builder.config.fold else split]  # each split of a fold can be the large one
-    return source.even_number(most if builder.spec.media else FEW_FILES, kwargs)
+    most = FILES["train" if split.builder.config.fold else split.name]  # each split of a fold can be the large one
+    return split.even_number(most if split.builder.spec.media else FEW_FILES)
 
 
 def _print_sizes(tasks: list[Task], export: Export) -> None:
     """Print how much will be written. Raises `RequestError` where there is less room."""
     needed = 0
-    for config in dict.fromkeys(builder.config.name for builder, _, _ in tasks):
+    for config in dict.fromkeys(split.builder.config.name for _, split in tasks):
         sizes = []
-        for builder, split, kwargs in tasks:
-            if builder.config.name == config:
-                number = _number(builder, split, kwargs)
-                left = sum(not export.has(config, split, n, number) for n in range(number)) / number
-                media = export.conversion.bytes_of(source.media_bytes(builder, kwargs))
-                sizes.append((split, int(left * (media + 4_000 * (source.count(kwargs) or 1)))))
+        for _, split in tasks:
+            if split.builder.config.name == config:
+                number = _number(split)
+                left = sum(not export.has(config, split.name, n, number) for n in range(number)) / number
+                media = export.audio_format.estimated_bytes(split.media_bytes())
+                sizes.append((split.name, int(left * (media + 4_000 * (split.count() or 1)))))
         needed += sum(size for _, size in sizes)
         print(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}", file=sys.stderr)
     advice = (
@@ -195,7 +197,7 @@ def _check_own(export: Export, configs: Sequence[str]) -> None:
 
 
 def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None) -> None:
-    """Finish an export that is there, from the source and with the conversion it was begun with.
+    """Finish an export that is there, from the source and with the audio_format it was begun with.
 
     data_dir: where the archives are now; then a finished export is compared with them, too.
     """
@@ -207,9 +209,9 @@ def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None,
                 f"{out} was begun from a URL with a password or a signature, which is not stored: pass --data-dir "
                 "again."
             )
-        conversion = Conversion(*request["conversion"])
+        audio_format = AudioFormat(*request["audio_format"])
         where = (data_dir or request["data_dir"], cache_dir, token)
-        write(out, request["configs"], *where, conversion, request["splits"], export.fold, export.labels_as_text)
+        write(out, request["configs"], *where, audio_format, request["splits"], export.fold, export.labels_as_text)
 
 
 def finished_files(out: Path) -> list[Path]:
@@ -225,10 +227,10 @@ def finished_files(out: Path) -> list[Path]:
     return [out / "README.md", *(out / name for name in export.shards())]
 
 
-def _write_shard(builder: EmotionTalk, conversion: Conversion, labels_as_text: bool, shard: Shard) -> Finished:
+def _write_shard(audio_format: AudioFormat, labels_as_text: bool, shard: Shard) -> Finished:
     """Write a shard, still without its name."""
-    number, path, kwargs = shard
-    features = export_features(builder.config.name, conversion)
+    number, path, split = shard
+    features = export_features(split.builder.config.name, audio_format)
     schema = (text_features(features) if labels_as_text else features).arrow_schema
     small = [field.name for field in schema if field.name not in ("audio", "video")]
     # audio is neither compressible nor worth a dictionary or a minimum and maximum
@@ -239,9 +241,9 @@ def _write_shard(builder: EmotionTalk, conversion: Conversion, labels_as_text: b
     with open(path, "rb") as file, pq.ParquetWriter(path, schema, **options) as writer:
         if "use_content_defined_chunking" in options:  # by this key the Hub knows it
             writer.add_key_value_metadata({"content_defined_chunking": json.dumps(CHUNKING)})
-        for _, table in builder.tables(**kwargs, batch_bytes=ROW_GROUP_BYTES):
-            if conversion and "audio" in schema.names:
-                table = _converted(table, conversion)
+        for _, table in split.tables(ROW_GROUP_BYTES):
+            if audio_format and "audio" in schema.names:
+                table = _converted(table, audio_format)
             if labels_as_text:
                 table = named_table(table, features)
             writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
@@ -264,14 +266,14 @@ def layout() -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name in known}
 
 
-def _converted(table: pa.Table, conversion: Conversion) -> pa.Table:
+def _converted(table: pa.Table, audio_format: AudioFormat) -> pa.Table:
     """Return a table with its audio rewritten."""
     position, kind = table.column_names.index("audio"), table.schema.field("audio").type
     audio = table["audio"].combine_chunks()
     files, paths = audio.field("bytes"), audio.field("path").to_pylist()
-    names = [f"{path.rsplit('.', 1)[0]}.{conversion.suffix}" for path in paths]
+    names = [f"{path.rsplit('.', 1)[0]}.{audio_format.suffix}" for path in paths]
     # one after the other, straight from the buffer: no second copy of all
-    rewritten = [conversion.named(path, memoryview(file.as_buffer())) for path, file in zip(paths, files)]
+    rewritten = [named_conversion(audio_format, path, memoryview(file.as_buffer())) for path, file in zip(paths, files)]
     children = {"bytes": pa.array(rewritten, type=pa.binary()), "path": pa.array(names, type=pa.string())}
     arrays = pa.StructArray.from_arrays([children[field.name] for field in kind], fields=list(kind))
     return table.set_column(position, "audio", arrays)

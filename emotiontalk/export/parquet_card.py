@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 import yaml
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.corpus import CITATION, REPO_ID, REVISION, SPLITS, __version__
 from emotiontalk.export.parquet_export import Export, labels_in_words
 from emotiontalk.release import splits_in_words
@@ -46,11 +46,11 @@ release are gated: whoever loads them here must have accepted the terms at the s
 """
 
 
-def export_features(config: str, conversion: Conversion, labels_as_text: bool = False) -> datasets.Features:
+def export_features(config: str, audio_format: AudioFormat, labels_as_text: bool = False) -> datasets.Features:
     """Return the features of an export: the loader's, with the rate of the converted audio, labels as text or not."""
     given = features_of(config)
     if "audio" in given:
-        given["audio"] = datasets.Audio(sampling_rate=conversion.rate)
+        given["audio"] = datasets.Audio(sampling_rate=audio_format.rate)
     return text_features(given) if labels_as_text else given
 
 
@@ -66,10 +66,10 @@ def write_card(export: Export) -> None:
         files = [{"split": size["name"], "path": f"{config}/{size['name']}-*.parquet"} for size in sizes]
         configs.append({"config_name": config, "data_files": files})
         if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
-            given = export_features(config, export.conversion, export.labels_as_text)._to_yaml_list()
+            given = export_features(config, export.audio_format, export.labels_as_text)._to_yaml_list()
             sums = dict.fromkeys(("download_size", "dataset_size"), sum(size["num_bytes"] for size in sizes))
             infos.append({"config_name": config, "features": given, "splits": sizes, **sums})
-        texts.append(_text_of(config, sizes, export.conversion, export.labels_as_text))
+        texts.append(_text_of(config, sizes, export.audio_format, export.labels_as_text))
     first: dict[str, Any] = configs[0]
     first["default"] = True
     text = CARD.format(
@@ -79,7 +79,7 @@ def write_card(export: Export) -> None:
         first=first["config_name"],
         split=first["data_files"][-1]["split"],  # test, or the smallest there is
         version=__version__,
-        audio=export.conversion,
+        audio=export.audio_format,
         labels=labels_in_words(export.labels_as_text),
         splits=splits_in_words(export.fold),
         configs="\n".join(texts),
@@ -88,12 +88,12 @@ def write_card(export: Export) -> None:
     export.folder.write("README.md", text.encode())
 
 
-def _text_of(config: str, sizes: list[dict[str, Any]], conversion: Conversion, labels_as_text: bool) -> str:
+def _text_of(config: str, sizes: list[dict[str, Any]], audio_format: AudioFormat, labels_as_text: bool) -> str:
     """Return what the card says of a config: its splits and its fields."""
     spec, lines = CONFIGS[config], []
     for field in spec.fields:
-        converted = field == "audio" and conversion
-        what = f"the audio clip, {conversion}" if converted else description_of(config, field)
+        converted = field == "audio" and audio_format
+        what = f"the audio clip, {audio_format}" if converted else description_of(config, field)
         what = what.replace("label, 0…6", "label, as a word") if labels_as_text else what
         lines.append(f"| `{field}` | {what} |\n")
     counts = ", ".join(f"{size['name']} {size['num_examples']:,}" for size in sizes)

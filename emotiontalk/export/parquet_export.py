@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from emotiontalk.archives.urls import full_source, is_remote
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.corpus import __version__
 from emotiontalk.disk import writing
 from emotiontalk.errors import redacted
 from emotiontalk.folder import Folder
 from emotiontalk.redaction import HIDDEN
-from emotiontalk.release import Fingerprints, split_words
+from emotiontalk.release import Fingerprints, name_of_splits
 from emotiontalk.request_error import RequestError
 
 
@@ -36,12 +36,12 @@ class Export:
 
     Args:
         out: the folder; it need not exist.
-        conversion: of the audio.
+        audio_format: of the audio.
         fold: of cross-validation; None: the official splits.
         labels_as_text: whether labels are words, not numbers.
         folder: `out`, where it is held already.
 
-    conversion, fold and labels_as_text are those of the export that is there where conversion is None.
+    audio_format, fold and labels_as_text are those of the export that is there where audio_format is None.
 
     Raises:
         RequestError: it holds an export by another version, with other audio or labels or of another fold, or none.
@@ -50,7 +50,7 @@ class Export:
     def __init__(
         self,
         out: Path,
-        conversion: Conversion | None = None,
+        audio_format: AudioFormat | None = None,
         fold: int | None = None,
         labels_as_text: bool = False,
         folder: Folder | None = None,
@@ -58,29 +58,31 @@ class Export:
         self.path, self.folder, self._file = out, folder or Folder(out), out / "export.json"
         self.request: dict[str, Any] = {}
         self._content: dict[str, Any] = {
-            "audio": str(conversion), "version": __version__, "fold": fold,
+            "audio": str(audio_format), "version": __version__, "fold": fold,
             "labels_as_text": labels_as_text, "requested": None, "sources": {}, "shards": {}, "complete": False,
         }  # fmt: skip
         if self._file.is_file():
-            self._content = self._read(conversion, fold, labels_as_text)
+            self._content = self._read(audio_format, fold, labels_as_text)
             self.request = self._content["requested"] or {}
-        self.conversion = Conversion(*self.request["conversion"]) if conversion is None else conversion
+        self.audio_format = AudioFormat(*self.request["audio_format"]) if audio_format is None else audio_format
 
-    def _read(self, conversion: Conversion | None, fold: int | None, labels_as_text: bool) -> dict[str, Any]:
+    def _read(self, audio_format: AudioFormat | None, fold: int | None, labels_as_text: bool) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
-            other = found["version"] != __version__ or (conversion is not None and found["audio"] != str(conversion))
-            found["requested"]["conversion"], found["sources"], found["shards"], found["complete"]
+            other = found["version"] != __version__ or (
+                audio_format is not None and found["audio"] != str(audio_format)
+            )
+            found["requested"]["audio_format"], found["sources"], found["shards"], found["complete"]
         except (ValueError, KeyError, TypeError):
             raise RequestError(
                 f"{self._file} is not what `emotiontalk parquet` writes: choose another folder."
             ) from None
-        if conversion is not None and found.setdefault("fold", None) != fold:
+        if audio_format is not None and found.setdefault("fold", None) != fold:
             raise RequestError(
-                f"{self.path} holds an export of {split_words(found['fold'])}: choose another folder for "
-                f"{split_words(fold)}."
+                f"{self.path} holds an export of {name_of_splits(found['fold'])}: choose another folder for "
+                f"{name_of_splits(fold)}."
             )
-        if conversion is not None and found.setdefault("labels_as_text", False) != labels_as_text:
+        if audio_format is not None and found.setdefault("labels_as_text", False) != labels_as_text:
             raise RequestError(
                 f"{self.path} holds an export with labels as {labels_in_words(found['labels_as_text'])}: choose "
                 f"another folder for labels as {labels_in_words(labels_as_text)}."
@@ -124,11 +126,11 @@ class Export:
         elif data_dir and redacted(data_dir) != data_dir:  # neither password nor signature are stored
             shown = redacted(data_dir)
             data_dir = shown if "…" in shown else shown.replace("://", f"://{HIDDEN}", 1)
-        c = self.conversion
+        c = self.audio_format
         self._content["requested"] = self.request = {
             "configs": list(dict.fromkeys([*before["configs"], *configs])),
             "data_dir": data_dir,
-            "conversion": (c.sampling_rate, c.channels, c.format),
+            "audio_format": (c.sampling_rate, c.channels, c.encoding),
             # no names mean all splits, then and from then on
             "splits": list(dict.fromkeys([*before["splits"], *splits])) if before["splits"] and splits else [],
         }

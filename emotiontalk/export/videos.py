@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import cast
 
-from tqdm import tqdm
-
-from emotiontalk import release as source
 from emotiontalk.export.job import Job, Row, Rows
 from emotiontalk.folder import bytes_of_files
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ReleaseReader, digest_of_origin
 
 
 class _Without:
@@ -31,16 +30,12 @@ class Videos:
     def __init__(self, job: Job, data_dir: str | None, cache_dir: str | None, token: str | None) -> None:
         self._job = job
         # all labels: those of the silent video do not decide which utterances are written
-        self._builder, self._splits = source.open_release(
-            "video", data_dir, cache_dir, token, list(job.splits), fold=job.fold
-        )
-        release = next(iter(self._splits.values()))["release"]
-        self._origin = source.origin(source.fingerprints(release, token), "video")
+        self._reader = ReleaseReader(data_dir, cache_dir, token).open("video", list(job.splits), fold=job.fold)
+        self._origin = digest_of_origin(self._reader.fingerprints(), "video")
 
     def bytes_left(self) -> int:
         """Estimate how many bytes are still to be written."""
-        size = sum(source.media_bytes(self._builder, kwargs) for kwargs in self._splits.values())
-        return size - bytes_of_files(self._job.out / "video", "*.mp4")
+        return self._reader.media_bytes() - bytes_of_files(self._job.out / "video", "*.mp4")
 
     def write(self, rows: Rows) -> None:
         """Write the clips of rows, but those that are finished; each row then says where its video is."""
@@ -56,9 +51,9 @@ class Videos:
         if not todo:
             return
         skip = cast("Container[str]", _Without(todo))
-        bar = tqdm(total=len(todo), unit=" videos", desc=f"{split}, video")
+        bar = progress_bar(total=len(todo), unit=" videos", desc=f"{split}, video")
         with bar:
-            for uid, example in self._builder.examples(**self._splits[split], skip_media=skip):
+            for uid, example in self._reader.splits[split].examples(skip_media=skip):
                 if uid in todo:
                     folder.write(str(rows[uid].video), example["video"]["bytes"].read(), self._origin)
                     bar.update()

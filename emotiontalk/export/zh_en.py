@@ -16,10 +16,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emotiontalk import release as source
 from emotiontalk.annotations import spoken_text
 from emotiontalk.folder import Folder, bytes_of_files, check_space, jsonl, writing_to
-from emotiontalk.loading.emotiontalk import EmotionTalk
+from emotiontalk.release import ReleaseReader, SplitReader, digest_of_origin
 from emotiontalk.request_error import RequestError
 
 
@@ -44,26 +43,25 @@ def write(
         EmotionTalkError: the errors of `load_dataset`.
     """
     elsewhere = _elsewhere(out, manifests, transcripts)
-    builder, splits = source.open_release("zh-en", data_dir, cache_dir, token)
-    needed = source.media_bytes(builder, splits["test"])
-    origin = source.origin(source.fingerprints(splits["test"]["release"], token))
+    reader = ReleaseReader(data_dir, cache_dir, token).open("zh-en")
+    needed, origin = reader.media_bytes(), digest_of_origin(reader.fingerprints())
     finished = bytes_of_files(out / "emotiontalk", "*.wav")
     check_space(out, needed - finished, "Choose another disk.")
     with writing_to(out / "emotiontalk", needed) as folder:
         folder.refuse_foreign(*(str(path.absolute()) for path in elsewhere))
-        records = _write(folder, builder, splits["test"], origin)
+        records = _write(folder, reader.splits["test"], origin)
         for path, transcribed in elsewhere.items():
             given = map(_transcript, map(_clean, records)) if transcribed else records
             folder.write(str(path.absolute()), jsonl(given).encode())
     return len(records)
 
 
-def _write(folder: Folder, builder: EmotionTalk, kwargs: source.GenKwargs, origin: str) -> list[dict[str, Any]]:
+def _write(folder: Folder, split: SplitReader, origin: str) -> list[dict[str, Any]]:
     """Write clips and manifests to the data folder; return the records of the manifest."""
     names = {path.stem: f"audio/zh/{path.name}" for path in (folder.path / "audio" / "zh").glob("*.wav")}
     finished = frozenset(uid for uid, name in names.items() if folder.is_own(name, origin))
     records = []
-    for uid, example in source.examples(builder, kwargs, "zh-en", skip_media=finished):
+    for uid, example in split.examples_with_bar("zh-en", skip_media=finished):
         clip = example.pop("audio")["bytes"]
         if uid not in finished:
             folder.write(f"audio/zh/{uid}.wav", clip.read(), origin)

@@ -41,7 +41,7 @@ from ..interrupts import follow_in_worker, workers_follow
 from ..archives.local import find_archive
 from .options import EmotionTalkConfig
 from .reading import Archives, Example, GroupReader
-from ..archives.http import progress_bar
+from ..progress import progress_bar
 from ..schema import (
     CONFIGS,
     MEDIA,

@@ -12,9 +12,10 @@ import datasets
 
 from ..archives.local import find_archive, fingerprint_of
 from ..archives.urls import is_remote, without_secrets
-from ..audio import HIGHEST_RATE, LOWEST_RATE
+from ..audio import AudioFormat
 from ..corpus import FOLDS, REPO_ID, SPLITS
 from ..errors import redacted
+from ..request_error import RequestError
 from ..schema import CONFIGS, archives_of, features_of, splits_of
 
 # Keywords of `datasets.load_dataset` that have no meaning here, and what to do instead.
@@ -79,56 +80,56 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         return str(super().create_config_id(kwargs, custom_features=custom_features))
 
     def check(self) -> None:
-        """Raise `ValueError` for an option that has no meaning."""
+        """Raise `RequestError` for an option that has no meaning."""
         if self.name not in CONFIGS:
-            raise ValueError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
+            raise RequestError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
         if self.data_files is not None:
-            raise ValueError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
+            raise RequestError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
         if self.label_set not in ("all", "four"):
-            raise ValueError(f'label_set={self.label_set!r}: choose "all" or "four".')
+            raise RequestError(f'label_set={self.label_set!r}: choose "all" or "four".')
         if self.label_set == "four" and self.name == "dialogues":
-            raise ValueError('label_set="four" would leave holes in the dialogues; choose "all".')
+            raise RequestError('label_set="four" would leave holes in the dialogues; choose "all".')
         if not isinstance(self.strict, bool):
-            raise ValueError(f"strict={self.strict!r}: choose True or False.")
+            raise RequestError(f"strict={self.strict!r}: choose True or False.")
         self._check_fold()
         self._check_prepare_splits()
-        self._check_conversion()
+        self._check_audio_format()
 
     def _check_fold(self) -> None:
         if self.fold is None:
             return
         if isinstance(self.fold, bool) or not isinstance(self.fold, numbers.Integral) or self.fold not in FOLDS:
-            raise ValueError(
+            raise RequestError(
                 f"fold={self.fold!r}: choose from {', '.join(map(str, FOLDS))}, or None: the official splits."
             )
         if CONFIGS[self.name].splits != SPLITS:
             only = ", ".join(CONFIGS[self.name].splits)
-            raise ValueError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
+            raise RequestError(f"fold={self.fold}: the config {self.name!r} has the official {only} split alone.")
         self.fold = int(self.fold)  # also one of numpy's
 
-    def _check_conversion(self) -> None:
-        rate = self.sampling_rate
+    @property
+    def audio_format(self) -> AudioFormat:
+        """What audio is converted to while it is read."""
+        return AudioFormat(self.sampling_rate, 1 if self.mono else None)
+
+    def _check_audio_format(self) -> None:
         if not isinstance(self.mono, bool):
-            raise ValueError(f"mono={self.mono!r}: choose True or False.")
-        if rate is None and not self.mono:
+            raise RequestError(f"mono={self.mono!r}: choose True or False.")
+        self.sampling_rate = self.audio_format.sampling_rate
+        if not self.audio_format:
             return
         if "audio" not in CONFIGS[self.name].fields:
             with_audio = ", ".join(name for name, spec in CONFIGS.items() if "audio" in spec.fields)
-            raise ValueError(
-                f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: leave them "
-                f"away, or choose from {with_audio}."
+            raise RequestError(
+                f"sampling_rate= and mono= convert audio, which the config {self.name!r} does not have: remove them, "
+                f"or choose from {with_audio}."
             )
-        if rate is not None and (
-            isinstance(rate, bool) or not isinstance(rate, numbers.Integral) or not LOWEST_RATE <= rate <= HIGHEST_RATE
-        ):
-            raise ValueError(
-                f"sampling_rate={rate!r}: give it in Hz, a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
-            )
-        self.sampling_rate = rate if rate is None else int(rate)  # also one of numpy's
         try:
             importlib.import_module("soxr")
         except ImportError:
-            raise ValueError("sampling_rate= and mono= need soundfile and soxr: pip install soundfile soxr.") from None
+            raise RequestError(
+                "sampling_rate= and mono= need soundfile and soxr: pip install soundfile soxr."
+            ) from None
 
     def _check_prepare_splits(self) -> None:
         if isinstance(self.prepare_splits, str):
@@ -138,6 +139,6 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         names, wanted = splits_of(self.name, self.fold), self.prepare_splits
         if not (isinstance(wanted, (list, tuple)) and wanted and set(map(str, wanted)) <= {*names}):
             of_fold = f", fold={self.fold}" if self.fold is not None else ""
-            raise ValueError(
+            raise RequestError(
                 f"prepare_splits={wanted!r}: choose from {list(names)} for the config {self.name!r}{of_fold}."
             )

@@ -9,7 +9,6 @@ from typing import Any
 from ..annotations import COMPARE, Utterance
 from ..archives.local import LocalArchive, merged
 from ..archives.remote import RemoteArchive
-from ..audio import converted_clip
 from ..corpus import CONDITIONS, EMOTIONS, FOUR, GROUPS, HOMEPAGE, Shard
 from ..errors import AudioDecodeError, BadUtteranceError, EmotionTalkError, logger
 from ..members import Member
@@ -105,10 +104,11 @@ class GroupReader:
         """Make the values of some fields. Raises `BadUtteranceError`."""
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
-        if "audio" in example and (self.config.sampling_rate or self.config.mono):
+        audio_format = self.config.audio_format
+        if "audio" in example and audio_format:
             clip = example["audio"]["bytes"]
             try:
-                example["audio"]["bytes"] = converted_clip(clip, self.config.sampling_rate, self.config.mono)
+                example["audio"]["bytes"] = audio_format.convert_clip(clip)
             except AudioDecodeError as error:
                 raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example

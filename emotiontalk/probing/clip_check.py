@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from tqdm import tqdm
-
-from emotiontalk import release as source
 from emotiontalk.audio import LOWEST_RATE, wav_format
-from emotiontalk.audio_format import decoded, naming
-from emotiontalk.loading.emotiontalk import EmotionTalk
+from emotiontalk.clips import decoded, naming
 from emotiontalk.members import Member
 from emotiontalk.probing.video_frames import open_mp4
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ConfigReader
 from emotiontalk.request_error import RequestError
 
 
@@ -41,18 +39,17 @@ class _File(io.RawIOBase):
         return data
 
 
-def check_clips(builder: EmotionTalk, splits: Iterable[source.GenKwargs]) -> None:
+def check_clips(reader: ConfigReader) -> None:
     """Raise `RequestError` for a clip that cannot be opened.
 
     Of a release behind a URL nothing is looked at: each header would be a request.
     """
-    kwargs = list(splits)
-    if not all(location.paths for location in kwargs[0]["release"].locations.values()):
+    if not all(location.paths for location in reader.release.locations.values()):
         return
-    field, check = ("audio", _check_audio) if "audio" in builder.spec.fields else ("video", _check_video)
-    with tqdm(total=source.count_all(kwargs), unit=" clips", desc="headers") as bar:
-        for of_split in kwargs:
-            for uid, example in builder.examples(**of_split):
+    field, check = ("audio", _check_audio) if "audio" in reader.builder.spec.fields else ("video", _check_video)
+    with progress_bar(total=reader.count(), unit=" clips", desc="headers") as bar:
+        for split in reader.splits.values():
+            for uid, example in split.examples():
                 _named(check, uid, example[field]["bytes"])
                 bar.update()
 

@@ -24,9 +24,7 @@ from typing import Any, Union
 
 import datasets
 import numpy
-from tqdm import tqdm
 
-from emotiontalk import release as source
 from emotiontalk.disk import sha256_of, writing
 from emotiontalk.errors import FULL, logger
 from emotiontalk.evaluation.labels import Corpus
@@ -35,6 +33,8 @@ from emotiontalk.probing.arrays import UnreadableError, open_file, read_npz
 from emotiontalk.probing.clip_check import check_clips
 from emotiontalk.probing.upstreams.built_in import TextTfidf
 from emotiontalk.probing.upstreams.upstream import Item, Upstream
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ReleaseReader, digest_of_origin
 from emotiontalk.request_error import RequestError
 
 PART = 256  # utterances that are stored at a time
@@ -98,7 +98,7 @@ class TextFeatures(Features):
 class Inputs:
     """What an upstream reads: texts, audio or video.
 
-    name: the config, for the names of files; origin: what they are made from, see `source.origin`; ids: official split
+    name: the config, for the names of files; origin: what they are made from, see `digest_of_origin`; ids: split
     -> ids, sorted; read: gives the items of a split, but those whose ids are to be skipped, in the same order; check:
     raises `RequestError` for what cannot be opened.
     """
@@ -118,29 +118,29 @@ def texts_of(corpus: Corpus) -> Inputs:
 
     def read(split: str, skip: Container[str]) -> Iterator[Item]:
         left = [(uid, text) for uid, text in by_split[split].items() if uid not in skip]
-        yield from tqdm(left, unit=" utterances", desc=split)
+        yield from progress_bar(left, unit=" utterances", desc=split)
 
-    known = source.fingerprints(corpus.labels.release, corpus.builder.token)
+    known = corpus.labels.reader.fingerprints()
     ids = {split: list(texts) for split, texts in by_split.items()}
-    return Inputs(corpus.builder.config.name, lambda *facts: source.origin(known, *facts), ids, read)
+    return Inputs(corpus.labels.reader.builder.config.name, functools.partial(digest_of_origin, known), ids, read)
 
 
-def media_of(config: str, corpus: Corpus, data_dir: str | None, cache_dir: str | None, token: str | None) -> Inputs:
+def media_of(config: str, corpus: Corpus, release: ReleaseReader) -> Inputs:
     """Return the audio clips ("audio") or video clips ("video") of a corpus as inputs. Raises as `load_dataset`."""
     splits = sorted(set(corpus.splits.tolist()))
-    builder, found = source.open_release(config, data_dir, cache_dir, token, splits)
+    reader = release.open(config, splits)
 
     def read(split: str, skip: Container[str]) -> Iterator[Item]:
-        for uid, example in source.examples(builder, found[split], split, skip_media=skip):
+        for uid, example in reader.splits[split].examples_with_bar(split, skip_media=skip):
             if uid not in skip:
                 yield uid, example[config]["bytes"].read()
 
-    known = source.fingerprints(next(iter(found.values()))["release"], token)
+    known = reader.fingerprints()
     ids: dict[str, list[str]] = {split: [] for split in splits}
     for uid, split in zip(corpus.labels.ids, corpus.splits.tolist()):
         ids[split].append(uid)
-    check = functools.partial(check_clips, builder, list(found.values()))
-    return Inputs(config, lambda *facts: source.origin(known, *facts), ids, read, check)
+    check = functools.partial(check_clips, reader)
+    return Inputs(config, functools.partial(digest_of_origin, known), ids, read, check)
 
 
 def extract(

@@ -22,7 +22,6 @@ import scipy.sparse
 import sklearn
 
 from emotiontalk import choices
-from emotiontalk import release as source
 from emotiontalk.corpus import DEFAULT_SOURCE, EMOTIONS, FOLDS, FOUR, REVISION, __version__
 from emotiontalk.errors import redacted
 from emotiontalk.evaluation.labels import Corpus, check_target, read_corpus
@@ -33,6 +32,7 @@ from emotiontalk.probing.result import FoldsResult, Outcome, Result, result_of
 from emotiontalk.probing.upstreams.built_in import BUILT_IN, TextTfidf
 from emotiontalk.probing.upstreams.opening import open_upstream
 from emotiontalk.probing.upstreams.upstream import Options, Upstream
+from emotiontalk.release import ReleaseReader, check_fold
 from emotiontalk.request_error import RequestError
 from emotiontalk.schema import CONFIGS
 
@@ -100,7 +100,7 @@ class Request:
             raise RequestError("at least one seed is needed.")
         if self.fold is not None and self.folds:
             raise RequestError("--folds are all five: leave --fold away.")
-        source.check_fold(self.config, (), self.fold)
+        check_fold(self.config, (), self.fold)
         check_target(self.config, self.target, self.label_set)
         self._check_head()
         self._check_layer()
@@ -224,8 +224,8 @@ def _extract(upstream: Upstream | TextTfidf, everything: Corpus, corpus: Corpus,
     """Extract the features of all utterances, also those whose label is not asked for now: they are cached."""
     if isinstance(upstream, TextTfidf):
         return TextFeatures(upstream, corpus.texts)
-    where = (request.data_dir, request.cache_dir, request.token)
-    inputs = texts_of(everything) if upstream.modality == "text" else media_of(upstream.modality, everything, *where)
+    release = ReleaseReader(request.data_dir, request.cache_dir, request.token)
+    inputs = texts_of(everything) if upstream.modality == "text" else media_of(upstream.modality, everything, release)
     return extract(upstream, inputs, corpus, request.cache_dir, request.one_at_a_time)
 
 
@@ -320,7 +320,7 @@ def _settings(request: Request, found: Sequence[Features], corpus: Corpus) -> di
         "seeds": [] if request.target == "sentiment" else list(range(request.seeds)),
         **({} if request.target == "sentiment" else training),
         "data_dir": redacted(request.data_dir or DEFAULT_SOURCE),
-        "archives": source.archives(corpus.labels.release),
+        "archives": corpus.labels.reader.archives(),
         "loader": __version__,
         "revision": REVISION,
         "versions": versions(modules),

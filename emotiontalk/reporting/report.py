@@ -21,12 +21,10 @@ import numpy
 import pandas
 import sklearn.metrics
 import statsmodels.stats.inter_rater
-from tqdm import tqdm
 
-from emotiontalk import release as source
 from emotiontalk.annotations import Utterance, sentiment_id
 from emotiontalk.archives.urls import full_source, is_remote
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.corpus import (
     AUDIO_FORMATS,
     CONDITION_NAMES,
@@ -42,6 +40,8 @@ from emotiontalk.corpus import (
 )
 from emotiontalk.errors import AudioDecodeError, printable, redacted
 from emotiontalk.folder import ZEROS, refuse_foreign_file, room, write_file
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ReleaseReader
 from emotiontalk.reporting import charts as plots
 from emotiontalk.reporting.wording import Wording
 from emotiontalk.request_error import RequestError
@@ -49,7 +49,7 @@ from emotiontalk.verification.findings import format_name
 
 PAPER_KAPPA = {"text": 0.66, "audio": 0.79, "video": 0.73, "multimodal": 0.78}  # Fleiss' kappa, section 3 of the paper
 PAPER_HOURS = 23.6
-PLAYED = Conversion(16_000, 1, "flac")  # small, and every browser plays it
+PLAYED = AudioFormat(16_000, 1, "flac")  # small, and every browser plays it
 MARK = b'<meta name="emotiontalk-sha256" content="'  # of a page that nobody has edited
 Clip = dict[str, Any]  # what the template shows of an utterance
 Voice = tuple[str, str]  # group, speaker
@@ -77,13 +77,13 @@ def read(
     format, score (−2…2), sentiment (0…4) and the label 0…6 of each annotation condition. Raises the errors of
     `load_dataset`.
     """
-    builder, splits = source.open_release("multimodal", data_dir, cache_dir, token)
+    reader = ReleaseReader(data_dir, cache_dir, token).open("multimodal")
     rows: list[dict[str, Any]] = []
     votes: dict[str, list[numpy.ndarray]] = {name: [] for name in CONDITIONS}
     candidates: dict[tuple[str, int], dict[Voice, Clip]] = {}  # by split and emotion
-    for split, kwargs in splits.items():
-        found = builder.utterances(**kwargs)
-        for utterance, _ in tqdm(found, total=source.count(kwargs), unit=" utterances", desc=split):
+    for split, of_split in reader.splits.items():
+        found = of_split.utterances()
+        for utterance, _ in progress_bar(found, total=of_split.count(), unit=" utterances", desc=split):
             labels = {name: utterance.emotion(name) for name in CONDITIONS}
             score = utterance.score()
             rows.append(
@@ -130,7 +130,7 @@ def _clip(utterance: Utterance, split: str, labels: dict[str, int], score: float
     assert utterance.media is not None
     audio: str | None
     try:
-        audio = base64.b64encode(PLAYED(utterance.media.read())).decode()
+        audio = base64.b64encode(PLAYED.convert(utterance.media.read())).decode()
     except AudioDecodeError:
         audio = None
     votes = utterance.votes("multimodal")

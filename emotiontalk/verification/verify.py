@@ -15,14 +15,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO, cast
 
-import tqdm
-
 from emotiontalk.archives.local import UnpackedTar
 from emotiontalk.archives.locations import Location, forget_urls
 from emotiontalk.archives.tar import Tar
 from emotiontalk.corpus import ARCHIVES, AUDIO_FORMATS, CONDITIONS, DEFAULT_SOURCE, GROUPS, TOTAL, match_member
 from emotiontalk.errors import EmotionTalkError, brief, raise_if_full
-from emotiontalk.release import find_location
+from emotiontalk.progress import progress_bar
+from emotiontalk.release import ReleaseReader
 from emotiontalk.verification import published
 from emotiontalk.verification.findings import CONTENT, Audit, format_name
 from emotiontalk.verification.forward import ForwardFile, ForwardTar
@@ -60,7 +59,7 @@ def verify(data_dir: str | None = None, token: str | None = None, pinned: bool =
 
 def _audit_archive(audit: Audit, archive: str, source: str, token: str | None, pinned: bool) -> Ids:
     """Examine an archive in one pass; return what it holds."""
-    location = find_location(archive, source, token)
+    location = ReleaseReader(source, token=token).find_archive(archive)
     parts, size, sha256 = _local_parts(location) if location.paths else _remote_part(location, token, pinned)
     found = audit.archives[archive] = {
         "paths": [path for path, _ in parts],
@@ -83,7 +82,7 @@ def _audit_archive(audit: Audit, archive: str, source: str, token: str | None, p
 
 
 def _audit_part(audit: Audit, archive: str, part: Tar | UnpackedTar, seen: Seen, label: str) -> None:
-    with tqdm.tqdm(total=_bytes_within(part), unit="B", unit_scale=True, desc=label) as bar:
+    with progress_bar(total=_bytes_within(part), unit="B", unit_scale=True, desc=label) as bar:
         done = 0
         for member in part.members():
             audit_member(audit, archive, member, seen)
@@ -288,7 +287,7 @@ def quick(data_dir: str | None = None, token: str | None = None) -> Audit:
 
 def _compare_quickly(audit: Audit, archive: str, source: str, token: str | None) -> None:
     """The part of `quick` about one archive."""
-    location, (size, sha256) = find_location(archive, source, token), ARCHIVES[archive]
+    location, (size, sha256) = ReleaseReader(source, token=token).find_archive(archive), ARCHIVES[archive]
     add = audit.about(archive, f"{archive}.tar")
     check, length, expected = "sha256", size, sha256
     if archive == "Audio":
@@ -319,7 +318,7 @@ def _compare_quickly(audit: Audit, archive: str, source: str, token: str | None)
 def _digest_of(pieces: Iterator[bytes], length: int, label: str) -> str:
     """Return the SHA-256 of the first bytes of a file."""
     digest, left = hashlib.sha256(), length
-    with tqdm.tqdm(total=length, unit="B", unit_scale=True, desc=label) as bar:
+    with progress_bar(total=length, unit="B", unit_scale=True, desc=label) as bar:
         for piece in pieces:
             digest.update(piece[:left])
             bar.update(len(piece[:left]))

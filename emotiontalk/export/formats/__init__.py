@@ -7,21 +7,21 @@ it is `write(job, clips)` instead, which returns the number of utterances of eac
 
 A module may have `OWN_FOLDS = True`: it writes all folds by itself, and none is to be chosen.
 
-A module may have `check(out, conversion)`, too: it raises `RequestError` where the toolkit could not read the files,
+A module may have `check(out, audio_format)`, too: it raises `RequestError` where the toolkit could not read the files,
 and returns a warning, or None.
 """
 
 from __future__ import annotations
 
 from emotiontalk import choices
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.request_error import RequestError
 
 SHORT = {"train": "train", "validation": "valid", "test": "test"}  # names of the splits in some toolkits
 TOOLKITS = {name: "table" if name == "csv" else name for name in choices.TOOLKITS}  # the module of each
 
 
-def require_one_channel(toolkit: str, conversion: Conversion) -> None:
+def require_one_channel(toolkit: str, audio_format: AudioFormat) -> None:
     """Raise `RequestError` where the audio has not one channel: what reads it would fail, or mix channels with time."""
-    if conversion.channels != 1:
+    if audio_format.channels != 1:
         raise RequestError(f"{toolkit} reads audio of one channel: leave --original and --channels 2 away for it.")

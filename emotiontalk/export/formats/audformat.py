@@ -90,8 +90,8 @@ def _write(job: Job, name: str, columns: Iterable[str], rows: list[Row], values:
 
 def _header(job: Job, rows: list[Row], tables: dict[str, Any]) -> dict[str, Any]:
     media: dict[str, Any] = {"type": "audio", "format": job.suffix}
-    if job.conversion.channels and job.conversion.sampling_rate:
-        media |= {"channels": job.conversion.channels, "sampling_rate": job.conversion.sampling_rate}
+    if job.audio_format.channels and job.audio_format.sampling_rate:
+        media |= {"channels": job.audio_format.channels, "sampling_rate": job.audio_format.sampling_rate}
     sets = {row.speaker: {"set": row.fields["speaker_set"]} for row in sorted(rows, key=lambda row: row.speaker)}
     schemes: dict[str, Any] = {
         "emotion": {"dtype": "str", "labels": list(job.emotions)},

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.corpus import FOLDS, SPEAKER_SETS, SPLITS
 from emotiontalk.export.formats import SHORT, require_one_channel
 from emotiontalk.export.job import Job, Row, Rows
@@ -30,9 +30,9 @@ LABELS = {
 IN_JSON = ("wav", "length", "emo", "dataset", "channel")
 
 
-def check(out: Path, conversion: Conversion) -> None:
+def check(out: Path, audio_format: AudioFormat) -> None:
     """See `toolkits`."""
-    require_one_channel("emobox", conversion)
+    require_one_channel("emobox", audio_format)
 
 
 def write(job: Job, rows: Rows) -> None:

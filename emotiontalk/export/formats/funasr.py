@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.export.job import Job, Row, Rows, untagged
 from emotiontalk.folder import jsonl
 
@@ -13,9 +13,9 @@ TOOLKIT, AUDIO = "FunASR (SenseVoice, emotion2vec)", "files"
 RATE = 16_000  # Hz, at which SenseVoice counts
 
 
-def check(out: Path, conversion: Conversion) -> str | None:
+def check(out: Path, audio_format: AudioFormat) -> str | None:
     """See `toolkits`."""
-    if conversion.channels == 1 and conversion.rate == RATE:
+    if audio_format.channels == 1 and audio_format.rate == RATE:
         return None
     return "funasr: SenseVoice converts all audio; emotion2vec extracts features from 16 kHz, one channel, only."
 

@@ -9,18 +9,18 @@ import collections
 import re
 from pathlib import Path
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.export.job import Job, Row, Rows
 from emotiontalk.request_error import RequestError
 
 TOOLKIT, AUDIO = "Kaldi, WeNet, ESPnet, icefall", "files"
 
 
-def check(out: Path, conversion: Conversion) -> str | None:
+def check(out: Path, audio_format: AudioFormat) -> str | None:
     """See `toolkits`. A path with a blank would be a command, or two fields, in `wav.scp`."""
     if re.search(r"\s", str(out.resolve())):
         raise RequestError(f'kaldi: "{out.resolve()}" has a blank, which wav.scp cannot hold: choose another folder.')
-    if conversion.channels == 1:
+    if audio_format.channels == 1:
         return None
     return "kaldi: of two channels, Kaldi and WeNet read the first; and Kaldi's features need one sampling rate."
 
@@ -68,5 +68,5 @@ ESPnet, in a recipe of `asr1` (not run here, it needs an installation of ESPnet)
 Lhotse:
 
     from lhotse.kaldi import load_kaldi_data_dir
-    recordings, supervisions, _ = load_kaldi_data_dir("kaldi/{split}", sampling_rate={job.conversion.rate})
+    recordings, supervisions, _ = load_kaldi_data_dir("kaldi/{split}", sampling_rate={job.audio_format.rate})
 """

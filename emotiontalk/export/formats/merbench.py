@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.export.formats import require_one_channel
 from emotiontalk.export.job import Job, Rows
 from emotiontalk.request_error import RequestError
@@ -18,10 +18,10 @@ NAMES = {"train": "train_corpus", "validation": "val_corpus", "test": "test_corp
 NO_SCORE = -10  # the authors' own value in the label files of conditions without a score; 0 is a real score
 
 
-def check(out: Path, conversion: Conversion) -> None:
+def check(out: Path, audio_format: AudioFormat) -> None:
     """See `toolkits`."""
-    require_one_channel("merbench", conversion)
-    if (conversion.rate, conversion.suffix) != (16_000, "wav"):
+    require_one_channel("merbench", audio_format)
+    if (audio_format.rate, audio_format.suffix) != (16_000, "wav"):
         raise RequestError("merbench reads WAV of 16 kHz: leave --sampling-rate and --format away for it.")
 
 

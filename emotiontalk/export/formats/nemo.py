@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.export.job import Job, Rows
 from emotiontalk.folder import jsonl
 
 TOOLKIT, AUDIO = "NVIDIA NeMo", "files"
 
 
-def check(out: Path, conversion: Conversion) -> str | None:
+def check(out: Path, audio_format: AudioFormat) -> str | None:
     """See `toolkits`."""
-    if conversion.channels == 1:
+    if audio_format.channels == 1:
         return None
     return "nemo: NeMo takes one channel: give its datasets channel_selector=average, or write audio of one channel."
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from emotiontalk.audio_format import Conversion
+from emotiontalk.audio import AudioFormat
 from emotiontalk.export.formats import require_one_channel
 from emotiontalk.export.job import Job, Rows
 
 TOOLKIT, AUDIO = "S3PRL (SUPERB)", "files"
 
 
-def check(out: Path, conversion: Conversion) -> None:
+def check(out: Path, audio_format: AudioFormat) -> None:
     """See `toolkits`."""
-    require_one_channel("s3prl", conversion)
+    require_one_channel("s3prl", audio_format)
 
 
 def write(job: Job, rows: Rows) -> None:

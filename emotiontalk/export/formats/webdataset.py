@@ -9,11 +9,9 @@ import io
 import json
 import tarfile
 
-from tqdm import tqdm
-
-from emotiontalk import release as source
 from emotiontalk.export.job import Clips, Job, readable
 from emotiontalk.export.parquet import FILES
+from emotiontalk.progress import progress_bar
 
 TOOLKIT, AUDIO = "WebDataset", "inside"
 
@@ -21,10 +19,10 @@ TOOLKIT, AUDIO = "WebDataset", "inside"
 def write(job: Job, clips: Clips) -> dict[str, int]:
     """See `toolkits`."""
     counts = {}
-    for split, kwargs in job.splits.items():
+    for split, reader in job.splits.items():
         number = _number(job, split)
         counts[split] = 0
-        for n, part in enumerate(tqdm(source.parts_of(kwargs, number), unit=" shards", desc=f"webdataset, {split}")):
+        for n, part in enumerate(progress_bar(reader.parts(number), unit=" shards", desc=f"webdataset, {split}")):
             name = f"webdataset/{split}-{n:06d}.tar"
             origin = f"{job.origin} {number} {job.config} {job.label_set}"
             if not job.folder.is_own(name, origin):
@@ -42,7 +40,7 @@ def write(job: Job, clips: Clips) -> dict[str, int]:
 
 def _number(job: Job, split: str) -> int:
     """Return in how many tars a split is written."""
-    return source.even_number(FILES[split], job.splits[split])
+    return job.splits[split].even_number(FILES[split])
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

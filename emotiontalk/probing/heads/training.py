@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy
-from tqdm import tqdm
 
 from emotiontalk.probing.devices import usable
 from emotiontalk.probing.heads.recipes import Recipe
+from emotiontalk.progress import progress_bar
 from emotiontalk.request_error import RequestError
 
 
@@ -113,7 +113,7 @@ def _train(
     batches = shuffled(len(y["train"]), recipe.batch, numpy.random.default_rng(seed))
     every = math.ceil(len(y["train"]) / recipe.batch) if recipe.epochs else recipe.evaluate_every
     validation: dict[int, float] = {}
-    with tqdm(total=every * len(recipe.evaluations), unit=" updates", disable=not progress) as bar:
+    with progress_bar(total=every * len(recipe.evaluations), unit=" updates", disable=not progress) as bar:
         for at in recipe.evaluations:
             for _ in range(every):
                 trainer.update(x["train"], y["train"], list(itertools.islice(batches, recipe.accumulation)))

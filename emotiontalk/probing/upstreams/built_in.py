@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy
 
-from emotiontalk.audio_format import decoded, naming
+from emotiontalk.clips import decoded, naming
 from emotiontalk.probing.upstreams.upstream import Item, Options, Upstream
 from emotiontalk.request_error import RequestError
 from emotiontalk.workers import workers

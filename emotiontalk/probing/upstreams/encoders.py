@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy
 
-from emotiontalk.audio_format import decoded, naming
+from emotiontalk.clips import decoded, naming
 from emotiontalk.errors import logger, redacted
 from emotiontalk.probing.arrays import reason
 from emotiontalk.probing.devices import usable
