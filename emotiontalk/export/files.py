@@ -108,7 +108,7 @@ def write(
 
 
 def _module(toolkit: str) -> Any:
-    return importlib.import_module(f".toolkits.{TOOLKITS[toolkit]}", __package__)
+    return importlib.import_module(f"emotiontalk.export.formats.{TOOLKITS[toolkit]}")
 
 
 def _toolkits(job: Job) -> list[str]:
