@@ -7,10 +7,9 @@ import enum
 import json
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Optional
 
 import typer
 import typer.core
@@ -18,7 +17,7 @@ import typer.core
 from emotiontalk import choices
 from emotiontalk.cli import evaluation as evaluation_
 from emotiontalk.cli.options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, Config, LabelSet, Split, home
-from emotiontalk.hub.errors import network_errors, network_message
+from emotiontalk.cli.rendering import explained, flags_of, show_log, traceback_of
 from emotiontalk.redaction import DISCREET, is_ambiguous, normalised_endpoint, redacted, wrong_endpoint
 from emotiontalk.request_error import RequestError
 
@@ -78,31 +77,16 @@ def run() -> None:
     endpoint = normalised_endpoint(os.environ.get("HF_ENDPOINT") or "")
     if is_ambiguous(endpoint):  # `huggingface_hub` quotes it, and cannot be imported
         sys.exit(f"emotiontalk: {wrong_endpoint(endpoint)}")
+    flags = flags_of(typer.main.get_command(app))
+    show_log(flags)
     try:
         app(prog_name="emotiontalk")
     except Exception as error:
-        said, status = _explained(error)
-        if said is None and isinstance(error, ModuleNotFoundError):
+        message, status = explained(error, flags)
+        if message is None and isinstance(error, ModuleNotFoundError):
             raise
-        typer.echo(_traceback(error) if said is None else f"emotiontalk: {said}", err=True)
+        typer.echo(traceback_of(error) if message is None else f"emotiontalk: {message}", err=True)
         sys.exit(status)
-
-
-def _explained(error: Exception) -> Tuple[Optional[str], int]:
-    """Return the message of an error that the user can fix and the exit status; None for any other."""
-    from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
-    from emotiontalk.evaluation.predictions import PredictionsError
-
-    if isinstance(error, (RequestError, EmotionTalkError)):
-        return brief(redacted(error, text=True), LONGEST_MESSAGE), 2 if isinstance(error, PredictionsError) else 1
-    if isinstance(error, network_errors()):
-        return brief(redacted(network_message(error), text=True), LONGEST_MESSAGE), 1
-    return None, 1
-
-
-def _traceback(error: Exception) -> str:
-    """Return the traceback of an error that nobody has foreseen, as Python prints it, without secrets."""
-    return redacted("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip(), text=True)
 
 
 @app.command()
