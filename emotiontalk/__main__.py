@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-
-from emotiontalk.cli.stop import end_at_once, stopping
-from emotiontalk.corpus import __version__
 
 # What a library is called in an import -> the extra of pyproject.toml that installs it.
 EXTRAS = {
@@ -16,6 +15,11 @@ EXTRAS = {
 
 def main() -> None:
     """Run the command line. A library that is not installed is one message, which names the extra that brings it."""
+    with contextlib.suppress(ValueError):  # not in another thread than the first
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # before anything is imported: no traceback
+    from emotiontalk.cli.stop import end_at_once, stopping
+    from emotiontalk.corpus import __version__
+
     if sys.argv[1:] == ["--version"]:
         print(f"emotiontalk {__version__}")
         return

@@ -5,6 +5,8 @@ Each document has a twin in Chinese: README.zh.md that of README.md, docs/zh/NAM
 
 import posixpath
 import re
+import subprocess
+import sys
 
 import yaml
 from support import PROJECT
@@ -112,3 +114,25 @@ def section(document, title):
 def table(document, *heading):
     """The rows of the table whose heading begins with these cells."""
     return next(rows[1:] for rows in tables(document) if tuple(rows[0][: len(heading)]) == heading)
+
+
+def run(desk, arguments, cwd=None, status=0, **changes):
+    folder, environment = desk
+    done = subprocess.run(
+        arguments, cwd=cwd or folder, env={**environment, **changes}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def python(desk, code, **changes):
+    return run(desk, [sys.executable, "-c", code], **changes)
+
+
+def shell(desk, code, **options):
+    """Each line of a block, as typed; `status` is that of each."""
+    return [run(desk, ["bash", "-euc", line], **options) for line in code.splitlines() if line.strip()]
+
+
+def only(document, language="python"):
+    return [code for kind, code in blocks(document) if kind == language]

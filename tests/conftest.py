@@ -1,7 +1,7 @@
 """The fixtures of the tests: the loader as users call it, the sample data, the rebuilt release, servers."""
 
 # isort: off
-from support import PROJECT, RUNS_SCRIPTS, SHARED, VERSION, archives, trust  # first: it sets the environment
+from support import PROJECT, RUNS_SCRIPTS, SHARED, VERSION, archives, command, trust  # first: it sets the environment
 
 # isort: on
 import logging
@@ -15,6 +15,8 @@ from pathlib import Path
 import datasets
 import filelock
 import pytest
+from commit_server import TOKEN
+from hub_server import HubServer
 
 import emotiontalk
 import emotiontalk.__main__
@@ -168,3 +170,36 @@ def hub(tmp_path):
     server.folder.mkdir()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory):
+    """A folder with what the blocks name, and the environment of somebody who has installed the project."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name in (
+        "emotiontalk",
+        "emotiontalk.py",
+        "README.md",
+        "dataset_infos.json",
+        "dummy_data",
+        "examples",
+        "benchmarks",
+    ):
+        (folder / name).symlink_to(PROJECT / name)
+    (folder / "RELEASE").symlink_to(PROJECT / "dummy_data")
+    source = ("--config", "audio", "--data-dir", PROJECT / "dummy_data")
+    command("parquet", folder / "EXPORT", *source)
+    smaller = ("--sampling-rate", "16000", "--channels", "1", "--format", "flac")
+    command("parquet", folder / "EXPORT16", *source, *smaller)
+    hub = HubServer(PROJECT / "dummy_data")
+    hub.token = TOKEN
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": TOKEN,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    yield folder, environment
+    hub.close()

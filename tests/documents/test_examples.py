@@ -248,5 +248,5 @@ def test_what_context_is_worth(rebuilt, tmp_path):
 
 
 def test_the_blocks_of_the_page_are_these():
-    """They run in test_readme.py."""
+    """They run in test_pages.py."""
     assert [kind for kind, _ in blocks("docs/examples.md")] == ["sh", "python", "sh"]

@@ -46,6 +46,11 @@ def test_the_script_is_what_the_package_builds():
     assert len(imports) > 40 and not [line for line in imports if line.startswith("import") and "," in line]
 
 
+def copy_of_the_clone(folder):
+    for name in ("emotiontalk", "tools"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
 BROKEN = {
     "another name twice": ("audio.py", "\nWAITS = 3\n", "defines WAITS, as"),
     "a relative import within a function": (
@@ -62,7 +67,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_cannot_be_joined_is_an_error(case, tmp_path):
     name, added, says = BROKEN[case]
-    shutil.copytree(PROJECT / "emotiontalk", tmp_path / "emotiontalk", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_of_the_clone(tmp_path)
     module = tmp_path / "emotiontalk" / name
     text = module.read_text(encoding="utf-8")
     text = text + added if added else text.replace("import re\n", "import re\n\nfrom .errors import brief\n", 1)
@@ -77,7 +82,7 @@ def test_what_cannot_be_joined_is_an_error(case, tmp_path):
 
 
 def test_a_stale_script_is_told(tmp_path):
-    shutil.copytree(PROJECT / "emotiontalk", tmp_path / "emotiontalk", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_of_the_clone(tmp_path)
     command = [sys.executable, tmp_path / "tools" / "build_script.py"]
     for text in (None, "stale"):
         if text:
@@ -110,10 +115,10 @@ def test_package_and_script_share_the_cache(tmp_path, alone):
     assert "Generating" in first.stderr and "Generating" not in again.stderr
 
 
-@pytest.mark.parametrize("module", ["annotations", "corpus", "loading"])
+@pytest.mark.parametrize("module", ["annotations", "corpus", "loading/load_dataset"])
 def test_other_code_never_gives_the_rows_of_this_one(tmp_path, module):
     """The same call, cache and archives, and a module that was changed: prepared again."""
-    shutil.copytree(PROJECT / "emotiontalk", tmp_path / "emotiontalk", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_of_the_clone(tmp_path)
     before = python(CACHED, tmp_path, DUMMY, tmp_path / "cache", path=tmp_path)
     with open(tmp_path / "emotiontalk" / f"{module}.py", "a", encoding="utf-8") as file:
         file.write("\n\nCHANGED = True\n")
@@ -236,7 +241,9 @@ def test_commands_find_the_clone_that_they_are_run_in(tmp_path, monkeypatch):
     assert "CONTRIBUTING.md" in push.script_files("me/emotiontalk")
     assert command("infos", "--check").returncode == 0
     monkeypatch.chdir(tmp_path)
-    assert project.find_checkout() is None and "CONTRIBUTING.md" not in push.script_files("me/emotiontalk")
+    assert project.find_checkout() is None
+    with pytest.raises(emotiontalk.RequestError, match="checkout of the project"):
+        push.script_files("me/emotiontalk")
     assert "needs a checkout of the project, version" in command("infos", status=1).stderr
     for name in ("pyproject.toml", "dataset_infos.json"):
         (tmp_path / name).write_bytes((PROJECT / name).read_bytes())

@@ -285,7 +285,7 @@ for streaming in (True, False):
 
 def test_decoded_audio_stays_as_it_is(tmp_path):
     """Of a stream, too; from datasets 4 on with a torchcodec of the same interface where none is installed."""
-    from test_readme import TORCHCODEC
+    from stand_in import TORCHCODEC
 
     path = [str(PROJECT)]
     if VERSION >= (4, 0) and not importlib.util.find_spec("torchcodec"):
