@@ -28,7 +28,7 @@ PUBLIC = {
         "NoUtteranceError",
     ),
     "request_error": ("RequestError",),
-    "audio": ("decode_audio",),
+    "audio": ("AudioFormat", "decode_audio"),
     "annotations": ("Utterance", "emotion_id", "sentiment_id", "spoken_text"),
     "schema": (
         "CONFIGS", "FIELDS", "archives_of", "description_of", "features_of", "fields_of", "split_sizes", "splits_of",

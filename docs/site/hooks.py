@@ -36,9 +36,14 @@ OTHERS = {
 }
 
 # The first part of the API reference. Every other name is in one of the others, by its form.
-FIRST = ("load_dataset", "EmotionTalkConfig", "decode_audio", "score", "EmotionTalk")
+FIRST = ("load_dataset", "EmotionTalkConfig", "decode_audio", "AudioFormat", "EmotionTalk")
+AFTER = (
+    "verify", "score", "probe", "extract_features", "export_parquet", "export_files", "export_zh_en", "report", "push",
+    "open_pull_request",
+)  # fmt: skip
 PARTS = {
     "Loading": lambda name: name in FIRST,
+    "After loading": lambda name: name in AFTER,
     "Errors": lambda name: name.endswith("Error"),
     "Functions": lambda name: name.islower() and not name.startswith("__"),
     "Classes": lambda name: not name.isupper() and not name.startswith("__"),
@@ -81,30 +86,33 @@ navigations: dict[str, Navigation] = {}
 
 
 def public_names():
-    """Return the names that `emotiontalk` gives: those of `__all__`, and those that need the extra `tools`."""
+    """Return {public name: the module below `emotiontalk` that defines it}."""
     tree = ast.parse((ROOT / "emotiontalk" / "__init__.py").read_text(encoding="utf-8"))
     values = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
-    return [*ast.literal_eval(values["__all__"]), *ast.literal_eval(values["TOOLS"])]
+    return {name: module for module, names in ast.literal_eval(values["PUBLIC"]).items() for name in names}
 
 
 def api_reference():
     """Return the page of the API reference, in Markdown."""
-    left = sorted(public_names(), key=lambda name: (name not in FIRST, FIRST.index(name) if name in FIRST else 0))
+    modules = public_names()
+    left = sorted(modules, key=lambda name: (name not in FIRST, FIRST.index(name) if name in FIRST else 0, name))
     lines = [
         "# API reference",
         "",
-        "What `import emotiontalk` gives, from the docstrings. `score` needs the extra `tools`.",
+        "What `import emotiontalk` gives, from the docstrings. [From Python](python.md) shows what comes after loading.",
         "",
     ]
     for title, belongs in PARTS.items():
         lines += [f"## {title}", ""]
         for name in [name for name in left if belongs(name)]:
             left.remove(name)
-            lines += [f"::: emotiontalk.{name}", ""]
+            lines += [f"::: emotiontalk.{modules[name]}.{name}", "    options:", f"      heading: emotiontalk.{name}"]
+            lines += [f"      toc_label: {name}"]
             if name in MEMBERS:
-                lines[-1:] = ["    options:", f"      members: {MEMBERS[name]}", ""]
+                lines += [f"      members: {MEMBERS[name]}"]
             if name in NO_VALUES:
-                lines[-1:] = ["    options:", "      show_attribute_values: false", ""]
+                lines += ["      show_attribute_values: false"]
+            lines += [""]
             if title == "Constants":
                 lines += [CONSTANTS[name], ""]
     return "\n".join(lines)
