@@ -14,7 +14,7 @@ import pytest
 from support import PROJECT, command, once, some
 
 import emotiontalk
-from emotiontalk.evaluation.predictions import PredictionsError
+from emotiontalk.evaluation.predictions_error import PredictionsError
 from emotiontalk.sample_data import utterances
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")

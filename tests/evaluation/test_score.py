@@ -18,7 +18,7 @@ from test_escapes import HOSTILE, quiet
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, FOUR, GROUPS, NOUNS, SENTIMENTS, SPLITS, split_of
 from emotiontalk.evaluation import metrics, score
-from emotiontalk.evaluation.predictions import PredictionsError
+from emotiontalk.evaluation.predictions_error import PredictionsError
 
 pytestmark = once
 DUMMY = ("--data-dir", PROJECT / "dummy_data")

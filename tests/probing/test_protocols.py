@@ -23,6 +23,7 @@ from emotiontalk.probing import feature_files, features, probe
 from emotiontalk.probing.heads import linear, recipes
 from emotiontalk.probing.upstreams.opening import open_upstream
 from emotiontalk.probing.upstreams.upstream import Options
+from emotiontalk.release import ReleaseReader
 from emotiontalk.request_error import RequestError
 
 pytestmark = once
@@ -138,7 +139,7 @@ def test_sentiment_by_ridge_regression(rebuilt, tmp_path):
 
 @pytest.fixture
 def corpus():
-    return labels.read_corpus("text", "emotion", str(PROJECT / "dummy_data"))
+    return labels.read_corpus(ReleaseReader(PROJECT / "dummy_data"), "text", "emotion")
 
 
 def vectors(corpus, dims=5, frames=None):
