@@ -137,7 +137,8 @@ def remarks(result: Result) -> list[str]:
         return [f"Baseline: always {answers['war']}, the most frequent class of train. Chance: any class as often."]
     right = formatted(part["baseline"]["binary_accuracy"], "")
     return [
-        f"Baseline: always {answers['mae']:.1f}, the median of train (MAE); always {answers['accuracy_5']} (5 classes).",
+        f"Baseline: always {answers['mae']:.1f}, the median of train (MAE); "
+        f"always {answers['accuracy_5']} (5 classes).",
         f"Binary accuracy is over the scores that are not 0: always {answers['binary_accuracy']}, the more frequent "
         f"sign of train, is right for {right} % of them in {name}.",
     ]

@@ -213,7 +213,8 @@ def _parquet(path: Path) -> Mapping[str, numpy.ndarray]:
         chosen = [name for wanted in COLUMNS for name in lists if name.lower() == wanted] or lists
         if not keys or not chosen or (len(chosen) > 1 and chosen is lists):
             raise RequestError(
-                f"{path}: it needs a column of ids (id), and one of lists (features); there are {name_a_few(schema.names)}."
+                f"{path}: it needs a column of ids (id), and one of lists (features); "
+                f"there are {name_a_few(schema.names)}."
             )
         _numbers(path, chosen[0], schema.field(chosen[0]).type)
         known = inspect.signature(pyarrow.parquet.read_table).parameters
