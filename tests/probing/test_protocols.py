@@ -398,7 +398,7 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(tmp_path):
 
     assert "leave --head and --fusion away" in told("--target", "sentiment", "--head", "emobox")
     assert "--config audio has no sentiment score" in told("--target", "sentiment", "--config", "audio")
-    assert "no label set" in told("--target", "sentiment", "--label-set", "four")
+    assert "--label-set four" in told("--target", "sentiment", "--label-set", "four")
     assert "choose --fusion mean-of-probabilities" in told(
         "--upstream", "logmel", "--upstream", "egemaps", "--head", "emobox"
     )
