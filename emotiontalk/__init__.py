@@ -40,7 +40,9 @@ PUBLIC = {
     "rows.context": ("context",),
     "rows.label_names": ("label_names",),
     "rows.show": ("load_ipython_extension", "show"),
+    "evaluation.predictions_error": ("PredictionsError",),
     "evaluation.score": ("score",),
+    "evaluation.score_result": ("Score",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -1,6 +1,10 @@
-"""What the options of the commands can be, in a module that imports nothing: `--help` shows them at once."""
+"""What the options can be, in a module without large imports: `--help` shows them at once."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+
+from emotiontalk.request_error import RequestError
 
 CONFIGS = ("multimodal", "audio", "text", "video", "dialogues", "zh-en")
 LABELED = ("audio", "multimodal", "text", "video")  # configs whose utterances have a label
@@ -26,3 +30,15 @@ LABEL_SETS = ("all", "four")
 HEADS = ("linear", "emobox", "superb", "emotion2vec")
 POOLINGS = ("mean", "mean+std")
 FUSIONS = ("concat", "mean-of-probabilities")
+
+
+def check_choice(option: str, value: object, possible: Collection[object]) -> None:
+    """Raise `RequestError` for a value that an option does not have.
+
+    Args:
+        option: its name in Python.
+        value: what was passed for it.
+        possible: what it can be.
+    """
+    if value not in possible:
+        raise RequestError(f"{option}={value!r}: choose from {', '.join(map(str, possible))}.")

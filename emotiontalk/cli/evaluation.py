@@ -116,7 +116,7 @@ def score(
 ) -> None:
     """Score predictions: WAR, UAR, F1 or MAE, CCC, with intervals over dialogues. Status 2: they cannot be scored."""
     from emotiontalk.evaluation import score as score_
-    from emotiontalk.evaluation.score_output import print_tables
+    from emotiontalk.evaluation.tables import print_tables
 
     if len(predictions) > 2:
         raise typer.BadParameter("give one file, or two to compare.", param_hint="PREDICTIONS")

@@ -51,7 +51,7 @@ def as_flags(message: str, flags: dict[str, str]) -> str:
 def explained(error: Exception, flags: dict[str, str]) -> Tuple[Optional[str], int]:
     """Return the message of an error that the user can fix, and the exit status; (None, 1) for any other error."""
     from emotiontalk.errors import LONGEST_MESSAGE, EmotionTalkError, brief
-    from emotiontalk.evaluation.predictions import PredictionsError
+    from emotiontalk.evaluation.predictions_error import PredictionsError
     from emotiontalk.hub.errors import network_errors, network_message
     from emotiontalk.request_error import RequestError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import Any
 
 import numpy
@@ -20,7 +19,14 @@ SENTIMENT = "sentiment_score"
 
 @dataclasses.dataclass
 class Labels:
-    """The labels of utterances, sorted by id. values: (utterances,) classes 0…, or scores −2…2."""
+    """The labels of utterances, sorted by id.
+
+    Attributes:
+        ids: of the utterances.
+        dialogues, groups: (utterances,) the dialogue and the group of each.
+        values: (utterances,) classes 0…, or scores −2…2.
+        reader: where they come from.
+    """
 
     ids: list[str]
     dialogues: numpy.ndarray
@@ -35,29 +41,35 @@ class Labels:
 
 
 def check_target(config: str, target: str, label_set: str) -> None:
-    """Raise `RequestError` where the config has no sentiment score, or scores are to be of some classes."""
+    """Raise `RequestError` where the config has no sentiment score, or a label set is requested for scores."""
     if target == "sentiment" and SENTIMENT not in CONFIGS[config].fields:
-        raise RequestError(f"the config {config!r} has no sentiment score: choose multimodal.")
+        raise RequestError(f"config={config!r} has no sentiment score: choose multimodal or video.")
     if target == "sentiment" and label_set == "four":
-        raise RequestError('a sentiment score has no label set "four": leave it away.')
+        raise RequestError("label_set='four' is not supported with target='sentiment'.")
 
 
 def read_labels(
-    config: str,
-    split: str,
-    target: str = "emotion",
-    data_dir: str | os.PathLike[str] | None = None,
-    cache_dir: str | None = None,
-    token: str | None = None,
-    fold: int | None = None,
+    reader: ReleaseReader, config: str, split: str, target: str = "emotion", fold: int | None = None
 ) -> Labels:
-    """Read all labels of a split, and no audio or video. Raises the errors of `load_dataset`."""
-    reader = ReleaseReader(data_dir, cache_dir, token).open(config, [split], fold=fold)
+    """Read all labels of a split, and no audio or video.
+
+    Args:
+        reader: the release.
+        config: whose labels.
+        split: one that the release has.
+        target: "emotion" or "sentiment".
+        fold: as in `load_dataset`.
+
+    Raises:
+        EmotionTalkError: the errors of `load_dataset`.
+    """
+    opened = reader.open(config, [split], fold=fold)
     field = SENTIMENT if target == "sentiment" else "emotion"
-    found = reader.splits[split].utterances(fields=(field,), skip_media=EVERYTHING)
-    rows = sorted((u.id, u.dialogue, u.group, example[field]) for u, example in found)
+    utterances = opened.splits[split].utterances(fields=(field,), skip_media=EVERYTHING)
+    with progress_bar(utterances, total=opened.count(), unit=" labels", desc=f"labels of {split}") as bar:
+        rows = sorted((u.id, u.dialogue, u.group, example[field]) for u, example in bar)
     ids, dialogues, groups, values = zip(*rows) if rows else ((), (), (), ())
-    return Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), reader)
+    return Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), opened)
 
 
 @dataclasses.dataclass
@@ -101,19 +113,17 @@ def tenth(dialogues: numpy.ndarray) -> numpy.ndarray:
     return numpy.unique(dialogues)[9::10]
 
 
-def read_corpus(
-    config: str, target: str, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None
-) -> Corpus:
+def read_corpus(reader: ReleaseReader, config: str, target: str) -> Corpus:
     """Read labels and texts of all splits, and no audio or video. Raises the errors of `load_dataset`."""
-    reader = ReleaseReader(data_dir, cache_dir, token).open(config)
+    opened = reader.open(config)
     field = SENTIMENT if target == "sentiment" else "emotion"
     rows: list[tuple[Any, ...]] = []
-    with progress_bar(total=reader.count(), unit=" labels", desc="labels") as bar:
-        for split, of_split in reader.splits.items():
+    with progress_bar(total=opened.count(), unit=" labels", desc="labels") as bar:
+        for split, of_split in opened.splits.items():
             fields = (field, "text")
             for u, example in of_split.utterances(fields=fields, skip_media=EVERYTHING):
                 rows.append((u.id, u.dialogue, u.group, example[field], split, example["text"] or ""))
                 bar.update()
     ids, dialogues, groups, values, splits, texts = zip(*sorted(rows)) if rows else ((), (), (), (), (), ())
-    labels = Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), reader)
+    labels = Labels(list(ids), numpy.array(dialogues), numpy.array(groups), numpy.array(values), opened)
     return Corpus(labels, numpy.array(splits), list(texts))

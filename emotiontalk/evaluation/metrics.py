@@ -56,15 +56,26 @@ def classification(confusion: numpy.ndarray) -> dict[str, numpy.ndarray]:
     `y_true`. Predictions of such a class are errors all the same.
     """
     right = numpy.diagonal(confusion, axis1=-2, axis2=-1)
-    support, given = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    there, total = support > 0, support.sum(axis=-1)
-    f1 = _ratio(2 * right, support + given)
+    support, answered = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    occurs, total = support > 0, support.sum(axis=-1)
+    f1 = _ratio(2 * right, support + answered)
     return {
         "war": _ratio(right.sum(axis=-1), total),
-        "uar": _mean(_ratio(right, support), there),
-        "macro_f1": _mean(f1, there),
-        "weighted_f1": _ratio(numpy.where(there, f1 * support, 0).sum(axis=-1), total),
+        "uar": _mean(_ratio(right, support), occurs),
+        "macro_f1": _mean(f1, occurs),
+        "weighted_f1": _ratio(numpy.where(occurs, f1 * support, 0).sum(axis=-1), total),
     }
+
+
+def rates(labels: numpy.ndarray, predicted: numpy.ndarray, classes: int) -> dict[str, float | None]:
+    """Return the metrics of `classification`, without intervals; None where one is not defined.
+
+    Args:
+        labels, predicted: (utterances,) 0…classes-1.
+        classes: how many there are.
+    """
+    confusion = confusions(labels, predicted, numpy.zeros(len(labels), dtype=int), classes).sum(axis=0)
+    return {name: _known(value) for name, value in classification(confusion).items()}
 
 
 def recalls(names: Sequence[str]) -> Statistic:
@@ -87,6 +98,16 @@ def sentiment_ids(scores: numpy.ndarray) -> numpy.ndarray:
 # error, same class, label is not zero, and of those the right signs.
 MOMENTS = ("n", "y", "p", "yy", "pp", "yp", "gap", "error", "same", "signed", "right")
 LEAST_VARIANCE = 1e-24  # less is the rounding of values that are all the same
+
+
+def score_rates(scores: numpy.ndarray, predicted: numpy.ndarray) -> dict[str, float | None]:
+    """Return the metrics of `regression`, without intervals; None where one is not defined.
+
+    Args:
+        scores, predicted: (utterances,) −2…2.
+    """
+    sums = moments(scores, predicted, numpy.zeros(len(scores), dtype=int)).sum(axis=0)
+    return {name: _known(value) for name, value in regression(sums).items()}
 
 
 def moments(scores: numpy.ndarray, predicted: numpy.ndarray, dialogues: numpy.ndarray) -> numpy.ndarray:
@@ -132,9 +153,9 @@ def _ratio(above: numpy.ndarray, below: numpy.ndarray) -> numpy.ndarray:
     return numpy.divide(above, below, out=numpy.full(numpy.shape(above), numpy.nan), where=numpy.asarray(below) > 0)
 
 
-def _mean(values: numpy.ndarray, there: numpy.ndarray) -> numpy.ndarray:
-    """Average over the last axis, of those that are there."""
-    return _ratio(numpy.where(there, values, 0).sum(axis=-1), there.sum(axis=-1))
+def _mean(values: numpy.ndarray, kept: numpy.ndarray) -> numpy.ndarray:
+    """Average over the last axis, of those that a mask keeps."""
+    return _ratio(numpy.where(kept, values, 0).sum(axis=-1), kept.sum(axis=-1))
 
 
 def weights(dialogues: int, resamples: int = RESAMPLES, seed: int = SEED) -> numpy.ndarray:
@@ -144,7 +165,7 @@ def weights(dialogues: int, resamples: int = RESAMPLES, seed: int = SEED) -> num
 
 
 def interval(draws: numpy.ndarray, confidence: float = CONFIDENCE) -> tuple[float | None, float | None]:
-    """Return the percentile interval of a metric's values (resamples,), those where it is undefined left out."""
+    """Return the percentile interval of a metric's values (resamples,), without those where it is undefined."""
     draws = draws[numpy.isfinite(draws)]
     if not len(draws):
         return None, None
@@ -167,11 +188,11 @@ def _known(value: float | numpy.ndarray) -> float | None:
 def estimates(statistic: Statistic, sums: numpy.ndarray) -> dict[str, Estimate]:
     """Return each metric with its interval. sums: (dialogues, …), what the statistic takes, of each dialogue."""
     drawn = _drawn(statistic, sums)
-    found: dict[str, Estimate] = {}
+    intervals: dict[str, Estimate] = {}
     for name, value in statistic(sums.sum(axis=0)).items():
         low, high = interval(drawn[name])
-        found[name] = {"value": _known(value), "low": low, "high": high}
-    return found
+        intervals[name] = {"value": _known(value), "low": low, "high": high}
+    return intervals
 
 
 def differences(statistic: Statistic, first: numpy.ndarray, second: numpy.ndarray) -> dict[str, Difference]:
@@ -181,13 +202,13 @@ def differences(statistic: Statistic, first: numpy.ndarray, second: numpy.ndarra
     """
     drawn, drawn_second = _drawn(statistic, first), _drawn(statistic, second)
     value, value_second = statistic(first.sum(axis=0)), statistic(second.sum(axis=0))
-    found: dict[str, Difference] = {}
+    compared: dict[str, Difference] = {}
     for name in value:
         draws = drawn[name] - drawn_second[name]
         draws = draws[numpy.isfinite(draws)]
         low, high = interval(draws)
         share = float((draws <= 0).mean()) if len(draws) else None
-        found[name] = {
+        compared[name] = {
             "value": _known(value[name] - value_second[name]), "low": low, "high": high, "share_at_or_below_0": share,
         }  # fmt: skip
-    return found
+    return compared

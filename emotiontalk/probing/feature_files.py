@@ -23,7 +23,8 @@ import pyarrow.parquet
 from emotiontalk.disk import sha256_of
 from emotiontalk.errors import brief, logger, printable
 from emotiontalk.evaluation.labels import Corpus
-from emotiontalk.evaluation.predictions import ID_COLUMNS, named, uid_of
+from emotiontalk.evaluation.predictions_error import name_a_few
+from emotiontalk.evaluation.utterance_ids import ID_COLUMNS, uid_of
 from emotiontalk.probing.arrays import Npz, open_file, read_npy, reading
 from emotiontalk.probing.features import Features
 from emotiontalk.request_error import RequestError
@@ -67,7 +68,9 @@ def open_features(path: Path, inputs: str, pooling: str, corpus: Corpus) -> Feat
     wanted = corpus.labels.ids
     missing = [uid for uid in wanted if uid not in arrays]
     if missing:
-        raise RequestError(f"{path}: no features of {len(missing):,} of {len(wanted):,} utterances ({named(missing)}).")
+        raise RequestError(
+            f"{path}: no features of {len(missing):,} of {len(wanted):,} utterances ({name_a_few(missing)})."
+        )
     first = _checked(path, wanted[0], arrays[wanted[0]])
     shape, types = first.shape, {first.dtype}
     seen: set[str] = set()
@@ -147,7 +150,7 @@ def _by_id(path: Path) -> Mapping[str, numpy.ndarray]:
 def _unique(path: Path, ids: Sequence[str]) -> None:
     twice = [uid for uid, n in Counter(ids).items() if n > 1]
     if twice:
-        raise RequestError(f"{path}: {len(twice):,} ids are there more than once ({named(twice)}).")
+        raise RequestError(f"{path}: {len(twice):,} ids are there more than once ({name_a_few(twice)}).")
 
 
 class _Folder(Mapping[str, numpy.ndarray]):
@@ -210,7 +213,8 @@ def _parquet(path: Path) -> Mapping[str, numpy.ndarray]:
         chosen = [name for wanted in COLUMNS for name in lists if name.lower() == wanted] or lists
         if not keys or not chosen or (len(chosen) > 1 and chosen is lists):
             raise RequestError(
-                f"{path}: it needs a column of ids (id), and one of lists (features); there are {named(schema.names)}."
+                f"{path}: it needs a column of ids (id), and one of lists (features); "
+                f"there are {name_a_few(schema.names)}."
             )
         _numbers(path, chosen[0], schema.field(chosen[0]).type)
         known = inspect.signature(pyarrow.parquet.read_table).parameters

@@ -205,7 +205,8 @@ def _check_modality(upstream: Upstream | TextTfidf, config: str) -> None:
 
 def _read(request: Request) -> Corpus:
     """Read all utterances of the config."""
-    corpus = read_corpus(request.config, request.target, request.data_dir, request.cache_dir, request.token)
+    reader = ReleaseReader(request.data_dir, request.cache_dir, request.token)
+    corpus = read_corpus(reader, request.config, request.target)
     missing = [split for split in CONFIGS[request.config].splits if split not in corpus.splits]
     if missing and not (request.folds or request.fold):
         raise RequestError(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from emotiontalk.corpus import CONDITION_NAMES, FOLDS
-from emotiontalk.evaluation.score_output import TITLES, confusion_picture, formatted, interval
+from emotiontalk.evaluation.confusion import confusion_picture
+from emotiontalk.evaluation.summary import TITLES, formatted, formatted_interval
 from emotiontalk.folder import Folder, jsonl, write_all
 from emotiontalk.probing.result import FILES, FoldsResult, Result, mean
 from emotiontalk.request_error import RequestError
@@ -138,7 +139,7 @@ def _intervals(result: Result, names: tuple[str, str]) -> list[str]:
     lines = []
     for part, found in result.score.systems[0]["parts"].items():
         both = ", ".join(
-            f"{TITLES[name]} {formatted(one['value'], name)} ({interval(one, name)})"
+            f"{TITLES[name]} {formatted(one['value'], name)} ({formatted_interval(one, name)})"
             for name, one in found["metrics"].items()
             if name in names
         )

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
-import sklearn.metrics
 
 from emotiontalk.corpus import SENTIMENTS
 from emotiontalk.evaluation import metrics
+from emotiontalk.evaluation.evaluate import evaluate, unseen_group
 from emotiontalk.evaluation.labels import Corpus
 from emotiontalk.evaluation.predictions import Predictions
-from emotiontalk.evaluation.score import Score, evaluate, unseen_group
+from emotiontalk.evaluation.score_result import Score
 
 FILES = ("result.json", "predictions.jsonl", "confusion.png")
 SENTIMENT_RATES = ("mae", "pearson", "ccc", "accuracy_5", "binary_accuracy")
@@ -46,15 +46,10 @@ class Outcome:
         None: it is not defined, as Pearson of predictions that are all the same.
         """
         if self.classes is None:
-            alone = numpy.zeros(len(y), dtype=int)
-            found = metrics.regression(metrics.moments(y, self.test[0], alone)[0])
-            return {name: [float(found[name]) if numpy.isfinite(found[name]) else None] for name in SENTIMENT_RATES}
-        there = sorted(set(y.tolist()))  # the classes whose recall can be known
-        recall = {"labels": there, "average": "macro", "zero_division": 0}
-        return {
-            "war": [float(sklearn.metrics.accuracy_score(y, p)) for p in self.predicted()],
-            "uar": [float(sklearn.metrics.recall_score(y, p, **recall)) for p in self.predicted()],
-        }
+            rates = metrics.score_rates(y, self.test[0])
+            return {name: [rates[name]] for name in SENTIMENT_RATES}
+        by_seed = [metrics.rates(y, p, len(self.classes)) for p in self.predicted()]
+        return {name: [rates[name] for rates in by_seed] for name in ("war", "uar")}
 
 
 @dataclasses.dataclass
@@ -158,10 +153,10 @@ def result_of(
     labels = corpus.labels.only(places["test"])
     first = outcome.predicted()[0]
     values = dict(zip(labels.ids, first.tolist()))
-    alone = None if settings["fold"] else unseen_group("test")
-    score = evaluate([Predictions(FILES[1], "pred", values)], labels, labels, "test", outcome.classes, alone)
-    predicted = [outcome.classes[p] for p in values.values()] if outcome.classes else list(values.values())
     train = corpus.labels.values[places["train"]]
+    alone = None if settings["fold"] else unseen_group("test")
+    score = evaluate([Predictions(FILES[1], "pred", values)], labels, train, "test", outcome.classes, alone)
+    predicted = [outcome.classes[p] for p in values.values()] if outcome.classes else list(values.values())
     return Result(
         settings=settings,
         classes=outcome.classes or list(SENTIMENTS),
@@ -169,7 +164,7 @@ def result_of(
         chosen=outcome.chosen,
         validation=outcome.validation,
         rates=outcome.rates(labels.values),
-        baseline=_majority(train, labels.values, outcome.classes) if outcome.classes else _median(train, labels.values),
+        baseline=_baseline(score),
         predicted=predicted,
         ids=labels.ids,
         score=score,
@@ -177,13 +172,10 @@ def result_of(
     )
 
 
-def _majority(train: numpy.ndarray, test: numpy.ndarray, classes: list[str]) -> dict[str, Any]:
-    """Return the majority-class baseline: always the most frequent emotion of train."""
-    answer = statistics.mode(train.tolist())
-    return {"emotion": classes[answer], "war": float((test == answer).mean()), "uar": 1 / len(set(test.tolist()))}
-
-
-def _median(train: numpy.ndarray, test: numpy.ndarray) -> dict[str, Any]:
-    """Return the baseline of scores: always the median of train."""
-    answer = float(numpy.median(train))
-    return {"score": answer, "mae": float(abs(test - answer).mean()), "ccc": 0.0}
+def _baseline(score: Score) -> dict[str, Any]:
+    """Return the baseline of test: always the most frequent emotion of train, or its median score."""
+    part = score.parts["test"]
+    rates, answers = part["baseline"] or {}, part["always"] or {}
+    if "war" in rates:
+        return {"emotion": answers["war"], "war": rates["war"], "uar": rates["uar"]}
+    return {"score": answers["mae"], "mae": rates["mae"], "ccc": rates["ccc"]}

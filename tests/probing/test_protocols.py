@@ -23,6 +23,7 @@ from emotiontalk.probing import feature_files, features, probe
 from emotiontalk.probing.heads import linear, recipes
 from emotiontalk.probing.upstreams.opening import open_upstream
 from emotiontalk.probing.upstreams.upstream import Options
+from emotiontalk.release import ReleaseReader
 from emotiontalk.request_error import RequestError
 
 pytestmark = once
@@ -138,7 +139,7 @@ def test_sentiment_by_ridge_regression(rebuilt, tmp_path):
 
 @pytest.fixture
 def corpus():
-    return labels.read_corpus("text", "emotion", str(PROJECT / "dummy_data"))
+    return labels.read_corpus(ReleaseReader(PROJECT / "dummy_data"), "text", "emotion")
 
 
 def vectors(corpus, dims=5, frames=None):
@@ -396,8 +397,8 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(tmp_path):
         return command("probe", *arguments, "--data-dir", tmp_path, status=1).stderr
 
     assert "leave --head and --fusion away" in told("--target", "sentiment", "--head", "emobox")
-    assert "the config 'audio' has no sentiment score" in told("--target", "sentiment", "--config", "audio")
-    assert "no label set" in told("--target", "sentiment", "--label-set", "four")
+    assert "--config audio has no sentiment score" in told("--target", "sentiment", "--config", "audio")
+    assert "--label-set four" in told("--target", "sentiment", "--label-set", "four")
     assert "choose --fusion mean-of-probabilities" in told(
         "--upstream", "logmel", "--upstream", "egemaps", "--head", "emobox"
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotiontalk.errors import brief, logger
-from emotiontalk.evaluation.predictions import named
+from emotiontalk.evaluation.predictions_error import name_a_few
 from emotiontalk.probing.arrays import UnreadableError, open_file, reading
 from emotiontalk.request_error import RequestError
 
@@ -126,7 +126,7 @@ def _weights(folder: Path) -> Shapes | None:
         shapes.update(_shapes(folder / name))
     lost = sorted(set(index) - set(shapes))
     if lost:
-        raise UnreadableError(f"{path} names {len(lost):,} weights that its files have not ({named(lost)}).")
+        raise UnreadableError(f"{path} names {len(lost):,} weights that its files have not ({name_a_few(lost)}).")
     return shapes
 
 
@@ -224,7 +224,7 @@ def _warn_of_layers(name: str, model: Any, unexpected: Iterable[str]) -> None:
     more = sorted(key for key in unexpected if key not in own and re.sub(r"\d+", "#", key) in kinds)
     if more:
         logger.warning(
-            f"{name}: its weights have layers that its config.json leaves out ({named(more)}): they are not used."
+            f"{name}: its weights have layers that its config.json leaves out ({name_a_few(more)}): they are not used."
         )
 
 
