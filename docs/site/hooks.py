@@ -198,7 +198,8 @@ def on_post_build(config):
     site = Path(config.site_dir)
     shutil.copy(site / "sitemap.xml", site / "zh")  # the theme asks for one next to each home page
     reference = (site / "api.html").read_text(encoding="utf-8")
-    missing = [name for name in public_names() if f'id="emotiontalk.{name}"' not in reference]
+    modules = public_names().items()
+    missing = [name for name, module in modules if f'id="emotiontalk.{module}.{name}"' not in reference]
     if missing:
         raise PluginError(f"not in the API reference: {', '.join(missing)}")
     for path in sorted(site.rglob("*.html")):
