@@ -41,6 +41,9 @@ PUBLIC = {
     "rows.label_names": ("label_names",),
     "rows.show": ("load_ipython_extension", "show"),
     "evaluation.score": ("score",),
+    "export.files": ("export_files",),
+    "export.parquet": ("export_parquet",),
+    "export.zh_en": ("export_zh_en",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names}
 __all__ = sorted(_MODULE_OF)

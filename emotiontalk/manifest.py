@@ -158,7 +158,7 @@ def _record(line: dict[str, Any]) -> FileRecord:
     texts = (record.sha256, record.origin or "", record.staged or "")
     if not (isinstance(record.size, int) and all(isinstance(text, str) for text in texts)):
         raise ValueError("no record of a file")
-    state = record.state if isinstance(record.state, list) else []
+    state: Any = record.state if isinstance(record.state, list) else []
     if len(state) == 3 and all(isinstance(part, int) for part in state):
         return record._replace(state=(state[0], state[1], state[2]))
     return record._replace(state=None)
