@@ -43,6 +43,9 @@ PUBLIC = {
     "evaluation.predictions_error": ("PredictionsError",),
     "evaluation.score": ("score",),
     "evaluation.score_result": ("Score",),
+    "export.files": ("export_files",),
+    "export.parquet": ("export_parquet",),
+    "export.zh_en": ("export_zh_en",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names}
 __all__ = sorted(_MODULE_OF)

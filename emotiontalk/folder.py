@@ -7,26 +7,22 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
-import stat
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import filelock
 
-from emotiontalk.disk import new_file, partial_path, sha256_of, writing
-from emotiontalk.errors import FULL
+from emotiontalk.disk import new_file, partial_path, sha256_of
+from emotiontalk.errors import FULL, logger
+from emotiontalk.manifest import OWN_NAMES, FileRecord, Manifest, State, is_file, state_of
 from emotiontalk.request_error import RequestError
 
-OWN_NAMES = ".emotiontalk-"  # how names of files begin that commands keep for themselves
 LOCK = f"{OWN_NAMES}lock"  # of a folder: held by the command that writes to it
-BEGUN = re.compile(re.escape(OWN_NAMES) + r"[0-9a-f]{16}\.part")  # see `partial_path`
+EARLIER = f"{OWN_NAMES}files"  # the list of files of versions before 1.6
 ZEROS = b"0" * 64  # in place of the digest of a file that has its own digest in it
 BEGINNING = 4_096  # bytes in which it stands
-State = tuple[int, int, int]  # time of change, time of change of the inode, inode
 
 
 def expanded(path: Path) -> Path:
@@ -39,85 +35,126 @@ def expanded(path: Path) -> Path:
 
 
 def require_file(path: Path) -> None:
-    """Raise `OSError` for what is no regular file: a FIFO may never say anything, and a device never end."""
+    """Raise `OSError` for what is not a regular file: a FIFO may never say anything, and a device never end."""
     if path.exists() and not path.is_file():
-        raise OSError("it is a folder" if path.is_dir() else "it is no regular file, but a FIFO, a socket or a device")
-
-
-class Written(NamedTuple):
-    """What the list of a folder says of a file: its bytes and time, what it was made from, its digest and `State`."""
-
-    size: int
-    time_ns: int
-    origin: str | None = None
-    sha256: str | None = None  # None: written by a version before 1.5
-    state: State | None = None  # when it had this digest
+        raise OSError("it is a folder" if path.is_dir() else "it is a FIFO, a socket or a device, not a regular file")
 
 
 class Folder:
-    """A folder that a command writes to. Which files are its own stands in a list in it, with digests.
+    """A folder that a command writes to: what was asked and which files are its own stands in its `Manifest`.
 
-    A file of the list whose content was changed since is no longer the command's own. A large release is not read at
-    every run for that: a file whose `State` is as it was has not been changed, as nobody can set the time of change of
-    an inode; the digest is compared where it differs, as in a copy, or where it is not known.
+    A file is written under a temporary name (`partial`) and gets its own name at once (`finish`), or together with
+    others once all of them are finished (`stage`, `publish`). What a killed run has begun is removed by the next one;
+    what it has finished stays.
+
+    A finished file whose content was changed since is no longer the command's own. A large release is not read at
+    every run for that: a file whose `State` is as it was has not been changed; the digest is compared where it
+    differs, as in a copy.
+
+    Args:
+        path: the folder; it need not exist.
+
+    Raises:
+        RequestError: a version before 1.6 has written to it.
     """
 
-    LIST = ".emotiontalk-files"
+    MANIFEST = Manifest.NAME
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self._manifest = Manifest(self.path)
         self._parts: dict[str, Path] = {}  # what is being written: name -> where
-        self._read()
+        if os.path.lexists(self.path / EARLIER) and not os.path.lexists(self._manifest.path):
+            raise RequestError(
+                f"{self.path} was written by an earlier version of emotiontalk ({EARLIER}): choose another folder."
+            )
 
-    def _read(self) -> None:
-        """Read the list. Its lines: name, size, …; or the name alone of what a run was about to begin."""
-        self._known: dict[str, Written] = {}
-        self._begun: list[str] = []
-        self._cut = ""  # what ends a last line that a stopped run has left unfinished
-        if _is_file(self.path / self.LIST):
-            text = (self.path / self.LIST).read_text(encoding="utf-8", errors="replace")
-            self._cut = "" if text.endswith("\n") or not text else "\n"
-            for line in text.splitlines():
-                # the last line of a run that was stopped within it, or a damaged one
-                with contextlib.suppress(ValueError, TypeError, RecursionError):
-                    name, *facts = json.loads(line)
-                    _check_name(name, begun=not facts)
-                    if facts:
-                        self._known[name] = _written(*facts)
-                    else:
-                        self._begun.append(name)
+    @property
+    def request(self) -> dict[str, Any]:
+        """What was asked, by option; empty where that is not recorded."""
+        return self._manifest.request
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """What the command has noted of its work."""
+        return self._manifest.progress
+
+    def check_request(self, request: Mapping[str, Any], in_words: Callable[[str, Any], str]) -> None:
+        """Raise `RequestError` if the folder holds files of another request, and name what differs.
+
+        Args:
+            request: JSON-ready values, by option.
+            in_words: names an option's value in the message.
+        """
+        manifest = self._manifest
+        if not manifest.request or not any(os.path.lexists(self.path / name) for name in self.names()):
+            return  # a run that was stopped before its first file
+        for option, value in request.items():
+            theirs = manifest.request.get(option)
+            if theirs != value:
+                raise RequestError(
+                    f"{self.path} holds the files of another request ({in_words(option, theirs)}): choose another "
+                    f"folder for {in_words(option, value)}."
+                )
+
+    def record_request(self, request: Mapping[str, Any], in_words: Callable[[str, Any], str]) -> None:
+        """Record what is asked. Raises as `check_request`."""
+        self.check_request(request, in_words)
+        if self._manifest.request != request:
+            self._manifest.append({"request": dict(request)})
+            self._manifest.request = dict(request)
+
+    def record_progress(self, **notes: Any) -> None:
+        """Record notes of the command about its work, JSON-ready; they replace those of the same names."""
+        self._manifest.append({"progress": notes})
+        self._manifest.progress.update(notes)
 
     def names(self) -> list[str]:
-        """Return the names of the files that were written."""
-        return list(self._known)
+        """Return the names of the finished files."""
+        return list({**self._manifest.files, **self._manifest.staged})
 
     def is_own(self, name: str, origin: str | None = None) -> bool:
         """Whether a file is there as a command has written it; origin: from this origin, too."""
-        path, facts = self.path / name, self._known.get(name)
-        if facts is None or origin not in (None, facts.origin) or not _is_file(path):
+        return self._holds(self._manifest.files, name, self.path / name, origin)
+
+    def is_finished(self, name: str, origin: str | None = None) -> bool:
+        """As `is_own`, also of a file that is staged."""
+        staged = self._manifest.staged.get(name)
+        if staged and self._holds(self._manifest.staged, name, self.path / str(staged.staged), origin):
+            return True
+        return self.is_own(name, origin)
+
+    def _holds(self, records: dict[str, FileRecord], name: str, path: Path, origin: str | None = None) -> bool:
+        """Whether the file at a path is as the record of this name says."""
+        record = records.get(name)
+        if record is None or origin not in (None, record.origin) or not is_file(path):
             return False
-        s = path.lstat()
-        if s.st_size != facts.size:
+        status = path.lstat()
+        if status.st_size != record.size:
             return False
-        if facts.sha256 is None:
-            return facts.time_ns == s.st_mtime_ns
-        state = _state(s)
-        if facts.state != state:
-            if facts.sha256 != _digest(str(path), s.st_size, state):
+        state = state_of(status)
+        if record.state != state:
+            if record.sha256 != _digest(str(path), status.st_size, state):
                 return False
-            self._known[name] = facts._replace(state=state)
+            records[name] = record._replace(state=state)
         return True
 
     def sha256(self, name: str) -> str | None:
-        """Return the digest of a file as it was written; None where it is not known."""
-        facts = self._known.get(name)
-        return facts and facts.sha256
+        """Return the digest of a file as it was written; None for one that no command wrote."""
+        record = self._manifest.files.get(name)
+        return record and record.sha256
 
     def refuse_foreign(self, *names: str) -> None:
         """Raise `RequestError` for a file that is there and not the command's own."""
         for name in names:
-            if os.path.lexists(self.path / name) and not self.is_own(name):
-                raise _foreign(self.path / name, "folder")
+            path = self.path / name
+            # a run that was killed while it published a file has left it with two names
+            if (
+                os.path.lexists(path)
+                and not self.is_own(name)
+                and not self._holds(dict(self._manifest.staged), name, path)
+            ):
+                raise _foreign(path, "folder")
 
     def discard(self, name: str) -> None:
         """Remove a file that is the command's own; anything else stays."""
@@ -125,13 +162,11 @@ class Folder:
             (self.path / name).unlink()
 
     def partial(self, name: str) -> Path:
-        """Make an empty file to write to, before `finish` gives it its name; the next run finds it by the list."""
+        """Make an empty file to write to, before `finish` or `stage`; the next run finds it by the manifest."""
         folder = (self.path / name).parent
         folder.mkdir(parents=True, exist_ok=True)
         path = Path(partial_path(folder))
-        begun = str(Path(name).parent / path.name)
-        self._append([begun])
-        self._begun.append(begun)
+        self._manifest.add_begun(str(Path(name).parent / path.name))
         new_file(path).close()
         self._parts[name] = path
         return path
@@ -141,114 +176,82 @@ class Folder:
 
         sha256: its digest, where it is known.
         """
+        path, target = self._parts.pop(name), self.path / name
+        self.refuse_foreign(name)
+        record = FileRecord(path.lstat().st_size, sha256 or sha256_of(path), origin)
+        self._manifest.add_file(name, record)  # first: a run that is killed behind it leaves nothing foreign
+        self._rename(path, target)
+        self._manifest.files[name] = record._replace(state=state_of(target.lstat()))
+
+    def stage(self, name: str, sha256: str | None = None) -> None:
+        """Finish a file that is written as `partial`, and let it wait for its name under the temporary one."""
         path = self._parts.pop(name)
-        self._rename(path, name, origin, sha256 or sha256_of(path))
+        status, staged = path.lstat(), str(Path(name).parent / path.name)
+        record = FileRecord(status.st_size, sha256 or sha256_of(path), None, state_of(status), staged)
+        self._manifest.add_file(name, record)
+
+    def publish(self, names: Collection[str]) -> None:
+        """Give the staged files of these names their names; other ones that are staged are removed.
+
+        Raises as `refuse_foreign`.
+        """
+        staged = self._manifest.staged
+        self.refuse_foreign(*(name for name in staged if name in names))
+        for name, record in list(staged.items()):
+            path, target = self.path / str(record.staged), self.path / name
+            if name in names:
+                self._rename(path, target)
+                self._manifest.files[name] = record._replace(staged=None, state=state_of(target.lstat()))
+            else:
+                path.unlink()
+            del staged[name]
+
+    def _rename(self, path: Path, target: Path) -> None:
+        if os.path.lexists(target):
+            os.replace(path, target)
+            path.unlink(missing_ok=True)  # where both are names of one file
+        else:
+            name_new(path, target)
 
     def link(self, name: str, other: str) -> None:
         """Put a file of the command's own at a second place, without a second copy where the disk can do that."""
-        partial, facts = self.partial(other), self._known[name]
+        partial, record = self.partial(other), self._manifest.files[name]
         partial.unlink()
         try:
             os.link(self.path / name, partial)
         except OSError:
             shutil.copy2(self.path / name, partial)
-        self.finish(other, facts.origin, facts.sha256)
-        self._known[name] = facts._replace(state=_state((self.path / name).lstat()))
-
-    def rename(self, name: str, other: str) -> None:
-        """Give a file of the command's own another name. Raises as `refuse_foreign`."""
-        facts = self._known[name]
-        self._rename(self.path / name, other, facts.origin, facts.sha256)
-
-    def _rename(self, path: Path, name: str, origin: str | None, sha256: str | None) -> None:
-        self.refuse_foreign(name)
-        s, target = path.lstat(), self.path / name
-        facts = Written(s.st_size, s.st_mtime_ns, origin, sha256)
-        self._append([name, *facts])  # before it has its name: a run that is stopped here leaves nothing foreign
-        if os.path.lexists(target):
-            os.replace(path, target)
-        else:
-            name_new(path, target)
-        self._known[name] = facts._replace(state=_state(target.lstat()))
+        self.finish(other, record.origin, record.sha256)
+        self._manifest.files[name] = record._replace(state=state_of((self.path / name).lstat()))
 
     def write(self, name: str, data: bytes, origin: str | None = None) -> None:
         """Write a file; one that is there with the same bytes stays. Raises as `refuse_foreign`."""
         path, sha256 = self.path / name, hashlib.sha256(data).hexdigest()
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
-            if _is_file(path) and not self.is_own(name, origin):
-                s = path.lstat()
-                self._known[name] = Written(s.st_size, s.st_mtime_ns, origin, sha256, _state(s))
-                self._append([name, *self._known[name]])
+            if is_file(path) and not self.is_own(name, origin):
+                self._manifest.add_file(name, FileRecord(len(data), sha256, origin, state_of(path.lstat())))
             return
         self.refuse_foreign(name)
         self.partial(name).write_bytes(data)
         self.finish(name, origin, sha256)
 
-    def _append(self, line: list[object]) -> None:
-        """Add a line to the list."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(self.path / self.LIST, flags, 0o666), "a", encoding="utf-8") as file:
-            file.write(self._cut + json.dumps(line) + "\n")
-        self._cut = ""
-
     def begin(self) -> None:
-        """Read the list as it is now, and remove what stopped runs have left. For the holder of the folder's lock."""
-        path = self.path / self.LIST
-        if os.path.lexists(path) and not _is_file(path):
+        """Read the manifest as it is now, and remove what killed runs have begun. For the holder of the lock."""
+        path = self._manifest.path
+        if os.path.lexists(path) and not is_file(path):
             raise _foreign(path, "folder")
-        self._read()
-        if self._begun or (path.is_file() and path.stat().st_nlink > 1):  # of a copy by hard links: the other one stays
+        self._manifest.read()
+        # that of a copy by hard links is made anew: the other one stays
+        if self._manifest.begun or (path.is_file() and path.stat().st_nlink > 1):
             self.end()
 
     def end(self) -> None:
-        """Remove what is not finished, and write the list again: a line for each file, with its `State`."""
-        for name in self._begun:
-            if _is_file(self.path / name):
+        """Remove what is not finished, and write the manifest again: a line for each file, with its `State`."""
+        for name in self._manifest.begun:
+            if is_file(self.path / name):
                 (self.path / name).unlink()
-        self._begun, self._parts = [], {}
-        if not self._known and not os.path.lexists(self.path / self.LIST):
-            return
-        lines = (json.dumps([name, *facts]) + "\n" for name, facts in self._known.items())
-        with writing(self.path / self.LIST) as file:
-            file.writelines(line.encode() for line in lines)
-
-
-def _check_name(name: object, begun: bool) -> None:
-    """Raise `ValueError` for a name in a list that no command has written there: what is named may be removed.
-
-    begun: of what is not finished, which has a name of its own, below the folder.
-    """
-    if not isinstance(name, str) or "\0" in name or not name:
-        raise ValueError(name)
-    os.fsencode(name)
-    path = Path(name)
-    if (".." in path.parts and not path.is_absolute()) or (begun and not BEGUN.fullmatch(path.name)):
-        raise ValueError(name)
-
-
-def _written(
-    size: object, time_ns: object, origin: object = None, sha256: object = None, state: object = None, *_: object
-) -> Written:
-    """Make a `Written` of a line. Raises `ValueError` for a damaged one."""
-    texts, times = (origin, sha256), state if isinstance(state, list) else []
-    if not (
-        isinstance(size, int) and isinstance(time_ns, int) and all(isinstance(t, (str, type(None))) for t in texts)
-    ):
-        raise ValueError("no facts of a file")
-    whole = len(times) == 3 and all(isinstance(part, int) for part in times)
-    return Written(size, time_ns, *texts, (times[0], times[1], times[2]) if whole else None)  # type: ignore[arg-type]
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a regular file is there: no link to one."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _state(s: os.stat_result) -> State:
-    return s.st_mtime_ns, s.st_ctime_ns, s.st_ino
+        self._parts, self._manifest.begun = {}, []
+        self._manifest.rewrite()
 
 
 @functools.cache
@@ -257,9 +260,8 @@ def _digest(path: str, size: int, state: State) -> str:
 
 
 def _foreign(path: Path, other: str) -> RequestError:
-    return RequestError(
-        f"{path} is there, and is not what `emotiontalk` wrote: it stays. Move it away, or choose another {other}."
-    )
+    fix = f"Move it away, or choose another {other}."
+    return RequestError(f"{path}: refusing to overwrite it, because emotiontalk did not create it. {fix}")
 
 
 def name_new(path: Path, target: Path) -> None:
@@ -280,13 +282,13 @@ def name_new(path: Path, target: Path) -> None:
 def locked(path: Path, what: str) -> Iterator[None]:
     """Let one command at a time do what a lock is for: the next one waits, and says so. what: "writes to FOLDER"."""
     # taking it would empty a file that has another name, too
-    if os.path.lexists(path) and not (_is_file(path) and (path.stat().st_nlink == 1 or not path.stat().st_size)):
+    if os.path.lexists(path) and not (is_file(path) and (path.stat().st_nlink == 1 or not path.stat().st_size)):
         raise _foreign(path, "folder")
     lock = filelock.FileLock(str(path))
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        print(f"Another `emotiontalk` {what}: waiting until it has ended.", file=sys.stderr)
+        logger.warning(f"Another `emotiontalk` {what}: waiting until it has ended.")
         lock.acquire()
     try:
         yield
@@ -360,10 +362,10 @@ def bytes_of_files(folder: Path, pattern: str) -> int:
 
 
 def check_space(out: Path, needed: int, advice: str) -> None:
-    """Print how much will be written. Raises `RequestError` where the disk has less space."""
+    """Log how much will be written. Raises `RequestError` where the disk has less space."""
     there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
-    print(f"About {max(0, needed) / 1e9:.2f} GB to write to {out}, {free / 1e9:.2f} GB are free.", file=sys.stderr)
+    logger.info(f"About {max(0, needed) / 1e9:.2f} GB to write to {out}, {free / 1e9:.2f} GB are free.")
     if needed > free:
         raise RequestError(
             f"{out}: about {needed / 1e9:.2f} GB are to be written, and {free / 1e9:.2f} GB are free. {advice}"
@@ -414,7 +416,7 @@ def refuse_foreign_file(path: Path, data: bytes = b"", mark: bytes | None = None
     """
     if path.is_dir():
         raise RequestError(f"{path} is a folder: give the name of a file.")
-    if os.path.lexists(path) and not (_is_file(path) and (_holds(path, data) or (mark and _is_whole(path, mark)))):
+    if os.path.lexists(path) and not (is_file(path) and (_holds(path, data) or (mark and _is_whole(path, mark)))):
         raise _foreign(path, "name")
 
 

@@ -118,6 +118,22 @@ def _command_here(arguments):
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
+def manifest_of(out):
+    """(what was asked, what the command has noted of its work) of a folder that a command has written to."""
+    from emotiontalk.folder import Folder
+
+    folder = Folder(out)
+    return folder.request, folder.progress
+
+
+def stopped(out):
+    """Make an export one whose run was stopped before its end."""
+    from emotiontalk.folder import Folder
+
+    with open(out / Folder.MANIFEST, "a") as file:
+        file.write('{"progress": {"complete": false}}\n')
+
+
 def undecoded(dataset):
     """The dataset with audio and video as `{bytes, path}`."""
     for name, feature in (dataset.features or {}).items():

@@ -165,10 +165,12 @@ def zh_en(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write the zh→en benchmark's manifest and audio."""
-    from emotiontalk.export import zh_en as zh_en_
+    from emotiontalk.export.zh_en import export_zh_en
 
-    records = zh_en_.write(out, data_dir, cache_dir, token, manifests, transcripts)
-    typer.echo(f"{records:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
+    export = export_zh_en(
+        out, manifests=manifests, transcripts=transcripts, data_dir=data_dir, cache_dir=cache_dir, token=token
+    )
+    typer.echo(f"{export.counts['test']:,} records in {out / 'emotiontalk' / 'zh-en.jsonl'}")
 
 
 @app.command()
@@ -191,13 +193,13 @@ def parquet(
 ) -> None:
     """Write sharded Parquet that every version of datasets loads by itself."""
     from emotiontalk.audio import AudioFormat
-    from emotiontalk.export import parquet as parquet_
+    from emotiontalk.export.parquet import export_parquet
 
-    audio_format = AudioFormat(sampling_rate, channels, format)
     splits, configs = [s.value for s in split], [c.value for c in config]
-    if fold is not None and configs == list(choices.EXPORTED):  # not given: those that have folds
-        configs = [name for name in configs if name not in choices.WITHOUT_FOLDS]
-    parquet_.write(out, configs, data_dir, cache_dir, token, audio_format, splits, fold, labels_as_text)
+    export_parquet(
+        out, configs, splits=splits, audio_format=AudioFormat(sampling_rate, channels, format), fold=fold,
+        labels_as_text=labels_as_text, data_dir=data_dir, cache_dir=cache_dir, token=token,
+    )  # fmt: skip
     typer.echo(f'{out}: load_dataset("{out}", "{configs[0]}", split="{splits[0] if splits else "test"}")')
 
 
@@ -210,17 +212,6 @@ def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: O
         1 if channels is None else channels,
         "wav" if format is None else format,
     )
-
-
-def _check_messages(wanted: bool, config: str, task: str, caption: str, media: str, language: str) -> None:
-    """Raise `RequestError` for options of messages that would do nothing."""
-    if not wanted and (task, caption, media, language) != ("emotion", "overall", "audio", "zh"):
-        names = "--task, --caption, --media and --prompt-language"
-        raise RequestError(f"{names} are for messages: add --for messages, or leave them away.")
-    if caption != "overall" and task != "caption":
-        raise RequestError("--caption is for captions: add --task caption, or leave it away.")
-    if media == "video" and config != "multimodal":
-        raise RequestError("--media video is the audio-visual clips: add --config multimodal, which has their labels.")
 
 
 @app.command()
@@ -247,18 +238,20 @@ def files(
 ) -> None:
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
     from emotiontalk.audio import AudioFormat
-    from emotiontalk.export import files as files_
+    from emotiontalk.export.files import export_files
 
-    splits, toolkits = [s.value for s in split], list(dict.fromkeys(t.value for t in toolkit))
     if original and (sampling_rate, channels, format) != (None, None, None):
         raise RequestError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
-    of_messages = (task.value, caption.value, media.value, prompt_language.value)
-    _check_messages("messages" in toolkits, config.value, *of_messages)
     audio_format = AudioFormat() if original else _for_speech(sampling_rate, channels, format)
-    asked = (config.value, label_set.value, splits, audio_format, task.value, prompt_language.value)
-    counts = files_.write(out, toolkits, *asked, data_dir, cache_dir, token, media.value, caption.value, fold)
-    sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {out / name / 'README.md'}" for name in toolkits))
+    export = export_files(
+        out, [t.value for t in toolkit], config=config.value, label_set=label_set.value,
+        splits=[s.value for s in split], audio_format=audio_format, task=task.value, caption=caption.value,
+        media=media.value, prompt_language=prompt_language.value, fold=fold, data_dir=data_dir, cache_dir=cache_dir,
+        token=token,
+    )  # fmt: skip
+    sizes = ", ".join(f"{split} {count:,}" for split, count in export.counts.items())
+    readmes = {name: out / name / "README.md" for name in export.formats}
+    typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {readme}" for name, readme in readmes.items()))
 
 
 def _open_pull_request(repo: str, export: Path, configs: List[str], dry_run: bool, token: Optional[str]) -> None:

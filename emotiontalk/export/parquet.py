@@ -1,11 +1,10 @@
-"""`emotiontalk parquet OUT`: the release as sharded Parquet, which every version of `datasets` loads by itself.
+"""The release as sharded Parquet, which every version of `datasets` loads by itself.
 
     OUT/README.md                                     a dataset card that names every config, split and feature
     OUT/<config>/<split>-<shard>-of-<shards>.parquet  of even size, well below 500 MB, features embedded
-    OUT/export.json                                   what was requested, and what it is made from
 
 The number of shards is a multiple of 8, so that nodes and GPUs share them evenly. A stopped run resumes with the next
-shard. Until all that is requested is there, shards are called .part and there is no card: nothing of it loads.
+shard. Until all that is requested is there, shards have temporary names and there is no card: nothing of it loads.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ import functools
 import hashlib
 import inspect
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,22 +25,23 @@ import pyarrow.parquet as pq
 
 from emotiontalk.archives.urls import is_remote
 from emotiontalk.audio import AudioFormat
-from emotiontalk.choices import EXPORTED
+from emotiontalk.choices import EXPORTED, WITHOUT_FOLDS
 from emotiontalk.clips import named_conversion
 from emotiontalk.disk import write_out
+from emotiontalk.errors import logger
+from emotiontalk.export.options import as_sequence
 from emotiontalk.export.parquet_card import export_features, write_card
-from emotiontalk.export.parquet_export import Export
-from emotiontalk.folder import LOCK, OWN_NAMES, check_space, require_utf8, writing_to
+from emotiontalk.export.parquet_export import ParquetExport, ParquetRequest
+from emotiontalk.export.shards import number_of_shards
+from emotiontalk.folder import LOCK, check_space, require_utf8, writing_to
+from emotiontalk.manifest import OWN_NAMES
 from emotiontalk.progress import progress_bar
-from emotiontalk.release import ConfigReader, ReleaseReader, SplitReader, check_fold
+from emotiontalk.release import ConfigReader, Fingerprints, ReleaseReader, SplitReader
 from emotiontalk.request_error import RequestError
 from emotiontalk.rows.label_names import named_table, text_features
-from emotiontalk.schema import CONFIGS, splits_of
+from emotiontalk.schema import splits_of
 from emotiontalk.workers import Workers, workers
 
-# Of a config with audio or video: 250 MB of train, 60 MB of the others.
-FILES = {"train": 48, "validation": 24, "test": 24}
-FEW_FILES = 8  # of a config without
 ROW_GROUP_BYTES = 16 << 20
 # Pages of so many bytes, which end where the content says, as those of `datasets` 5: small ones, which a reader can
 # skip, and the same again behind an utterance that is new, so that an upload repeats little.
@@ -52,59 +52,104 @@ Shard = tuple[int, Path, SplitReader]  # its number, where it is written, what i
 Finished = tuple[int, str]  # its number, its SHA-256
 
 
-def write(
-    out: Path,
-    configs: Sequence[str] = EXPORTED,
-    data_dir: str | None = None,
-    cache_dir: str | None = None,
-    token: str | None = None,
+def export_parquet(
+    out: str | os.PathLike[str],
+    configs: str | Sequence[str] = EXPORTED,
+    *,
+    splits: str | Sequence[str] = (),
     audio_format: AudioFormat | None = None,
-    splits: Sequence[str] = (),
     fold: int | None = None,
     labels_as_text: bool = False,
-) -> None:
-    """Write the configs to `out`: the splits that are named, or all.
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | None = None,
+) -> ParquetExport:
+    """Write configs as sharded Parquet, with a dataset card.
 
-    How much will be written is printed first. Raises `RequestError` where there is no room for it, and where `out`
-    holds an export of another kind, or anything else.
+    A second call with the same arguments continues where a stopped one was; one with other configs or splits adds these
+    to the export.
+
+    Args:
+        out: the folder; made where it is not there.
+        configs: to write. With `fold`, the default is without `zh-en`, which has no folds.
+        splits: to write; none: all.
+        audio_format: to convert the audio to; None: as released.
+        fold: of cross-validation; None: the official splits.
+        labels_as_text: whether labels are words, not numbers.
+        data_dir, cache_dir, token: as in `load_dataset`.
+
+    Returns:
+        The export: `path`, `files()`, `to_dict()`, `to_pandas()`.
+
+    Raises:
+        RequestError: there is no room, or `out` holds an export of another request, or anything else.
+        EmotionTalkError: the errors of `load_dataset`.
     """
+    configs = as_sequence(configs)
+    if fold is not None and configs == EXPORTED:
+        configs = tuple(config for config in configs if config not in WITHOUT_FOLDS)
+    request = ParquetRequest(configs, as_sequence(splits), audio_format or AudioFormat(), fold, labels_as_text)
+    return _write_export(Path(out), request, ReleaseReader(data_dir, cache_dir, token))
+
+
+def resume_parquet(
+    out: str | os.PathLike[str],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | None = None,
+) -> ParquetExport:
+    """Finish an export that is there, from the source and with the options it was begun with.
+
+    data_dir: where the archives are now; then a finished export is compared with them, too. Raises as
+    `export_parquet`.
+    """
+    export = ParquetExport(Path(out))
+    if not export.exists:
+        export.files()  # which says so
+    if export.complete and not data_dir:
+        return export
+    source = data_dir or export.source
+    if not data_dir and source and is_remote(str(source)) and "…" in str(source):
+        raise RequestError(
+            f"{out} was begun from a URL with a password or a signature, which is not stored: pass data_dir= again."
+        )
+    return _write_export(export.path, export.request(), ReleaseReader(source, cache_dir, token))
+
+
+def _write_export(out: Path, request: ParquetRequest, reader: ReleaseReader) -> ParquetExport:
+    """Write what is missing of a request, and publish all of it."""
     require_utf8(out)
-    audio_format = audio_format or AudioFormat()
-    if audio_format and not any("audio" in CONFIGS[config].fields for config in configs):
-        raise RequestError(f"{', '.join(configs)} has no audio: leave --sampling-rate, --channels and --format away.")
-    for config in configs:
-        check_fold(config, splits, fold)
-        there = splits_of(config, fold)
-        if splits and not set(splits) & set(there):
-            raise RequestError(f"{config} has no {' and no '.join(splits)}: it has {', '.join(there)}.")
-    _refuse(out, lambda: _check_foreign(out))
-    export = Export(out, audio_format, fold, labels_as_text)
-    tasks = list(_tasks(configs, splits, data_dir, cache_dir, token, fold))
-    _print_sizes(tasks, export)
-    _refuse(out, lambda: _check_own(Export(out, audio_format, fold, labels_as_text), configs))
+    request.check()
+    _check_twice(out, lambda: _check_folder(out, request))
+    tasks = list(_tasks(request, reader))
+    sources = {config.builder.config.name: config.fingerprints() for config, _ in tasks}
+    _log_sizes(tasks, request, ParquetExport(out))
     with writing_to(out) as folder:
-        export = Export(out, audio_format, fold, labels_as_text, folder)  # as it is now
-        _check_own(export, configs)
-        export.note_request(configs, data_dir, splits)
-        _write_tasks(export, tasks, token)
+        export = ParquetExport(out, folder)  # as it is now
+        export.check(request)
+        export.check_sources(sources)
+        export.record(request, None if reader.data_dir is None else os.fspath(reader.data_dir))
+        _write_tasks(export, tasks, sources)
         begun = export.unfinished()
         if begun:
             raise RequestError(
                 f"{out}: {'; '.join(begun)} of an earlier run is not finished. Run that command again: nothing here "
                 "loads until then."
             )
-        export.name_shards()
+        export.publish()
         write_card(export)
         export.finish()
+    return export
 
 
-def _write_tasks(export: Export, tasks: list[Task], token: str | None) -> None:
+def _write_tasks(export: ParquetExport, tasks: list[Task], sources: Mapping[str, Fingerprints]) -> None:
     """Write the shards that are missing, still without their names."""
     audio_format = export.audio_format
     with workers() if audio_format else contextlib.nullcontext() as pool:
         for reader, of_split in tasks:
-            config, split, number = reader.builder.config.name, of_split.name, _number(of_split)
-            export.start(config, split, number, reader.fingerprints())
+            config, split, number = reader.builder.config.name, of_split.name, number_of_shards(of_split)
+            export.start(config, split, number, sources[config])
             parts = of_split.parts(number)
             left = [n for n in range(number) if not export.has(config, split, n)]
             todo = [(n, export.partial(config, split, n), parts[n]) for n in left]
@@ -124,51 +169,38 @@ def _as_completed(pool: Workers, write_shard: Callable[[Shard], Finished], shard
         yield future.result()
 
 
-def _tasks(
-    configs: Sequence[str],
-    splits: Sequence[str],
-    data_dir: str | None,
-    cache_dir: str | None,
-    token: str | None,
-    fold: int | None,
-) -> Iterator[Task]:
+def _tasks(request: ParquetRequest, reader: ReleaseReader) -> Iterator[Task]:
     """Yield all that is requested, in the order in which it is written."""
-    for config in configs:
-        wanted = [split for split in splits_of(config, fold) if split in splits] or None
-        reader = ReleaseReader(data_dir, cache_dir, token).open(config, wanted, fold=fold)
-        yield from ((reader, reader.splits[split]) for split in WRITING_ORDER if split in reader.splits)
+    for name in request.configs:
+        wanted = [split for split in splits_of(name, request.fold) if split in request.splits] or None
+        config = reader.open(name, wanted, fold=request.fold)
+        yield from ((config, config.splits[split]) for split in WRITING_ORDER if split in config.splits)
 
 
-def _number(split: SplitReader) -> int:
-    """Return in how many shards a split is written."""
-    most = FILES["train" if split.builder.config.fold else split.name]  # each split of a fold can be the large one
-    return split.even_number(most if split.builder.spec.media else FEW_FILES)
-
-
-def _print_sizes(tasks: list[Task], export: Export) -> None:
-    """Print how much will be written. Raises `RequestError` where there is less room."""
+def _log_sizes(tasks: list[Task], request: ParquetRequest, export: ParquetExport) -> None:
+    """Log how much will be written. Raises `RequestError` where there is less room."""
     needed = 0
     for config in dict.fromkeys(split.builder.config.name for _, split in tasks):
         sizes = []
         for _, split in tasks:
             if split.builder.config.name == config:
-                number = _number(split)
+                number = number_of_shards(split)
                 left = sum(not export.has(config, split.name, n, number) for n in range(number)) / number
-                media = export.audio_format.estimated_bytes(split.media_bytes())
+                media = request.audio_format.estimated_bytes(split.media_bytes())
                 sizes.append((split.name, int(left * (media + 4_000 * (split.count() or 1)))))
         needed += sum(size for _, size in sizes)
-        print(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}", file=sys.stderr)
+        logger.info(f"{config}: {', '.join(f'{split} {size / 1e9:.2f} GB' for split, size in sizes)}")
     advice = (
-        "Choose another disk, fewer configs (--config), fewer splits (--split), or smaller audio "
-        "(--sampling-rate 16000 --channels 1)."
+        "Choose another disk, fewer configs (configs=), fewer splits (splits=), or smaller audio "
+        "(sampling_rate=16000, channels=1)."
     )
     check_space(export.path, needed, advice)
 
 
-def _refuse(out: Path, check: Callable[[], None]) -> None:
+def _check_twice(out: Path, check: Callable[[], None]) -> None:
     """Make a check before anything is written; where it fails, once more when no other command writes to the folder.
 
-    The files of another command can be there already, and the list that says whose they are not yet.
+    The files of another command can be there already, and the manifest that says whose they are not yet.
     """
     try:
         check()
@@ -179,52 +211,14 @@ def _refuse(out: Path, check: Callable[[], None]) -> None:
             check()
 
 
-def _check_foreign(out: Path) -> None:
-    """Raise `RequestError` where the folder holds something, and no export."""
+def _check_folder(out: Path, request: ParquetRequest) -> None:
+    """Raise `RequestError` where the folder holds something, and no export, or an export of another request."""
+    export = ParquetExport(out)
     there = [path.name for path in out.iterdir()] if out.is_dir() else []
     others = sorted(name for name in there if not name.startswith(OWN_NAMES))
-    if others and not (out / "export.json").is_file():
+    if others and not export.folder.request:
         raise RequestError(f"{out} holds {others[0]}, and no export: choose an empty folder, or a new one.")
-
-
-def _check_own(export: Export, configs: Sequence[str]) -> None:
-    """Raise `RequestError` where a file is in the way, or would be loaded along, that no command wrote."""
-    export.folder.refuse_foreign("README.md")
-    for config in {*configs, *export.configs()}:
-        folder = export.path / config
-        for path in sorted([*folder.glob("*.parquet"), *folder.glob("*-of-?????.part")]):
-            export.folder.refuse_foreign(f"{config}/{path.name}")
-
-
-def resume(out: Path, data_dir: str | None = None, cache_dir: str | None = None, token: str | None = None) -> None:
-    """Finish an export that is there, from the source and with the audio_format it was begun with.
-
-    data_dir: where the archives are now; then a finished export is compared with them, too.
-    """
-    export = Export(out)
-    if data_dir or not export.complete:
-        request = export.request
-        if not data_dir and is_remote(request["data_dir"]) and "…" in request["data_dir"]:
-            raise RequestError(
-                f"{out} was begun from a URL with a password or a signature, which is not stored: pass --data-dir "
-                "again."
-            )
-        audio_format = AudioFormat(*request["audio_format"])
-        where = (data_dir or request["data_dir"], cache_dir, token)
-        write(out, request["configs"], *where, audio_format, request["splits"], export.fold, export.labels_as_text)
-
-
-def finished_files(out: Path) -> list[Path]:
-    """Return card and shards of a finished export. Raises `RequestError` for one that is incomplete."""
-    if not (out / "export.json").is_file():
-        raise RequestError(f"{out} holds no export: run `emotiontalk parquet {out}`, or name its folder.")
-    export = Export(out)
-    if not export.complete:
-        raise RequestError(f"{out} is not a finished export: run the command that began it again, it resumes.")
-    for name in export.shards():
-        if not (out / name).is_file():
-            raise RequestError(f"{out / name} is gone. Delete {out} and export again.")
-    return [out / "README.md", *(out / name for name in export.shards())]
+    export.check(request)
 
 
 def _write_shard(audio_format: AudioFormat, labels_as_text: bool, shard: Shard) -> Finished:

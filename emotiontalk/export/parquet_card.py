@@ -9,7 +9,8 @@ import yaml
 
 from emotiontalk.audio import AudioFormat
 from emotiontalk.corpus import CITATION, REPO_ID, REVISION, SPLITS, __version__
-from emotiontalk.export.parquet_export import Export, labels_in_words
+from emotiontalk.export.options import labels_in_words
+from emotiontalk.export.parquet_export import CARD_FILE, ParquetExport
 from emotiontalk.release import splits_in_words
 from emotiontalk.rows.label_names import text_features
 from emotiontalk.schema import CONFIGS, description_of, features_of
@@ -54,8 +55,8 @@ def export_features(config: str, audio_format: AudioFormat, labels_as_text: bool
     return text_features(given) if labels_as_text else given
 
 
-def write_card(export: Export) -> None:
-    """Write OUT/README.md."""
+def write_card(export: ParquetExport) -> None:
+    """Write the dataset card of an export whose shards have their names."""
     configs, infos, texts = [], [], []
     for config in export.configs():
         sizes: list[dict[str, Any]] = [
@@ -85,7 +86,7 @@ def write_card(export: Export) -> None:
         configs="\n".join(texts),
         citation=CITATION,
     )
-    export.folder.write("README.md", text.encode())
+    export.folder.write(CARD_FILE, text.encode())
 
 
 def _text_of(config: str, sizes: list[dict[str, Any]], audio_format: AudioFormat, labels_as_text: bool) -> str:

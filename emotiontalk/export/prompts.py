@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emotiontalk.choices import CAPTIONS
 from emotiontalk.corpus import SENTIMENTS
-from emotiontalk.export.job import Row
+from emotiontalk.export.utterances import UtteranceRow
 
 # {clip}: the medium; {labels}: the emotions to choose from
 PROMPTS = {
@@ -37,7 +37,7 @@ def prompt(task: str, language: str, labels: tuple[str, ...], media: str = "audi
     return PROMPTS[task, language].format(labels=joined, clip=CLIPS[media])
 
 
-def references(row: Row, task: str) -> list[str]:
+def references(row: UtteranceRow, task: str) -> list[str]:
     """Return the right answers: several for the whole caption, none where the release has none."""
     if task == "emotion":
         return [row.emotion]

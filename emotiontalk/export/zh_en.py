@@ -1,4 +1,4 @@
-"""`emotiontalk zh-en OUT`: the files of the zh→en benchmark (Hearing to Translate), written from the release.
+"""The files of the zh→en benchmark (Hearing to Translate), written from the release.
 
     OUT/emotiontalk/zh-en.jsonl             one record a line, sorted by id
     OUT/emotiontalk/zh-en-clean.jsonl       the same, `src_ref` without marks
@@ -13,50 +13,63 @@ archive is compared, and written again where it differs.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from emotiontalk.annotations import spoken_text
+from emotiontalk.export.options import in_words
+from emotiontalk.export.result import ZhEnExport
 from emotiontalk.folder import Folder, bytes_of_files, check_space, jsonl, writing_to
 from emotiontalk.release import ReleaseReader, SplitReader, digest_of_origin
 from emotiontalk.request_error import RequestError
 
+REQUEST = {"kind": "zh-en"}
 
-def write(
-    out: Path,
-    data_dir: str | None = None,
-    cache_dir: str | None = None,
+
+def export_zh_en(
+    out: str | os.PathLike[str],
+    *,
+    manifests: str | os.PathLike[str] | None = None,
+    transcripts: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     token: str | None = None,
-    manifests: Path | None = None,
-    transcripts: Path | None = None,
-) -> int:
-    """Write the manifest and the clips; return the number of records.
+) -> ZhEnExport:
+    """Write the manifest and the clips of the zh→en benchmark.
 
     Args:
         out: the benchmark's data folder.
-        data_dir, cache_dir, token: as in `load_dataset`.
-        manifests: the folder `manifests` of a checkout of the benchmark.
+        manifests: the folder `manifests` of a checkout of the benchmark: the manifest goes there, too.
         transcripts: a file for the transcripts.
+        data_dir, cache_dir, token: as in `load_dataset`.
+
+    Returns:
+        What was written: `path`, `counts`, `files`, `to_dict()`, `to_pandas()`.
 
     Raises:
-        RequestError: a file is in the way that no command wrote, or a folder is missing.
+        RequestError: a file is in the way that emotiontalk did not write, or a folder is missing.
         EmotionTalkError: the errors of `load_dataset`.
     """
-    elsewhere = _elsewhere(out, manifests, transcripts)
+    out = Path(out)
+    elsewhere = _elsewhere(out, Path(manifests) if manifests else None, Path(transcripts) if transcripts else None)
     reader = ReleaseReader(data_dir, cache_dir, token).open("zh-en")
     needed, origin = reader.media_bytes(), digest_of_origin(reader.fingerprints())
     finished = bytes_of_files(out / "emotiontalk", "*.wav")
+    Folder(out / "emotiontalk").check_request(REQUEST, in_words)
     check_space(out, needed - finished, "Choose another disk.")
     with writing_to(out / "emotiontalk", needed) as folder:
+        folder.record_request(REQUEST, in_words)
         folder.refuse_foreign(*(str(path.absolute()) for path in elsewhere))
-        records = _write(folder, reader.splits["test"], origin)
+        records = _write_data(folder, reader.splits["test"], origin)
         for path, transcribed in elsewhere.items():
-            given = map(_transcript, map(_clean, records)) if transcribed else records
-            folder.write(str(path.absolute()), jsonl(given).encode())
-    return len(records)
+            lines = map(_transcript, map(_clean, records)) if transcribed else records
+            folder.write(str(path.absolute()), jsonl(lines).encode())
+        files = [folder.path / name for name in folder.names()]
+    return ZhEnExport(out, {"test": len(records)}, files)
 
 
-def _write(folder: Folder, split: SplitReader, origin: str) -> list[dict[str, Any]]:
+def _write_data(folder: Folder, split: SplitReader, origin: str) -> list[dict[str, Any]]:
     """Write clips and manifests to the data folder; return the records of the manifest."""
     names = {path.stem: f"audio/zh/{path.name}" for path in (folder.path / "audio" / "zh").glob("*.wav")}
     finished = frozenset(uid for uid, name in names.items() if folder.is_own(name, origin))
@@ -82,7 +95,7 @@ def _elsewhere(out: Path, manifests: Path | None, transcripts: Path | None) -> d
     Raises `RequestError`, before the work, for what could not be written after it.
     """
     if manifests and not manifests.is_dir():
-        raise RequestError(f"{manifests} is no folder: give the folder `manifests` of a checkout of the benchmark.")
+        raise RequestError(f"{manifests} is not a folder: give the folder `manifests` of a checkout of the benchmark.")
     if transcripts and (transcripts.is_dir() or not transcripts.parent.is_dir()):
         raise RequestError(f"{transcripts} cannot be written: give the name of a file in a folder that is there.")
     paths = {manifests / "emotiontalk" / "zh-en.jsonl": False} if manifests else {}

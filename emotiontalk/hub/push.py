@@ -21,8 +21,8 @@ from emotiontalk.archives.urls import checked_endpoint
 from emotiontalk.choices import EXPORTED
 from emotiontalk.corpus import HOMEPAGE, LICENSE, SPLITS, __version__
 from emotiontalk.errors import brief, printable, redacted
-from emotiontalk.export import parquet
-from emotiontalk.export.parquet_export import Export
+from emotiontalk.export.parquet import export_parquet, resume_parquet
+from emotiontalk.export.parquet_export import ParquetExport
 from emotiontalk.hub.card_merge import FOLDER, difference, merged_card
 from emotiontalk.hub.checkout import checkout, tool
 from emotiontalk.hub.errors import network_errors
@@ -88,7 +88,7 @@ def export_files(export: Path, configs: Sequence[str] = ()) -> dict[str, Path]:
     configs: what it must hold, where the user named them. Raises `RequestError` for an export that is not
     finished, or holds other configs: it goes as a whole.
     """
-    files = {path.relative_to(export).as_posix(): path for path in parquet.finished_files(export)}
+    files = {path.relative_to(export).as_posix(): path for path in ParquetExport(export).files()}
     there = {name.split("/")[0] for name in files if "/" in name}
     if configs and there != set(configs):
         raise RequestError(
@@ -119,9 +119,9 @@ def files_to_send(
     if not export.exists():
         if dry_run:
             return dict.fromkeys(expected_files(configs or EXPORTED))
-        parquet.write(export, configs or EXPORTED, data_dir, cache_dir, token)
-    elif not dry_run and (export / "export.json").is_file():
-        parquet.resume(export, data_dir, cache_dir, token)
+        export_parquet(export, configs or EXPORTED, data_dir=data_dir, cache_dir=cache_dir, token=token)
+    elif not dry_run and ParquetExport(export).exists:
+        resume_parquet(export, data_dir=data_dir, cache_dir=cache_dir, token=token)
     return export_files(export, configs)
 
 
@@ -209,7 +209,7 @@ def pull_request(
             f"{repo} holds {foreign[0]}, which is not EmotionTalk's: {FOLDER}/ is where the shards would go."
         )
     sent = export_files(export, configs)
-    fold = Export(export).fold
+    fold = ParquetExport(export).fold
     if fold:
         raise RequestError(
             f"{export} holds fold {fold}: --pr is for the official splits. Export these to a new folder."

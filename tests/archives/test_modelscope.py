@@ -84,7 +84,7 @@ def test_commands_know_the_name(modelscope, monkeypatch, tmp_path):
     assert "WAR" in command("probe", "--config", "text", "--seeds", "1", *options).stdout
     assert "archives" in command("verify", "--quick", "--data-dir", "modelscope", status=1).stdout
     command("parquet", tmp_path / "out", "--config", "text", *options)
-    assert TOKEN not in (tmp_path / "out/export.json").read_text(encoding="utf-8")
+    assert TOKEN not in (tmp_path / "out/.emotiontalk-manifest").read_text(encoding="utf-8")
 
 
 @once

@@ -13,7 +13,7 @@ import zipfile
 
 import fsspec
 import pytest
-from support import PROJECT, command, once, rows, some
+from support import PROJECT, command, once, rows, some, stopped
 
 import emotiontalk
 from emotiontalk.archives.urls import hub_endpoint, is_below, token_headers
@@ -192,8 +192,7 @@ def test_commands_store_neither_password_nor_signature(signed, tmp_path):
     stored = json.loads((tmp_path / "probe/result.json").read_text())["settings"]["data_dir"]
     assert stored == f"{signed.url}/files?…"
     (tmp_path / "export/README.md").unlink()
-    request = json.loads((tmp_path / "export/export.json").read_text())
-    (tmp_path / "export/export.json").write_text(json.dumps({**request, "complete": False}))
+    stopped(tmp_path / "export")
     words = ("push", "me/x", "--as", "parquet", "--export", tmp_path / "export")
     assert "which is not stored: pass --data-dir again" in command(*words, status=1).stderr
 

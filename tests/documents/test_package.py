@@ -1,6 +1,5 @@
 """The package and the script that is built from it: one code, one hash, one cache, whichever of them is used."""
 
-import importlib
 import os
 import pickle
 import re
@@ -216,8 +215,7 @@ def test_what_the_options_can_be_is_what_there_is():
     }
     assert ("linear", *RECIPES) == choices.HEADS and (*choices.POOLINGS, "frames") == POOLINGS
     assert tuple(name for name in specs if specs[name].splits != emotiontalk.SPLITS) == choices.WITHOUT_FOLDS
-    for module in toolkits.TOOLKITS.values():
-        assert importlib.import_module(f"emotiontalk.export.formats.{module}").TOOLKIT
+    assert tuple(toolkits.FORMATS) == choices.TOOLKITS and all(each.toolkit for each in toolkits.FORMATS.values())
 
 
 def test_a_word_that_is_no_option_names_the_nearest(call):

@@ -27,7 +27,7 @@ from support import PROJECT, VERSION, command, once, rows
 
 import emotiontalk
 import emotiontalk.rows.show
-from emotiontalk.export.formats import TOOLKITS
+from emotiontalk.export.formats import FORMATS
 
 
 def is_meant(cell, version=VERSION):
@@ -282,7 +282,7 @@ def test_toolkits(desk, tmp_path):
     shell(desk, only("docs/toolkits.md", "sh")[0], cwd=tmp_path)
     written = {path.name for path in (tmp_path / "OUT").iterdir() if path.is_dir()}
     assert written == {"audio", "kaldi", "lhotse", "speechbrain"}
-    assert [row[0].strip("`") for row in table("docs/toolkits.md", "`--for`")] == list(TOOLKITS)
+    assert [row[0].strip("`") for row in table("docs/toolkits.md", "`--for`")] == list(FORMATS)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ import soundfile
 from support import PROJECT, VERSION, command, once, published_labels
 
 import emotiontalk
-from emotiontalk.export.formats import TOOLKITS
+from emotiontalk.export.formats import FORMATS as TOOLKITS
 
 SIZES = {"train": 15_413, "validation": 1_908, "test": 1_929}
 FOUR = {"audio": (13_243, 1_610, 1_560), "multimodal": (12_232, 1_555, 1_509), "text": (11_458, 1_458, 1_488)}
@@ -245,12 +245,12 @@ def test_foreign_files_stay(small, tmp_path):
     (tmp_path / "out/audio/test").mkdir(parents=True)
     foreign = tmp_path / "out/audio/test/G00003_13_06_001.wav"
     foreign.write_bytes(b"mine")
-    assert f"{foreign} is there, and is not what" in small("--for", "kaldi", status=1).stderr
+    assert f"{foreign}: refusing" in small("--for", "kaldi", status=1).stderr
     assert foreign.read_bytes() == b"mine"
     foreign.unlink()
     (tmp_path / "out/kaldi/test").mkdir(parents=True)
     (tmp_path / "out/kaldi/test/text").write_text("mine")
-    assert "kaldi/test/text is there" in small("--for", "kaldi", status=1).stderr
+    assert "kaldi/test/text: refusing" in small("--for", "kaldi", status=1).stderr
     assert (tmp_path / "out/kaldi/test/text").read_text() == "mine"
 
 
@@ -258,7 +258,7 @@ def contents(out):
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and path.name != ".emotiontalk-files"
+        if path.is_file() and path.name != ".emotiontalk-manifest"
     }
 
 
@@ -434,7 +434,7 @@ def test_a_text_that_formats_have_no_place_for(release, tmp_path):
 
     out, folder = tmp_path / "out", release(edit)
     run = command("files", out, *FOR, "--split", "test", "--data-dir", folder)
-    assert run.stderr.count("hold characters that XML, CSV and Kaldi have no place for: U+FFFD") == 1
+    assert run.stderr.count("U+FFFD") == 1
     assert "1 utterances hold" in run.stderr and f"The first: {uid}." in run.stderr
     kaldi = dict(line.split(" ", 1) for line in (out / "kaldi/test/text").read_text().split("\n") if line)
     assert [text for key, text in kaldi.items() if key.endswith(uid)] == [CLEAN]

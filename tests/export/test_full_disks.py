@@ -147,22 +147,22 @@ def test_an_export_that_another_command_begins_meanwhile(tmp_path, monkeypatch):
     from emotiontalk.export import parquet
     from emotiontalk.folder import LOCK
 
-    out, check = tmp_path / "out", parquet._check_foreign
-    partial = out / "export.json.1.part"
+    out, check = tmp_path / "out", parquet._check_folder
+    partial = out / "something.part"
 
-    def meanwhile(folder):
+    def meanwhile(folder, request):
         if not out.exists():  # the first look: between two steps of the other command
             out.mkdir(parents=True)
             (out / LOCK).touch()
             partial.touch()
             try:
-                check(folder)
+                check(folder, request)
             finally:
                 partial.unlink()
-        check(folder)
+        check(folder, request)
 
-    monkeypatch.setattr(parquet, "_check_foreign", meanwhile)
-    parquet.write(out, ["text"], str(DUMMY))
+    monkeypatch.setattr(parquet, "_check_folder", meanwhile)
+    parquet.export_parquet(out, ["text"], data_dir=DUMMY)
     assert (out / "README.md").is_file()
 
 
@@ -174,7 +174,7 @@ def test_what_zh_en_writes_elsewhere(tmp_path):
         assert "choose another file for the transcripts" in run.stderr
     mine.write_text("my own\n")
     run = command("zh-en", out, "--transcripts", mine, "--data-dir", DUMMY, status=1)
-    assert "mine.jsonl is there, and is not what `emotiontalk` wrote" in run.stderr
+    assert "mine.jsonl: refusing to overwrite" in run.stderr
     assert mine.read_text() == "my own\n" and not list(out.rglob("*.wav"))  # before the work
     theirs, partial = tmp_path / "theirs.jsonl", tmp_path / "theirs.jsonl.part"
     partial.write_text("mine, too\n")
@@ -187,4 +187,4 @@ def test_what_zh_en_writes_elsewhere(tmp_path):
 @pytest.mark.parametrize("name", ["a b", "trailing ", " leading"])
 def test_kaldi_takes_no_folder_with_a_blank(tmp_path, name):
     run = command("files", tmp_path / name, "--for", "kaldi", "--data-dir", DUMMY, status=1)
-    assert "has a blank, which wav.scp cannot hold" in run.stderr and not (tmp_path / name).exists()
+    assert "wav.scp" in run.stderr and not (tmp_path / name).exists()

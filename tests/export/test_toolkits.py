@@ -75,7 +75,7 @@ def test_kaldis_files_are_in_one_order_by_utterance_and_by_speaker(made):
 
 def test_kaldi_refuses_a_folder_with_a_blank_before_it_writes(small, tmp_path):
     said = small("--for", "kaldi", out=tmp_path / "my out", status=1).stderr
-    assert "has a blank, which wav.scp cannot hold: choose another folder" in said
+    assert "wav.scp" in said
     assert not (tmp_path / "my out").exists()
     small("--for", "lhotse", out=tmp_path / "my out")
 

@@ -14,6 +14,7 @@ import pytest
 from support import PROJECT, archives, command, once, some
 
 from emotiontalk.folder import LOCK, Folder, holding
+from emotiontalk.request_error import RequestError
 from emotiontalk.sample_data import relative
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
@@ -41,9 +42,7 @@ COMMANDS = {
     "parquet": (
         ["parquet", "OUT", "--config", "text", "--split", "test", *DUMMY],
         "text/test-00000-of-00008.parquet",
-        "text/test-00000-of-00008.part",
         "README.md",
-        "export.json",
     ),
     "report": (["report", "--clips", "0", *DUMMY, "--out", "OUT/page.html"], "page.html"),
     "dummy": (["dummy", "OUT"], "Audio.tar", "Text.tar"),
@@ -73,8 +72,6 @@ def test_a_users_part_stays_and_no_link_is_written_through(tmp_path, name):
     notes, users = tmp_path / "notes.txt", {}
     notes.write_text("my notes")
     for n, file in enumerate(files):
-        if name == "parquet" and file.endswith(".part"):
-            continue  # what is not finished has this name
         for number, ending in enumerate((".part", f".{os.getpid()}.part", ".part.part", ".incomplete", ".tmp")):
             path = out / (file + ending)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +85,7 @@ def test_a_users_part_stays_and_no_link_is_written_through(tmp_path, name):
             users[path] = path.lstat().st_ino, path.read_bytes()
     if name == "parquet":  # an export goes to a folder that holds nothing else
         assert "and no export" in command(*arguments, status=1).stderr
-        (out / "export.json").write_bytes(_an_export(tmp_path))
+        (out / Folder.MANIFEST).write_bytes(_an_export(tmp_path))
     for _ in range(2):
         command(*arguments)
     assert {path: (path.lstat().st_ino, path.read_bytes()) for path in users} == users
@@ -97,8 +94,10 @@ def test_a_users_part_stays_and_no_link_is_written_through(tmp_path, name):
 
 
 def _an_export(tmp_path):
+    """The manifest of an export that has begun: its first lines."""
     command("parquet", tmp_path / "other", "--config", "text", "--split", "test", *DUMMY)
-    return (tmp_path / "other" / "export.json").read_bytes()
+    lines = (tmp_path / "other" / Folder.MANIFEST).read_bytes().splitlines(keepends=True)
+    return b"".join(line for line in lines if b'"file"' not in line)
 
 
 @pytest.mark.parametrize("name", some(COMMANDS, "score", "dummy"))
@@ -118,7 +117,7 @@ def test_a_link_that_is_in_the_way_stays(tmp_path, name, kind):
 
 
 @pytest.mark.parametrize("name", some([name for name in COMMANDS if name not in ("report", "dummy", "infos")], "zh-en"))
-@pytest.mark.parametrize("kept", [LOCK, Folder.LIST])
+@pytest.mark.parametrize("kept", [LOCK, Folder.MANIFEST])
 def test_the_names_that_commands_keep_for_themselves(tmp_path, name, kept):
     """Not even these are written through a link, as where others have made the folder."""
     arguments, out, _ = of(name, tmp_path)
@@ -156,7 +155,7 @@ def test_what_was_edited_is_the_users(tmp_path, name, how):
     edited(path, how)
     before = path.read_bytes()
     said = command(*arguments, status=1).stderr
-    assert path.name in said and "it stays" in said and path.read_bytes() == before
+    assert path.name in said and "did not create it" in said and path.read_bytes() == before
     path.unlink()
     command(*arguments)
 
@@ -172,7 +171,7 @@ def test_each_file_of_a_folder_is_known_by_its_content(tmp_path, file):
     assert {path.stat().st_mtime_ns for path in before} == {1_000_000_000}
     edited(out / file, "times")
     said = command(*arguments, status=1).stderr
-    assert (out / file).name in said and "it stays" in said
+    assert (out / file).name in said and "did not create it" in said
 
 
 def test_a_finished_shard_that_was_edited_stays(tmp_path):
@@ -192,7 +191,7 @@ def test_a_page_that_was_edited_in_another_language_or_moved(tmp_path):
     command(*moved, "--language", "zh")  # it is as it was written, whatever its name
     text = (out / "moved.html").read_text(encoding="utf-8")
     (out / "moved.html").write_text(text.replace("</body>", "<p>MY OWN NOTES</p></body>"), encoding="utf-8")
-    assert "moved.html is there" in command(*moved, status=1).stderr
+    assert "moved.html: refusing" in command(*moved, status=1).stderr
     assert "MY OWN NOTES" in (out / "moved.html").read_text(encoding="utf-8")
 
 
@@ -200,21 +199,22 @@ def test_a_list_with_hard_links_is_not_written_through(tmp_path):
     """As in a copy by `cp -al`."""
     arguments, out, _ = of("score", tmp_path)
     command(*arguments)
-    os.link(out / Folder.LIST, tmp_path / "backup")
+    os.link(out / Folder.MANIFEST, tmp_path / "backup")
     before = (tmp_path / "backup").read_bytes()
     (out / "score.json").unlink()
     command(*arguments)
     assert (tmp_path / "backup").read_bytes() == before
 
 
-def test_a_list_of_an_earlier_version_is_read(tmp_path):
-    arguments, out, _ = of("score", tmp_path)
-    command(*arguments)
-    lines = [json.loads(line)[:4] for line in (out / Folder.LIST).read_text().splitlines()]
-    (out / Folder.LIST).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    command(*arguments)
-    (out / "score.json").write_text("mine")
-    assert "it stays" in command(*arguments, status=1).stderr
+@pytest.mark.parametrize("name", some(["score", "probe", "zh-en", "files", "parquet"], "files", "score"))
+def test_a_folder_of_an_earlier_version_is_refused_and_stays(tmp_path, name):
+    arguments, out, _ = of(name, tmp_path)
+    folder = out / ("emotiontalk" if name == "zh-en" else "")
+    folder.mkdir(exist_ok=True)
+    (folder / ".emotiontalk-files").write_text('["audio/test/a.wav", 1, 2, null, null, null]\n')
+    before = tree(out)
+    said = command(*arguments, status=1).stderr
+    assert ".emotiontalk-files" in said and str(folder) in said and tree(out) == before
 
 
 # --- stopped runs
@@ -224,7 +224,7 @@ def test_what_a_killed_run_has_begun_is_removed_by_the_next(tmp_path):
     """By the list, and nothing else: a file of the user's that is called so stays."""
     arguments, out, _ = of("files", tmp_path)
     code = (
-        "import os, sys, emotiontalk.export.files as files\n"
+        "import os, sys, emotiontalk.export.clips as files\n"
         "write = files._write_clip\n"
         "def killed(*given):\n"
         "    if given[1] >= 'G00015': os.killpg(0, 9)\n"
@@ -255,7 +255,7 @@ def test_a_file_that_comes_meanwhile_stays(tmp_path, monkeypatch):
         new(path, target)
 
     monkeypatch.setattr(written, "name_new", name_new)
-    assert "page.html is there" in command(*arguments, status=1).stderr
+    assert "page.html: refusing" in command(*arguments, status=1).stderr
     assert (out / "page.html").read_text() == "mine" and not left(out)
 
 
@@ -327,7 +327,7 @@ def tree(out):
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in out.rglob("*")
-        if path.is_file() and path.name != Folder.LIST
+        if path.is_file() and path.name != Folder.MANIFEST
     }
 
 
@@ -367,18 +367,6 @@ def test_the_request_of_a_run_that_was_stopped_before_its_first_file(made, tmp_p
     made("--for", "kaldi", "--split", "test", "--original")
 
 
-def test_files_of_an_earlier_version(made, tmp_path):
-    """They say which splits they are of, and of what their audio is made."""
-    made("--for", "kaldi", "--split", "test")
-    path = tmp_path / "out" / ".emotiontalk-splits"
-    path.write_text("official\n")
-    Folder(tmp_path / "out").write(path.name, b"official\n")
-    before = tree(tmp_path / "out")
-    assert "choose another folder" in made("--for", "lhotse", "--original", status=1).stderr
-    assert tree(tmp_path / "out") == before
-    made("--for", "lhotse", "--split", "test")
-
-
 def test_a_clip_of_another_release_stays_out_of_other_toolkits_audio(made, release, tmp_path):
     name = "Audio/wav/" + relative(UID, "wav")
     data = archives()["Audio"][name]
@@ -394,20 +382,105 @@ def test_a_clip_of_another_release_stays_out_of_other_toolkits_audio(made, relea
 
 @pytest.mark.parametrize(
     "line",
-    ['["../victim.txt"]', '["notes.txt"]', '["sub/../../victim.txt"]', '["/VICTIM"]', "[5]", "[null]", '["a\\u0000b"]',
-     '["a\\u0000b", 1, 2]', '["\\ud800"]', "[" * 100_000, '["x", "y", "z"]', '["x", 1, 2, 3, 4, 5]', "{}",
-     '["../victim.txt", 9, 2]'],
-    ids=range(14),
+    [
+        '{"begun": "../victim.txt"}', '{"begun": "notes.txt"}', '{"begun": "sub/../../victim.txt"}',
+        '{"begun": "/VICTIM"}', '{"begun": 5}', '{"begun": null}', '{"begun": "a\\u0000b"}', '{"begun": "\\ud800"}',
+        '{"file": "a\\u0000b", "size": 1, "sha256": "x"}', "[" * 100_000, '{"file": "x", "size": "y", "sha256": "z"}',
+        '{"file": "x", "size": 1, "sha256": 2, "state": 3}', "{}", "[5]", '"x"', '{"request": 5}', '{"progress": [1]}',
+        '{"file": "../victim.txt", "size": 9, "sha256": "0"}', '{"file": "x", "size": 1}',
+        '{"file": "x", "size": 1, "sha256": "0", "staged": "notes.txt"}',
+    ],
+    ids=range(20),
 )  # fmt: skip
-def test_a_list_that_was_damaged_removes_nothing(tmp_path, line):
+def test_a_manifest_that_was_damaged_removes_nothing(tmp_path, line):
     """Copied from elsewhere, or with a flipped bit: what it names is not believed."""
     out, victim = tmp_path / "out", tmp_path / "victim.txt"
     out.mkdir()
     for path in (victim, out / "notes.txt"):
         path.write_text("my notes\n")
-    (out / Folder.LIST).write_text(line.replace("/VICTIM", str(victim)) + "\n")
+    (out / Folder.MANIFEST).write_text(line.replace("/VICTIM", str(victim)) + "\n")
     with holding(out) as folder:
         folder.write("made.txt", b"made")
         folder.discard("../victim.txt")
+        folder.publish(["x"])
     assert victim.read_text() == (out / "notes.txt").read_text() == "my notes\n"
     assert (out / "made.txt").read_bytes() == b"made" and "made.txt" in Folder(out).names()
+
+
+# --- the folder by itself
+
+
+def staged(folder, name, data):
+    folder.partial(name).write_bytes(data)
+    folder.stage(name)
+
+
+def test_staged_files_get_their_names_together(tmp_path):
+    with holding(tmp_path) as folder:
+        staged(folder, "a/one", b"1")
+        staged(folder, "two", b"2")
+        staged(folder, "three", b"3")
+        assert folder.is_finished("a/one") and not folder.is_own("a/one") and not (tmp_path / "a/one").exists()
+    with holding(tmp_path) as folder:  # another run: they are still there
+        assert all(map(folder.is_finished, ("a/one", "two", "three")))
+        (tmp_path / "two").write_bytes(b"mine")
+        with pytest.raises(RequestError, match="two"):
+            folder.publish(["a/one", "two"])
+        assert not (tmp_path / "a/one").exists()
+        (tmp_path / "two").unlink()
+        folder.publish(["a/one", "two"])
+        assert folder.is_own("a/one") and folder.is_own("two") and not folder.is_finished("three")
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file() and path.name[0] != ".") == ["one", "two"]
+    assert not left(tmp_path) and Folder(tmp_path).is_own("two")
+
+
+@pytest.mark.parametrize("step", ["before", "between", "behind"])
+def test_a_run_that_is_killed_while_it_publishes(tmp_path, monkeypatch, step):
+    """Killed before a name, between the two names of a file, or behind it: the next run publishes all."""
+
+    def killed(path, target):
+        if step == "between":
+            os.link(path, target)
+        if step == "behind":
+            os.rename(path, target)
+        raise KeyboardInterrupt
+
+    folder = Folder(tmp_path)
+    for name in ("one", "two"):
+        staged(folder, name, name.encode())
+    with monkeypatch.context() as patch:
+        patch.setattr("emotiontalk.folder.name_new", killed)
+        with pytest.raises(KeyboardInterrupt):
+            folder.publish(["one", "two"])  # and `end` is never called
+    with holding(tmp_path) as folder:
+        assert all(map(folder.is_finished, ("one", "two")))
+        folder.publish(["one", "two"])
+    assert {name: (tmp_path / name).read_bytes() for name in ("one", "two")} == {"one": b"one", "two": b"two"}
+    assert not left(tmp_path) and (tmp_path / "one").stat().st_nlink == 1
+
+
+def test_a_request_is_recorded_and_another_one_names_what_differs(tmp_path):
+    def in_words(option, value):
+        return f"<{option} is {value}>"
+
+    with holding(tmp_path) as folder:
+        folder.record_request({"rate": 8}, in_words)
+        folder.record_request({"rate": 16, "kind": "x"}, in_words)  # nothing is written yet
+        folder.write("a", b"a")
+        folder.record_progress(done=[1])
+        folder.record_progress(complete=True)
+    with holding(tmp_path) as folder:
+        assert folder.request == {"rate": 16, "kind": "x"} and folder.progress == {"done": [1], "complete": True}
+        folder.record_request({"rate": 16, "kind": "x"}, in_words)
+        with pytest.raises(RequestError, match="<rate is 16>.*<rate is 8>"):
+            folder.record_request({"kind": "x", "rate": 8}, in_words)
+    first = json.loads((tmp_path / Folder.MANIFEST).read_text().splitlines()[0])
+    assert first == {"request": {"rate": 16, "kind": "x"}}
+
+
+def test_a_manifest_whose_last_line_was_cut_goes_on(tmp_path):
+    Folder(tmp_path).write("one", b"1")
+    with open(tmp_path / Folder.MANIFEST, "a") as file:
+        file.write('{"file": "tw')
+    Folder(tmp_path).write("two", b"2")
+    assert Folder(tmp_path).is_own("one") and Folder(tmp_path).is_own("two")

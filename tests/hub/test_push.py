@@ -13,7 +13,7 @@ import pytest
 import yaml
 from card import TWINS
 from commit_server import TOKEN
-from support import PROJECT, RUNS_SCRIPTS, archives, command, once, rows, some
+from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, some, stopped
 
 from emotiontalk import sample_data as dummy
 from emotiontalk.sample_data import relative
@@ -99,7 +99,7 @@ def test_the_script_loads_from_the_hub(hub, at, repo, load):
 def test_the_export_loads_from_the_hub(hub, at, export, config):
     said = command("push", "me/emotion", "--as", "parquet", "--export", export, env=at).stdout
     assert hub.repos["me/emotion"]["private"] is True and "gated" in said
-    assert "export.json" not in hub.files("me/emotion") and "README.md" in hub.files("me/emotion")
+    assert ".emotiontalk-manifest" not in hub.files("me/emotion") and "README.md" in hub.files("me/emotion")
     assert check(*loaded(at, "me/emotion", config)) == (24 if config == "audio" else 0)
 
 
@@ -168,13 +168,12 @@ def test_an_export_is_made_where_there_is_none_and_a_stopped_one_is_refused(hub,
     arguments = ("push", "me/a", "--as", "parquet", "--export", tmp_path / "e", "--config", "text", "--data-dir", DUMMY)
     command(*arguments, env=at)
     assert check(*loaded(at, "me/a", "text")) == 0
-    log = json.loads((tmp_path / "e/export.json").read_text())
-    (tmp_path / "e/export.json").write_text(json.dumps({**log, "complete": False}))
+    stopped(tmp_path / "e")
     assert "not a finished export" in refused(*arguments[:-2], "--dry-run", env=at)
     before = sorted((tmp_path / "e").rglob("*"))
     command(*arguments[:-4], env=at)  # it goes on where it was, with what it was begun with
     assert sorted((tmp_path / "e").rglob("*")) == before
-    assert json.loads((tmp_path / "e/export.json").read_text())["complete"]
+    assert manifest_of(tmp_path / "e")[1]["complete"]
     shutil.rmtree(tmp_path / "e/text")
     assert "00000-of-00008.parquet is gone" in refused(*arguments[:-4], env=at)
 

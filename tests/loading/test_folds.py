@@ -7,7 +7,7 @@ import datasets
 import numpy
 import pytest
 import sklearn.metrics
-from support import PROJECT, VERSION, command, once, published_labels, rows, some, undecoded
+from support import PROJECT, VERSION, command, once, published_labels, rows, some, stopped, undecoded
 
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, FOLDS, FOUR, SPEAKER_SETS
@@ -109,7 +109,7 @@ def test_a_fold_as_parquet(tmp_path):
             assert rows(undecoded(theirs)) == rows(ours)
     assert not list(out.glob("*/validation*")) and "fold 5 of 5" in (out / "README.md").read_text(encoding="utf-8")
     refused = command("parquet", out, "--config", "text", *DUMMY, status=1).stderr
-    assert "holds an export of fold 5: choose another folder for the official splits" in refused
+    assert "(fold 5): choose another folder for the official splits" in refused
     assert "fold 4" in command("parquet", out, "--config", "text", "--fold", "4", *DUMMY, status=1).stderr
     command("parquet", out, "--config", "text", "--fold", "5", *DUMMY)  # again: nothing to do
 
@@ -118,12 +118,10 @@ def test_a_fold_as_parquet(tmp_path):
 def test_a_stopped_export_of_a_fold_is_resumed_as_one(tmp_path):
     out = tmp_path / "out"
     command("parquet", out, "--config", "text", "--fold", "2", *DUMMY)
-    export = json.loads((out / "export.json").read_text(encoding="utf-8"))
-    (out / "export.json").write_text(json.dumps({**export, "complete": False}), encoding="utf-8")
-    from emotiontalk.export import parquet
+    stopped(out)
+    from emotiontalk.export.parquet import resume_parquet
 
-    parquet.resume(out)
-    assert set(json.loads((out / "export.json").read_text(encoding="utf-8"))["shards"]["text"]) == {"train", "test"}
+    assert set(resume_parquet(out).numbers("text")) == {"train", "test"}
 
 
 @once
@@ -155,7 +153,7 @@ def test_the_files_of_a_fold(tmp_path, toolkit):
                 found = list(csv.DictReader(file))
             assert len(found) == size and {row["group"] == "G00015" for row in found} == {split == "test"}
     refused = command("files", out, "--for", toolkit, *DUMMY, status=1).stderr
-    assert "holds the files of fold 5: choose another folder" in refused
+    assert "(fold 5)" in refused
     command("files", out, "--for", toolkit, "--fold", "5", *DUMMY)
 
 
@@ -164,12 +162,10 @@ def test_files_of_a_fold_and_of_the_official_splits_do_not_mix(tmp_path):
     out = tmp_path / "out"
     command("files", out, "--for", "csv", "--config", "text", *DUMMY)
     refused = command("files", out, "--for", "csv", "--config", "text", "--fold", "2", *DUMMY, status=1).stderr
-    assert "holds the files of the official splits" in refused
-    (out / ".emotiontalk-splits").unlink()  # as an earlier version has written it
-    command("files", out, "--for", "csv", "--config", "text", "--fold", "2", *DUMMY, status=1)
+    assert "(the official splits)" in refused
     command("files", out, "--for", "csv", "--config", "text", *DUMMY)
     emobox = command("files", tmp_path / "e", "--for", "emobox", "--fold", "2", *DUMMY, status=1).stderr
-    assert "leave --fold away" in emobox
+    assert "--fold" in emobox
     none = command("files", tmp_path / "n", "--for", "csv", "--fold", "6", *DUMMY, status=1).stderr
     assert "fold 6: choose from 1, 2, 3, 4, 5" in none
 

@@ -4,7 +4,6 @@ import base64
 import html.parser
 import importlib.util
 import io
-import json
 import os
 import pickle
 import re
@@ -15,7 +14,7 @@ import datasets
 import numpy
 import pytest
 import soundfile
-from support import CONFIGS, PROJECT, VERSION, command, once, rows, some, undecoded
+from support import CONFIGS, PROJECT, VERSION, command, manifest_of, once, rows, some, undecoded
 
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, SENTIMENTS
@@ -423,27 +422,27 @@ def test_the_card_of_an_export_with_labels_as_text(exported):
     card = (exported / "README.md").read_text(encoding="utf-8")
     assert "Labels: text (--labels-as-text)." in card and "class_label" not in card and "0…6" not in card
     assert "the audio-visual label, as a word" in card
-    assert json.loads((exported / "export.json").read_text(encoding="utf-8"))["labels_as_text"] is True
+    assert manifest_of(exported)[0]["labels_as_text"] is True
 
 
 def test_an_export_of_other_labels_is_refused(exported, tmp_path):
     source = ("--data-dir", DUMMY, "--config", "text")
     said = command("parquet", exported, *source, status=1).stderr
-    assert "holds an export with labels as text" in said and "labels as numbers" in said
+    assert "(labels as text)" in said and "labels as numbers" in said
     command("parquet", tmp_path / "numbers", *source)
-    before = json.loads((tmp_path / "numbers/export.json").read_text(encoding="utf-8"))
+    before = manifest_of(tmp_path / "numbers")
     said = command("parquet", tmp_path / "numbers", *source, "--labels-as-text", status=1).stderr
-    assert "holds an export with labels as numbers" in said
-    assert json.loads((tmp_path / "numbers/export.json").read_text(encoding="utf-8")) == before
+    assert "(labels as numbers)" in said
+    assert manifest_of(tmp_path / "numbers") == before
 
 
 def test_an_export_goes_on_with_its_labels(exported, tmp_path):
     """The same command, and `push`, which takes them from the export."""
-    from emotiontalk.export import parquet
+    from emotiontalk.export.parquet import resume_parquet
 
     command("parquet", tmp_path / "out", "--config", "text", "--labels-as-text", "--data-dir", DUMMY)
     (tmp_path / "out/text/test-00003-of-00008.parquet").unlink()
-    parquet.resume(tmp_path / "out", data_dir=str(DUMMY))
+    resume_parquet(tmp_path / "out", data_dir=DUMMY)
     found = datasets.load_dataset(str(tmp_path / "out"), "text", split="test", cache_dir=str(tmp_path / "cache"))
     assert len(found) == 8 and set(found["emotion"]) <= set(EMOTIONS)
 

@@ -17,42 +17,75 @@ from collections.abc import Iterable
 from typing import Any
 
 from emotiontalk.corpus import ANNOTATORS, CONDITION_NAMES, EMOTIONS, HOMEPAGE, LICENSE, SPEAKER_SETS
-from emotiontalk.export.job import Job, Row, Rows
+from emotiontalk.export.context import WriterContext
+from emotiontalk.export.format import Format
+from emotiontalk.export.utterances import UtteranceRow, Utterances
 from emotiontalk.schema import CONFIGS
 
-TOOLKIT, AUDIO = "audformat (audb, nkululeko)", "files"
 NAMES = {"train": "train", "validation": "dev", "test": "test"}
 FILES = ("speaker", "dialogue", "turn", "transcription", "duration")
 
 
-def write(job: Job, rows: Rows) -> None:
-    """See `toolkits`."""
-    every = [row for utterances in rows.values() for row in utterances]
-    tables: dict[str, dict[str, Any]] = {"files": {"type": "filewise", "media_id": "audio", "columns": _columns(FILES)}}
-    for row in every:
-        job.link(row, f"audformat/{_file(job, row)}")
-    _write(job, "files", FILES, every, lambda row: (row.speaker, row.dialogue, row.turn, row.text, _time(row)))
-    scored = job.config == "multimodal"
-    for split, utterances in rows.items():
-        name = NAMES[split]
-        table = {"type": "filewise", "media_id": "audio", "split_id": name}
-        tables[f"emotion.{name}"] = {**table, "columns": {"emotion": {"scheme_id": "emotion", "rater_id": "gold"}}}
-        _write(job, f"emotion.{name}", ["emotion"], utterances, lambda row: [row.emotion])
-        tables[f"emotion.votes.{name}"] = {**table, "columns": _vote_columns(scored)}
-        _write(job, f"emotion.votes.{name}", _vote_columns(scored), utterances, lambda row: _votes(row, scored))
-        if scored:
-            columns = {"sentiment": {"scheme_id": "sentiment", "rater_id": "mean"}}
-            tables[f"sentiment.{name}"] = {**table, "columns": columns}
-            _write(job, f"sentiment.{name}", columns, utterances, lambda row: [row.fields.get("sentiment_score")])
-    header = json.dumps(_header(job, every, tables), ensure_ascii=False, indent=1)  # JSON is YAML
-    job.write("audformat/db.yaml", header + "\n")
+class AudformatFormat(Format):
+    """What audformat (audb, nkululeko) read."""
+
+    name = "audformat"
+    toolkit = "audformat (audb, nkululeko)"
+
+    def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
+        """See `Format`."""
+        every = [row for rows in utterances.rows.values() for row in rows]
+        tables: dict[str, dict[str, Any]] = {
+            "files": {"type": "filewise", "media_id": "audio", "columns": _columns(FILES)}
+        }
+        for row in every:
+            context.link_clip(row, f"audformat/{_file(context, row)}")
+        _write(context, "files", FILES, every, lambda row: (row.speaker, row.dialogue, row.turn, row.text, _time(row)))
+        scored = context.request.config == "multimodal"
+        for split, rows in utterances.rows.items():
+            name = NAMES[split]
+            table = {"type": "filewise", "media_id": "audio", "split_id": name}
+            tables[f"emotion.{name}"] = {**table, "columns": {"emotion": {"scheme_id": "emotion", "rater_id": "gold"}}}
+            _write(context, f"emotion.{name}", ["emotion"], rows, lambda row: [row.emotion])
+            tables[f"emotion.votes.{name}"] = {**table, "columns": _vote_columns(scored)}
+            _write(context, f"emotion.votes.{name}", _vote_columns(scored), rows, lambda row: _votes(row, scored))
+            if scored:
+                columns = {"sentiment": {"scheme_id": "sentiment", "rater_id": "mean"}}
+                tables[f"sentiment.{name}"] = {**table, "columns": columns}
+                _write(context, f"sentiment.{name}", columns, rows, lambda row: [row.fields.get("sentiment_score")])
+        header = json.dumps(_header(context, every, tables), ensure_ascii=False, indent=1)  # JSON is YAML
+        context.write_file("audformat/db.yaml", header + "\n")
+        return utterances.counts()
+
+    def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
+        """See `Format`."""
+        folder, split = context.request.out.resolve() / "audformat", NAMES[context.example_split]
+        return f"""The folder `audformat` is the database: it can be moved.
+
+    db = audformat.Database.load("audformat")
+    db["emotion.{split}"].get(), db["files"].get(), db["emotion.votes.{split}"].get()
+
+In an experiment of nkululeko; its `Dataset` loads and splits these files, the training was not run with them:
+
+    [EXP]
+    traindevtest = True
+    [DATA]
+    databases = ['emotiontalk']
+    emotiontalk = {folder}
+    emotiontalk.split_strategy = specified
+    emotiontalk.train_tables = ['emotion.train']
+    emotiontalk.dev_tables = ['emotion.dev']
+    emotiontalk.test_tables = ['emotion.test']
+    target = emotion
+    labels = {list(context.request.emotions)}
+"""
 
 
-def _file(job: Job, row: Row) -> str:
-    return f"audio/{NAMES[row.split]}/{row.id}.{job.suffix}"
+def _file(context: WriterContext, row: UtteranceRow) -> str:
+    return f"audio/{NAMES[row.split]}/{row.id}.{context.request.suffix}"
 
 
-def _time(row: Row) -> str:
+def _time(row: UtteranceRow) -> str:
     return f"0 days 00:{int(row.seconds) // 60:02d}:{row.seconds % 60:012.9f}"
 
 
@@ -70,7 +103,7 @@ def _vote_columns(scored: bool) -> dict[str, Any]:
     }
 
 
-def _votes(row: Row, scored: bool) -> list[Any]:
+def _votes(row: UtteranceRow, scored: bool) -> list[Any]:
     votes = {vote["annotator"]: vote for vote in row.annotations}
     values: list[Any] = []
     for annotator in ANNOTATORS:
@@ -80,21 +113,24 @@ def _votes(row: Row, scored: bool) -> list[Any]:
     return values
 
 
-def _write(job: Job, name: str, columns: Iterable[str], rows: list[Row], values: Any) -> None:
+def _write(context: WriterContext, name: str, columns: Iterable[str], rows: list[UtteranceRow], values: Any) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", *columns])
-    writer.writerows([_file(job, row), *values(row)] for row in rows)
-    job.write(f"audformat/db.{name}.csv", text.getvalue())
+    writer.writerows([_file(context, row), *values(row)] for row in rows)
+    context.write_file(f"audformat/db.{name}.csv", text.getvalue())
 
 
-def _header(job: Job, rows: list[Row], tables: dict[str, Any]) -> dict[str, Any]:
-    media: dict[str, Any] = {"type": "audio", "format": job.suffix}
-    if job.audio_format.channels and job.audio_format.sampling_rate:
-        media |= {"channels": job.audio_format.channels, "sampling_rate": job.audio_format.sampling_rate}
+def _header(context: WriterContext, rows: list[UtteranceRow], tables: dict[str, Any]) -> dict[str, Any]:
+    media: dict[str, Any] = {"type": "audio", "format": context.request.suffix}
+    if context.request.audio_format.channels and context.request.audio_format.sampling_rate:
+        media |= {
+            "channels": context.request.audio_format.channels,
+            "sampling_rate": context.request.audio_format.sampling_rate,
+        }
     sets = {row.speaker: {"set": row.fields["speaker_set"]} for row in sorted(rows, key=lambda row: row.speaker)}
     schemes: dict[str, Any] = {
-        "emotion": {"dtype": "str", "labels": list(job.emotions)},
+        "emotion": {"dtype": "str", "labels": list(context.request.emotions)},
         "emotion.vote": {"dtype": "str", "labels": list(EMOTIONS)},
         "confidence": {"dtype": "float", "minimum": 0, "maximum": 1},
         "speaker": {
@@ -111,13 +147,13 @@ def _header(job: Job, rows: list[Row], tables: dict[str, Any]) -> dict[str, Any]
     raters |= {
         letter: {"description": f"annotator {letter} of the utterance", "type": "human"} for letter in ANNOTATORS
     }
-    if job.config == "multimodal":
+    if context.request.config == "multimodal":
         schemes["sentiment"] = {"dtype": "float", "minimum": -2, "maximum": 2}
         schemes["sentiment.vote"] = {"dtype": "int", "minimum": -2, "maximum": 2}
         raters["mean"] = {"description": "mean of the annotators", "type": "vote"}
     return {
         "name": "emotiontalk",
-        "description": f"EmotionTalk, {CONDITION_NAMES[CONFIGS[job.config].condition]} labels",
+        "description": f"EmotionTalk, {CONDITION_NAMES[CONFIGS[context.request.config].condition]} labels",
         "source": HOMEPAGE,
         "usage": "research",
         "languages": ["zho"],
@@ -125,30 +161,6 @@ def _header(job: Job, rows: list[Row], tables: dict[str, Any]) -> dict[str, Any]
         "media": {"audio": media},
         "raters": raters,
         "schemes": schemes,
-        "splits": {NAMES[split]: {"type": NAMES[split]} for split in job.splits},
+        "splits": {NAMES[split]: {"type": NAMES[split]} for split in context.splits},
         "tables": tables,
     }
-
-
-def start(job: Job) -> str:
-    """See `toolkits`."""
-    folder, split = job.out.resolve() / "audformat", NAMES[job.example]
-    return f"""The folder `audformat` is the database: it can be moved.
-
-    db = audformat.Database.load("audformat")
-    db["emotion.{split}"].get(), db["files"].get(), db["emotion.votes.{split}"].get()
-
-In an experiment of nkululeko; its `Dataset` loads and splits these files, the training was not run with them:
-
-    [EXP]
-    traindevtest = True
-    [DATA]
-    databases = ['emotiontalk']
-    emotiontalk = {folder}
-    emotiontalk.split_strategy = specified
-    emotiontalk.train_tables = ['emotion.train']
-    emotiontalk.dev_tables = ['emotion.dev']
-    emotiontalk.test_tables = ['emotion.test']
-    target = emotion
-    labels = {list(job.emotions)}
-"""

@@ -7,17 +7,15 @@ fold_official/…, fold_1/…fold_5/…   emotiontalk_{train,valid,test}_fold_<f
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from emotiontalk.audio import AudioFormat
 from emotiontalk.corpus import FOLDS, SPEAKER_SETS, SPLITS
-from emotiontalk.export.formats import SHORT, require_one_channel
-from emotiontalk.export.job import Job, Row, Rows
+from emotiontalk.export.context import WriterContext
+from emotiontalk.export.files_request import FilesRequest
+from emotiontalk.export.format import SHORT, Format, require_one_channel
+from emotiontalk.export.utterances import Rows, UtteranceRow, Utterances
 from emotiontalk.folder import jsonl
 
-TOOLKIT, AUDIO = "EmoBox", "files"
-OWN_FOLDS = True
 LABELS = {
     "neutral": "Neutral",
     "happy": "Happy",
@@ -30,25 +28,57 @@ LABELS = {
 IN_JSON = ("wav", "length", "emo", "dataset", "channel")
 
 
-def check(out: Path, audio_format: AudioFormat) -> None:
-    """See `toolkits`."""
-    require_one_channel("emobox", audio_format)
+class EmoBoxFormat(Format):
+    """What EmoBox reads."""
 
+    name = "emobox"
+    toolkit = "EmoBox"
+    own_folds = True
 
-def write(job: Job, rows: Rows) -> None:
-    """See `toolkits`."""
-    utterances = [row for split in SPLITS for row in rows.get(split, [])]
-    _write(job, "emotiontalk", utterances)
-    for split, some in rows.items():
-        _write(job, f"fold_official/emotiontalk_{SHORT[split]}_fold_official", some)
-    for fold in _folds(rows):
-        # its own split of train into train and valid fails (KeyError): each fold brings the next set as valid
-        parts: dict[str, list[Row]] = {name: [] for name in SHORT.values()}
-        for row in utterances:
-            parts[_part(row.fields["speaker_set"], fold)].append(row)
-        for name, some in parts.items():
-            _write(job, f"fold_{fold}/emotiontalk_{name}_fold_{fold}", some)
-    job.write("emobox/label_map.json", json.dumps({name: LABELS[name] for name in job.emotions}, indent=4) + "\n")
+    def check(self, request: FilesRequest) -> str | None:
+        """See `Format`."""
+        require_one_channel("emobox", request.audio_format)
+        return None
+
+    def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
+        """See `Format`."""
+        every = [row for split in SPLITS for row in utterances.rows.get(split, [])]
+        _write_both(context, "emotiontalk", every)
+        for split, rows in utterances.rows.items():
+            _write_both(context, f"fold_official/emotiontalk_{SHORT[split]}_fold_official", rows)
+        for fold in _folds(utterances.rows):
+            # its own split of train into train and valid fails (KeyError): each fold brings the next set as valid
+            parts: dict[str, list[UtteranceRow]] = {name: [] for name in SHORT.values()}
+            for row in every:
+                parts[_part(row.fields["speaker_set"], fold)].append(row)
+            for name, rows in parts.items():
+                _write_both(context, f"fold_{fold}/emotiontalk_{name}_fold_{fold}", rows)
+        labels = {name: LABELS[name] for name in context.request.emotions}
+        context.write_file("emobox/label_map.json", json.dumps(labels, indent=4) + "\n")
+        return utterances.counts()
+
+    def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
+        """See `Format`."""
+        example = f"emobox/fold_official/emotiontalk_{SHORT[context.example_split]}_fold_official.jsonl"
+        return f"""Copy or link `emobox` to `data/emotiontalk` of EmoBox. `emotiontalk.json` has all utterances that
+were written, `fold_official` the official splits. `fold_1` to `fold_5` are written where all splits are: test is the
+speaker set of that number, valid the next one (in fold 5 set 2), train the other three. In `examples/sb`:
+
+    python3 speech_feature_extraction.py --model_name wav2vec2-base --model_path pretrained_models/wav2vec2-base \\
+        --dump_dir dump --data ../../data/emotiontalk/emotiontalk.json --output_norm
+    fold=../../data/emotiontalk/fold_official/emotiontalk
+    python3 train.py hparams/wav2vec2-base_freeze.yaml --output_folder exp/emotiontalk --feat_dir dump \\
+        --train_annotation ${{fold}}_train_fold_official.json --valid_annotation ${{fold}}_valid_fold_official.json \\
+        --test_annotation ${{fold}}_test_fold_official.json --label_map ../../data/emotiontalk/label_map.json \\
+        --out_n_neurons {len(context.request.emotions)} --hidden_size 128
+
+The recipe's `prepare_data` reads these files; extraction and training, which need a model, were not run with them.
+`EmoDataset` of EmoBox 08280f2 (March 2025) is a TypeError for every corpus: it passes no label map on. Instead:
+
+    records = [json.loads(line) for line in open("{example}")]
+    labels = json.load(open("emobox/label_map.json"))
+    audio, label = soundfile.read(records[0]["wav"]), labels[records[0]["emo"]]
+"""
 
 
 def _folds(rows: Rows) -> range:
@@ -63,18 +93,18 @@ def _part(speaker_set: int, fold: int) -> str:
     return "valid" if speaker_set == (fold + 1 if fold < len(SPEAKER_SETS) else 2) else "train"
 
 
-def _write(job: Job, name: str, utterances: list[Row]) -> None:
-    records = [_record(job, row) for row in utterances]
+def _write_both(context: WriterContext, name: str, rows: list[UtteranceRow]) -> None:
+    records = [_record(context, row) for row in rows]
     short = {record["key"]: {field: record[field] for field in IN_JSON} for record in records}
-    job.write(f"emobox/{name}.jsonl", jsonl(records))
-    job.write(f"emobox/{name}.json", json.dumps(short, ensure_ascii=False, indent=4) + "\n")
+    context.write_file(f"emobox/{name}.jsonl", jsonl(records))
+    context.write_file(f"emobox/{name}.json", json.dumps(short, ensure_ascii=False, indent=4) + "\n")
 
 
-def _record(job: Job, row: Row) -> dict[str, Any]:
+def _record(context: WriterContext, row: UtteranceRow) -> dict[str, Any]:
     return {
         "key": f"emotiontalk-{row.id}",
         "dataset": "emotiontalk",
-        "wav": job.absolute(row),
+        "wav": context.absolute_path(row),
         "type": "raw",
         "sample_rate": row.sampling_rate,
         "num_frame": float(row.samples),
@@ -83,27 +113,3 @@ def _record(job: Job, row: Row) -> dict[str, Any]:
         "emo": row.emotion,
         "channel": row.channels,
     }
-
-
-def start(job: Job) -> str:
-    """See `toolkits`."""
-    example = f"emobox/fold_official/emotiontalk_{SHORT[job.example]}_fold_official.jsonl"
-    return f"""Copy or link `emobox` to `data/emotiontalk` of EmoBox. `emotiontalk.json` has all utterances that
-were written, `fold_official` the official splits. `fold_1` to `fold_5` are written where all splits are: test is the
-speaker set of that number, valid the next one (in fold 5 set 2), train the other three. In `examples/sb`:
-
-    python3 speech_feature_extraction.py --model_name wav2vec2-base --model_path pretrained_models/wav2vec2-base \\
-        --dump_dir dump --data ../../data/emotiontalk/emotiontalk.json --output_norm
-    fold=../../data/emotiontalk/fold_official/emotiontalk
-    python3 train.py hparams/wav2vec2-base_freeze.yaml --output_folder exp/emotiontalk --feat_dir dump \\
-        --train_annotation ${{fold}}_train_fold_official.json --valid_annotation ${{fold}}_valid_fold_official.json \\
-        --test_annotation ${{fold}}_test_fold_official.json --label_map ../../data/emotiontalk/label_map.json \\
-        --out_n_neurons {len(job.emotions)} --hidden_size 128
-
-The recipe's `prepare_data` reads these files; extraction and training, which need a model, were not run with them.
-`EmoDataset` of EmoBox 08280f2 (March 2025) is a TypeError for every corpus: it passes no label map on. Instead:
-
-    records = [json.loads(line) for line in open("{example}")]
-    labels = json.load(open("emobox/label_map.json"))
-    audio, label = soundfile.read(records[0]["wav"]), labels[records[0]["emo"]]
-"""

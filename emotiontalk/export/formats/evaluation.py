@@ -13,11 +13,12 @@ import json
 from typing import Any
 
 from emotiontalk.corpus import SENTIMENTS
-from emotiontalk.export.job import Job, Row, Rows
+from emotiontalk.export.context import WriterContext
+from emotiontalk.export.format import Format
 from emotiontalk.export.prompts import prompt, references
+from emotiontalk.export.utterances import UtteranceRow, Utterances
 from emotiontalk.folder import jsonl
 
-TOOLKIT, AUDIO = "audio language models (lmms-eval)", "files"
 LANGUAGES = ("zh", "en")
 # task -> what counts its results, in assets/lmms_eval_utils.py; its metrics, and whether more is better
 TASKS = {
@@ -28,54 +29,75 @@ TASKS = {
 }
 
 
-def write(job: Job, rows: Rows) -> None:
-    """See `toolkits`."""
-    names = []
-    for task in _tasks(job):
-        for language in LANGUAGES:
-            names.append(f"emotiontalk_{task}_{language}")
-            for split, utterances in rows.items():
-                records = [_record(job, row, task, language) for row in utterances]
-                found = jsonl(record for record in records if record)
-                job.write(f"evaluation/{task}-{language}-{split}.jsonl", found)
-            job.write(f"evaluation/lmms_eval/{names[-1]}.yaml", _yaml(job, task, language))
-    group = f"group: emotiontalk\ntask: {json.dumps(names)}\n"
-    job.write("evaluation/lmms_eval/emotiontalk.yaml", group)
-    functions = importlib.resources.files("emotiontalk.export") / "assets/lmms_eval_utils.py"
-    job.write("evaluation/lmms_eval/utils.py", functions.read_bytes())
+class EvaluationFormat(Format):
+    """What audio language models (lmms-eval) reads."""
+
+    name = "evaluation"
+    toolkit = "audio language models (lmms-eval)"
+
+    def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
+        """See `Format`."""
+        names = []
+        for task in _tasks(context):
+            for language in LANGUAGES:
+                names.append(f"emotiontalk_{task}_{language}")
+                for split, rows in utterances.rows.items():
+                    records = [_record(context, row, task, language) for row in rows]
+                    found = jsonl(record for record in records if record)
+                    context.write_file(f"evaluation/{task}-{language}-{split}.jsonl", found)
+                context.write_file(f"evaluation/lmms_eval/{names[-1]}.yaml", _yaml(context, task, language))
+        group = f"group: emotiontalk\ntask: {json.dumps(names)}\n"
+        context.write_file("evaluation/lmms_eval/emotiontalk.yaml", group)
+        functions = importlib.resources.files("emotiontalk.export") / "assets/lmms_eval_utils.py"
+        context.write_file("evaluation/lmms_eval/utils.py", functions.read_bytes())
+        return utterances.counts()
+
+    def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
+        """See `Format`."""
+        folder, split = context.request.out.resolve() / "evaluation", context.example_split
+        return f"""\
+`answer` is one of `options`, a text (`asr`), or the list of all references (`caption`). With lmms-eval:
+
+    python -m lmms_eval --model qwen2_audio --model_args pretrained=… --batch_size 1 \\
+        --include_path {folder}/lmms_eval --tasks emotiontalk
+
+Its tasks are `emotiontalk_<task>_<language>`; they evaluate {split}. Metrics: accuracy (WAR) and mean recall
+(UAR), the character error rate without punctuation, and CIDEr over characters. They were run with lmms-eval's `dummy`
+model, and with no real one.
+"""
 
 
-def _tasks(job: Job) -> list[str]:
+def _tasks(context: WriterContext) -> list[str]:
     """Return the tasks: sentiment where the annotation condition has it."""
-    return [task for task in TASKS if task != "sentiment" or job.config == "multimodal"]
+    return [task for task in TASKS if task != "sentiment" or context.request.config == "multimodal"]
 
 
-def _options(job: Job, task: str) -> tuple[str, ...]:
-    return {"emotion": job.emotions, "sentiment": SENTIMENTS}.get(task, ())
+def _options(context: WriterContext, task: str) -> tuple[str, ...]:
+    return {"emotion": context.request.emotions, "sentiment": SENTIMENTS}.get(task, ())
 
 
-def _record(job: Job, row: Row, task: str, language: str) -> dict[str, Any] | None:
-    answers, options = references(row, task), _options(job, task)
+def _record(context: WriterContext, row: UtteranceRow, task: str, language: str) -> dict[str, Any] | None:
+    answers, options = references(row, task), _options(context, task)
     if not answers:
         return None
     return {
         "id": row.id,
-        "audio": job.absolute(row),
+        "audio": context.absolute_path(row),
         "prompt": prompt(task, language, options),
         "options": options,
         "answer": answers if task == "caption" else answers[0],
     }
 
 
-def _yaml(job: Job, task: str, language: str) -> str:
-    folder = job.out.resolve() / "evaluation"
-    files = {split: str(folder / f"{task}-{language}-{split}.jsonl") for split in job.splits}
+def _yaml(context: WriterContext, task: str, language: str) -> str:
+    folder = context.request.out.resolve() / "evaluation"
+    files = {split: str(folder / f"{task}-{language}-{split}.jsonl") for split in context.splits}
     process, metrics = TASKS[task]
     lines = [
         f"task: emotiontalk_{task}_{language}",
         "dataset_path: json",
         f"dataset_kwargs: {json.dumps({'data_files': files}, ensure_ascii=False)}",
-        f"test_split: {job.example}",
+        f"test_split: {context.example_split}",
         "output_type: generate_until",
         "doc_to_visual: !function utils.doc_to_audio",
         "doc_to_text: !function utils.doc_to_text",
@@ -88,16 +110,3 @@ def _yaml(job: Job, task: str, language: str) -> str:
         lines += [f"  - metric: {name}", f"    aggregation: !function utils.{name}"]
         lines.append(f"    higher_is_better: {json.dumps(more_is_better)}")
     return "\n".join([*lines, 'lmms_eval_specific_kwargs: {"default": {"pre_prompt": "", "post_prompt": ""}}', ""])
-
-
-def start(job: Job) -> str:
-    """See `toolkits`."""
-    return f"""`answer` is one of `options`, a text (`asr`), or the list of all references (`caption`). With lmms-eval:
-
-    python -m lmms_eval --model qwen2_audio --model_args pretrained=… --batch_size 1 \\
-        --include_path {job.out.resolve()}/evaluation/lmms_eval --tasks emotiontalk
-
-Its tasks are `emotiontalk_<task>_<language>`; they evaluate {job.example}. Metrics: accuracy (WAR) and mean recall
-(UAR), the character error rate without punctuation, and CIDEr over characters. They were run with lmms-eval's `dummy`
-model, and with no real one.
-"""

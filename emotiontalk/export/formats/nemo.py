@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from emotiontalk.audio import AudioFormat
-from emotiontalk.export.job import Job, Rows
+from emotiontalk.export.context import WriterContext
+from emotiontalk.export.files_request import FilesRequest
+from emotiontalk.export.format import Format
+from emotiontalk.export.utterances import Utterances
 from emotiontalk.folder import jsonl
 
-TOOLKIT, AUDIO = "NVIDIA NeMo", "files"
 
+class NeMoFormat(Format):
+    """What NVIDIA NeMo reads."""
 
-def check(out: Path, audio_format: AudioFormat) -> str | None:
-    """See `toolkits`."""
-    if audio_format.channels == 1:
-        return None
-    return "nemo: NeMo takes one channel: give its datasets channel_selector=average, or write audio of one channel."
+    name = "nemo"
+    toolkit = "NVIDIA NeMo"
 
-
-def write(job: Job, rows: Rows) -> None:
-    """See `toolkits`."""
-    for split, utterances in rows.items():
-        records = (
-            {
-                "audio_filepath": job.absolute(row),
-                "duration": row.seconds,
-                "text": row.text,
-                "emotion": row.emotion,
-                "label": row.emotion,
-                "speaker": row.speaker,
-                "lang": "zh",
-            }
-            for row in utterances
+    def check(self, request: FilesRequest) -> str | None:
+        """See `Format`."""
+        if request.audio_format.channels == 1:
+            return None
+        return (
+            "nemo: NeMo takes one channel: give its datasets channel_selector=average, or write audio of one channel."
         )
-        job.write(f"nemo/{split}.jsonl", jsonl(records))
 
+    def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
+        """See `Format`."""
+        for split, rows in utterances.rows.items():
+            records = (
+                {
+                    "audio_filepath": context.absolute_path(row),
+                    "duration": row.seconds,
+                    "text": row.text,
+                    "emotion": row.emotion,
+                    "label": row.emotion,
+                    "speaker": row.speaker,
+                    "lang": "zh",
+                }
+                for row in rows
+            )
+            context.write_file(f"nemo/{split}.jsonl", jsonl(records))
+        return utterances.counts()
 
-def start(job: Job) -> str:
-    """See `toolkits`."""
-    folder = job.out.resolve() / "nemo"
-    return f"""`label` is the emotion again: it is what the classification models of NeMo read. In a checkout of NeMo:
+    def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
+        """See `Format`."""
+        folder = context.request.out.resolve() / "nemo"
+        return f"""\
+`label` is the emotion again: it is what the classification models of NeMo read. In a checkout of NeMo:
 
     python examples/asr/speech_classification/speech_to_label.py --config-path=../conf/matchboxnet \\
-        --config-name=matchboxnet_3x1x64_v1 model.labels=[{",".join(job.emotions)}] \\
+        --config-name=matchboxnet_3x1x64_v1 model.labels=[{",".join(context.request.emotions)}] \\
         model.train_ds.manifest_filepath={folder}/train.jsonl \\
         model.validation_ds.manifest_filepath={folder}/validation.jsonl \\
         model.test_ds.manifest_filepath={folder}/test.jsonl

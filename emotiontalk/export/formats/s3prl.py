@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from emotiontalk.audio import AudioFormat
-from emotiontalk.export.formats import require_one_channel
-from emotiontalk.export.job import Job, Rows
-
-TOOLKIT, AUDIO = "S3PRL (SUPERB)", "files"
+from emotiontalk.export.context import WriterContext
+from emotiontalk.export.files_request import FilesRequest
+from emotiontalk.export.format import Format, require_one_channel
+from emotiontalk.export.utterances import Utterances
 
 
-def check(out: Path, audio_format: AudioFormat) -> None:
-    """See `toolkits`."""
-    require_one_channel("s3prl", audio_format)
+class S3PRLFormat(Format):
+    """What S3PRL (SUPERB) reads."""
 
+    name = "s3prl"
+    toolkit = "S3PRL (SUPERB)"
 
-def write(job: Job, rows: Rows) -> None:
-    """See `toolkits`."""
-    labels = {name: number for number, name in enumerate(job.emotions)}
-    for split, utterances in rows.items():
-        records = [{"path": row.path, "label": row.emotion, "speaker": row.speaker} for row in utterances]
-        content = {"labels": labels, "meta_data": records}
-        job.write(f"s3prl/Session1/{split}_meta_data.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    def check(self, request: FilesRequest) -> str | None:
+        """See `Format`."""
+        require_one_channel("s3prl", request.audio_format)
+        return None
 
+    def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
+        """See `Format`."""
+        labels = {name: number for number, name in enumerate(context.request.emotions)}
+        for split, rows in utterances.rows.items():
+            records = [{"path": row.path, "label": row.emotion, "speaker": row.speaker} for row in rows]
+            content = {"labels": labels, "meta_data": records}
+            context.write_file(
+                f"s3prl/Session1/{split}_meta_data.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+            )
+        return utterances.counts()
 
-def start(job: Job) -> str:
-    """See `toolkits`."""
-    reads = "" if job.fold else "It does not read `validation_meta_data.json`, the official split.\n"
-    out, datarc = job.out.resolve(), "config.downstream_expert.datarc"
-    return f"""In `s3prl/` of a checkout of S3PRL; `fold1` is what it calls `Session1`:
+    def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
+        """See `Format`."""
+        reads = "" if context.request.fold else "It does not read `validation_meta_data.json`, the official split.\n"
+        out, datarc = context.request.out.resolve(), "config.downstream_expert.datarc"
+        return f"""In `s3prl/` of a checkout of S3PRL; `fold1` is what it calls `Session1`:
 
     python3 run_downstream.py -n ExpName -m train -u fbank -d emotion -c downstream/emotion/config.yaml -o \\
         "{datarc}.root='{out}',,{datarc}.meta_data='{out}/s3prl',,{datarc}.test_fold='fold1'"

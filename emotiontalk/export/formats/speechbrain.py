@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from emotiontalk.audio import AudioFormat
-from emotiontalk.export.formats import SHORT, require_one_channel
-from emotiontalk.export.job import Job, Rows
-
-TOOLKIT, AUDIO = "SpeechBrain", "files"
+from emotiontalk.export.context import WriterContext
+from emotiontalk.export.files_request import FilesRequest
+from emotiontalk.export.format import SHORT, Format, require_one_channel
+from emotiontalk.export.utterances import Utterances
 
 
-def check(out: Path, audio_format: AudioFormat) -> None:
-    """See `toolkits`."""
-    require_one_channel("speechbrain", audio_format)
+class SpeechBrainFormat(Format):
+    """What SpeechBrain reads."""
 
+    name = "speechbrain"
+    toolkit = "SpeechBrain"
 
-def write(job: Job, rows: Rows) -> None:
-    """See `toolkits`."""
-    for split, utterances in rows.items():
-        records = {
-            row.id: {
-                "wav": f"{{data_root}}/{row.path}",
-                "length": row.seconds,
-                "emo": row.emotion,
-                "spk_id": row.speaker,
-                "text": row.text,
+    def check(self, request: FilesRequest) -> str | None:
+        """See `Format`."""
+        require_one_channel("speechbrain", request.audio_format)
+        return None
+
+    def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
+        """See `Format`."""
+        for split, rows in utterances.rows.items():
+            records = {
+                row.id: {
+                    "wav": f"{{data_root}}/{row.path}",
+                    "length": row.seconds,
+                    "emo": row.emotion,
+                    "spk_id": row.speaker,
+                    "text": row.text,
+                }
+                for row in rows
             }
-            for row in utterances
-        }
-        job.write(f"speechbrain/{SHORT[split]}.json", json.dumps(records, ensure_ascii=False, indent=2) + "\n")
+            context.write_file(
+                f"speechbrain/{SHORT[split]}.json", json.dumps(records, ensure_ascii=False, indent=2) + "\n"
+            )
+        return utterances.counts()
 
-
-def start(job: Job) -> str:
-    """See `toolkits`."""
-    out = job.out.resolve()
-    return f"""In `recipes/IEMOCAP/emotion_recognition`, which leaves `prepare_data` out with `--skip_prep True`:
+    def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
+        """See `Format`."""
+        out = context.request.out.resolve()
+        return f"""In `recipes/IEMOCAP/emotion_recognition`, which leaves `prepare_data` out with `--skip_prep True`:
 
     python train_with_wav2vec2.py hparams/train_with_wav2vec2.yaml --skip_prep True \\
-        --data_folder {out} --out_n_neurons {len(job.emotions)} \\
+        --data_folder {out} --out_n_neurons {len(context.request.emotions)} \\
         --train_annotation {out}/speechbrain/train.json \\
         --valid_annotation {out}/speechbrain/valid.json \\
         --test_annotation {out}/speechbrain/test.json

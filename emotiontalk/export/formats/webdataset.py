@@ -8,52 +8,43 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Iterable
 
-from emotiontalk.export.job import Clips, Job, readable
-from emotiontalk.export.parquet import FILES
+from emotiontalk.export.context import WriterContext
+from emotiontalk.export.format import Audio, Format
+from emotiontalk.export.shards import MOST_SHARDS
+from emotiontalk.export.utterances import UtteranceRow, Utterances
 from emotiontalk.progress import progress_bar
-
-TOOLKIT, AUDIO = "WebDataset", "inside"
-
-
-def write(job: Job, clips: Clips) -> dict[str, int]:
-    """See `toolkits`."""
-    counts = {}
-    for split, reader in job.splits.items():
-        number = _number(job, split)
-        counts[split] = 0
-        for n, part in enumerate(progress_bar(reader.parts(number), unit=" shards", desc=f"webdataset, {split}")):
-            name = f"webdataset/{split}-{n:06d}.tar"
-            origin = f"{job.origin} {number} {job.config} {job.label_set}"
-            if not job.folder.is_own(name, origin):
-                job.folder.refuse_foreign(name)
-                with tarfile.open(job.folder.partial(name), "w", format=tarfile.USTAR_FORMAT) as tar:
-                    for row, audio in clips(part):
-                        _add(tar, f"{row.id}.{job.suffix}", audio)
-                        _add(tar, f"{row.id}.json", json.dumps(readable(row), ensure_ascii=False).encode())
-                        _add(tar, f"{row.id}.txt", row.text.encode())
-                job.folder.finish(name, origin)
-            with tarfile.open(job.out / name) as tar:
-                counts[split] += sum(member.name.endswith(".txt") for member in tar)
-    return counts
+from emotiontalk.release import SplitReader
+from emotiontalk.workers import workers
 
 
-def _number(job: Job, split: str) -> int:
-    """Return in how many tars a split is written."""
-    return job.splits[split].even_number(FILES[split])
+class WebDatasetFormat(Format):
+    """What WebDataset reads."""
 
+    name = "webdataset"
+    toolkit = "WebDataset"
+    audio = Audio.PACKED
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    tar.addfile(member, io.BytesIO(data))
+    def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
+        """See `Format`."""
+        counts = {}
+        with workers() as pool:
+            for split, reader in utterances.readers.items():
+                number, counts[split] = _number_of_tars(reader), 0
+                parts = progress_bar(reader.parts(number), unit=" shards", desc=f"webdataset, {split}")
+                for n, part in enumerate(parts):
+                    name = f"webdataset/{split}-{n:06d}.tar"
+                    _write_tar(context, name, number, utterances.with_audio(part, pool))
+                    with tarfile.open(context.request.out / name) as tar:
+                        counts[split] += sum(member.name.endswith(".txt") for member in tar)
+        return counts
 
-
-def start(job: Job) -> str:
-    """See `toolkits`."""
-    split = job.example
-    number = _number(job, split)
-    return f"""The audio is in the tars ({job.suffix}), not next to them.
+    def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
+        """See `Format`."""
+        split = context.example_split
+        number = _number_of_tars(utterances.readers[split])
+        return f"""The audio is in the tars ({context.request.suffix}), not next to them.
 
     webdataset.WebDataset("webdataset/{split}-{{000000..{number - 1:06d}}}.tar", shardshuffle={number})
     files = {{"{split}": "webdataset/{split}-*.tar"}}
@@ -61,3 +52,28 @@ def start(job: Job) -> str:
 
 `datasets` 4 and later needs torchcodec for it, also to cast the audio to `Audio(decode=False)`.
 """
+
+
+def _number_of_tars(split: SplitReader) -> int:
+    """Return in how many tars a split is written."""
+    return split.even_number(MOST_SHARDS[split.name])
+
+
+def _write_tar(context: WriterContext, name: str, number: int, clips: Iterable[tuple[UtteranceRow, bytes]]) -> None:
+    """Write a tar, but not one that is finished. number: of the tars of its split."""
+    origin = f"{context.origin} {number} {context.request.config} {context.request.label_set}"
+    if context.folder.is_own(name, origin):
+        return
+    context.folder.refuse_foreign(name)
+    with tarfile.open(context.folder.partial(name), "w", format=tarfile.USTAR_FORMAT) as tar:
+        for row, audio in clips:
+            _add(tar, f"{row.id}.{context.request.suffix}", audio)
+            _add(tar, f"{row.id}.json", json.dumps(row.named_fields(), ensure_ascii=False).encode())
+            _add(tar, f"{row.id}.txt", row.text.encode())
+    context.folder.finish(name, origin)
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
