@@ -99,7 +99,7 @@ def api_reference():
     lines = [
         "# API reference",
         "",
-        "What `import emotiontalk` gives, from the docstrings. [From Python](python.md) shows what comes after loading.",
+        "What `import emotiontalk` gives, from the docstrings. See also [From Python](python.md).",
         "",
     ]
     for title, belongs in PARTS.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-import functools
+import sys
 from pathlib import Path
 from typing import List, Optional, Union
 
@@ -11,6 +11,7 @@ import typer
 
 from emotiontalk import choices
 from emotiontalk.cli.options import CACHE_DIR, DATA_DIR, FOLD, TOKEN, LabelSet, Split, home, homes
+from emotiontalk.cli.rendering import command_line
 from emotiontalk.request_error import RequestError
 
 LabeledConfig = enum.Enum("LabeledConfig", {name: name for name in choices.LABELED}, type=str)  # type: ignore[misc]
@@ -62,11 +63,10 @@ def probe(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Train a head on features of a frozen upstream; WAR and UAR on the official splits or folds, with intervals."""
-    from emotiontalk.folder import holding
-    from emotiontalk.probing import probe as probe_
-    from emotiontalk.probing import probe_output as output
+    from emotiontalk.probing.probe import run_and_write
+    from emotiontalk.probing.request import ProbeRequest
 
-    request = probe_.Request(
+    request = ProbeRequest(
         upstreams=upstream or ([] if features else ["text-tfidf"]),
         config=config.value,
         label_set=label_set.value,
@@ -86,17 +86,9 @@ def probe(
         cache_dir=cache_dir,
         token=token,
     )
-    request.check()
-    if not out:
-        typer.echo(output.summary(probe_.probe(request)))
-        return
-    output.check_folder(out, folds)  # before the work, so that an error is not after it
-    with holding(out) as folder:  # all the time: what is there at the end is of one run
-        output.check_folder(out, folds)
-        result = probe_.probe(request, functools.partial(output.write_fold, folder))
-        typer.echo(output.summary(result))
-        output.write(folder, result)
-    typer.echo(f"  {out / 'result.json'}, {out / ('fold_1' if folds else '') / 'confusion.png'}")
+    typer.echo(str(run_and_write(request, out, command_line(sys.argv[1:]))))
+    if out:
+        typer.echo(f"  {out / 'result.json'}, {out / ('fold_1' if folds else '') / 'confusion.png'}")
 
 
 def score(

@@ -91,7 +91,7 @@ def open_features(path: Path, inputs: str, pooling: str, corpus: Corpus) -> Feat
 
     pooled = inputs == "vectors" and len(shape) == 2
     if pooling != "mean" and not pooled:
-        raise RequestError(f"{path}: arrays of {SHAPES[len(shape)]} are not pooled: leave --pooling away.")
+        raise RequestError(f"{path}: arrays of {SHAPES[len(shape)]} are not pooled: remove pooling=.")
     settings: dict[str, Any] = {"features": printable(str(path)), **digest, "shape": SHAPES[len(shape)]}
     settings["pooling"] = pooling if pooled else None
     rows: Any = _Arrays(read, numpy.array(wanted, dtype=object))
@@ -110,12 +110,12 @@ def _as(path: Path, array: numpy.ndarray, inputs: str, pooling: str) -> numpy.nd
         if array.ndim != 3:
             raise RequestError(
                 f"{path}: arrays of {SHAPES[array.ndim]} have no layers to weigh, (layers, frames, dims) have: choose "
-                "another --head."
+                "another head=."
             )
         mean: numpy.ndarray = array.mean(axis=1, dtype=numpy.float64)
         return mean
     if array.ndim == 3:
-        raise RequestError(f"{path}: arrays of (layers, frames, dims) are for --head superb. Choose one layer of them.")
+        raise RequestError(f"{path}: arrays of (layers, frames, dims) are for head='superb'. Choose one layer of them.")
     if inputs == "frames" or array.ndim == 1:
         return array
     parts = [array.mean(axis=0, dtype=numpy.float64)]

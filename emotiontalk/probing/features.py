@@ -144,7 +144,11 @@ def media_of(config: str, corpus: Corpus, release: ReleaseReader) -> Inputs:
 
 
 def extract(
-    upstream: Upstream, inputs: Inputs, corpus: Corpus, cache_dir: str | None, one_at_a_time: bool = False
+    upstream: Upstream,
+    inputs: Inputs,
+    corpus: Corpus,
+    cache_dir: str | os.PathLike[str] | None,
+    one_at_a_time: bool = False,
 ) -> Features:
     """Extract the features of a corpus, or take them from the cache. Raises `RequestError` where some are missing.
 
@@ -207,12 +211,12 @@ def _in_cache(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            fix = "Make room, or choose another --cache-dir: what is there is used."
+            fix = "Make room, or choose another cache_dir=: what is there is used."
             raise RequestError(f"{folder}: there is no room left for features ({error.strerror}). {fix}") from None
         path = next((name for name in (error.filename2, error.filename) if name), None)
         if path is None or folder not in (Path(os.fsdecode(path)), *Path(os.fsdecode(path)).parents):
             raise
-        fix = "Move it away, or choose another --cache-dir."
+        fix = "Move it away, or choose another cache_dir=."
         raise RequestError(f"{path}: no features can be stored or read there ({error.strerror}). {fix}") from None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import math
-import statistics
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -16,8 +18,10 @@ from emotiontalk.evaluation.evaluate import evaluate, unseen_group
 from emotiontalk.evaluation.labels import Corpus
 from emotiontalk.evaluation.predictions import Predictions
 from emotiontalk.evaluation.score_result import Score
+from emotiontalk.folder import expanded, writing_to
+from emotiontalk.probing.summary import mean, summary
 
-FILES = ("result.json", "predictions.jsonl", "confusion.png")
+PREDICTIONS = "predictions.jsonl"
 SENTIMENT_RATES = ("mae", "pearson", "ccc", "accuracy_5", "binary_accuracy")
 
 
@@ -52,8 +56,8 @@ class Outcome:
         return {name: [rates[name] for rates in by_seed] for name in ("war", "uar")}
 
 
-@dataclasses.dataclass
-class Result:
+@dataclasses.dataclass(repr=False)
+class ProbeResult:
     """What a probe found on test. Rates are fractions, 0…1.
 
     classes: of labels, or of sentiment; rates: name -> one for each seed; chosen, validation, details: see `Outcome`;
@@ -72,6 +76,27 @@ class Result:
     ids: list[str]
     score: Score
     details: dict[str, Any]
+
+    def __str__(self) -> str:
+        return summary(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame`, a row for each rate and seed: rate, seed, value (a fraction, 0…1)."""
+        import pandas
+
+        seeds = self.settings["seeds"] or [None]
+        rows = [(rate, seed, value) for rate, values in self.rates.items() for seed, value in zip(seeds, values)]
+        return pandas.DataFrame(rows, columns=["rate", "seed", "value"])
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write result.json, predictions.jsonl and confusion.png to a folder, which is made. It needs matplotlib.
+
+        Raises `RequestError` where other files of these names are there, or where there is no room.
+        """
+        save_result(folder, self)
 
     @property
     def confusion(self) -> list[list[int]]:
@@ -115,7 +140,7 @@ class Result:
             "recalls": self.recalls,
             "confusion": self.confusion,
             "baseline": self.baseline,
-            "predictions": {"file": FILES[1], "seed": seeds[0] if seeds else None},
+            "predictions": {"file": PREDICTIONS, "seed": seeds[0] if seeds else None},
             "mean": self.means,
             "at_baseline": self.at_baseline,
             "intervals": {name: {"metrics": p["metrics"], "recall": p["recall"]} for name, p in parts.items()},
@@ -123,11 +148,28 @@ class Result:
         }
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class FoldsResult:
     """What a probe found in each fold of cross-validation."""
 
-    folds: dict[int, Result]
+    folds: dict[int, ProbeResult]
+
+    def __str__(self) -> str:
+        return summary(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame` as `ProbeResult.to_pandas`, with the fold in front."""
+        import pandas
+
+        tables = [one.to_pandas().assign(fold=fold) for fold, one in self.folds.items()]
+        return pandas.concat(tables, ignore_index=True)[["fold", "rate", "seed", "value"]]
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write result.json, and a folder for each fold with the files of `ProbeResult.save`. Raises as that."""
+        save_result(folder, self)
 
     @property
     def means(self) -> dict[str, float | None]:
@@ -140,24 +182,28 @@ class FoldsResult:
         return {"mean": self.means, "folds": {str(fold): one.to_dict() for fold, one in self.folds.items()}}
 
 
-def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean; None where one of them is not defined."""
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if len(known) == len(values) else None
+def save_result(folder: str | os.PathLike[str], result: ProbeResult | FoldsResult) -> None:
+    """Write the files of a result; of folds, those of each fold, too. Raises as `ProbeResult.save`."""
+    from emotiontalk.probing.result_files import write_fold, write_result  # matplotlib
+
+    with writing_to(expanded(Path(folder))) as held:
+        for fold, of_fold in getattr(result, "folds", {}).items():
+            write_fold(held, fold, of_fold)
+        write_result(held, result)
 
 
 def result_of(
     outcome: Outcome, corpus: Corpus, places: Mapping[str, numpy.ndarray], settings: dict[str, Any]
-) -> Result:
+) -> ProbeResult:
     """Compare an outcome with the labels of test. places: of the utterances of each part in the corpus."""
     labels = corpus.labels.only(places["test"])
     first = outcome.predicted()[0]
     values = dict(zip(labels.ids, first.tolist()))
     train = corpus.labels.values[places["train"]]
     alone = None if settings["fold"] else unseen_group("test")
-    score = evaluate([Predictions(FILES[1], "pred", values)], labels, train, "test", outcome.classes, alone)
+    score = evaluate([Predictions(PREDICTIONS, "pred", values)], labels, train, "test", outcome.classes, alone)
     predicted = [outcome.classes[p] for p in values.values()] if outcome.classes else list(values.values())
-    return Result(
+    return ProbeResult(
         settings=settings,
         classes=outcome.classes or list(SENTIMENTS),
         sizes={part: len(some) for part, some in places.items()},

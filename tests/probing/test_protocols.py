@@ -19,7 +19,7 @@ from test_probe import encoder, rates
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, FOLDS, SPEAKER_SETS, SPLITS
 from emotiontalk.evaluation import labels
-from emotiontalk.probing import feature_files, features, probe
+from emotiontalk.probing import feature_files, features, run as probe
 from emotiontalk.probing.heads import linear, recipes
 from emotiontalk.probing.upstreams.opening import open_upstream
 from emotiontalk.probing.upstreams.upstream import Options

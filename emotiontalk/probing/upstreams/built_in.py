@@ -35,7 +35,7 @@ def _only(name: str, options: Options, *given: str) -> None:
     for option in ("layer", "pooling", "frames"):
         value = getattr(options, option)
         if option not in given and value != getattr(default, option):
-            raise RequestError(f"{name} has no {option} to choose: leave out {option}={value!r}.")
+            raise RequestError(f"{name} has no {option} to choose: remove {option}={value!r}.")
 
 
 class TextTfidf:

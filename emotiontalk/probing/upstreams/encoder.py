@@ -160,7 +160,7 @@ class Encoder(abc.ABC):
             return self._pooled(self.hidden(batch))
         except torch.cuda.OutOfMemoryError:
             if len(batch) == 1:
-                fix = "Free memory on the GPU, or pass --device cpu."
+                fix = "Free memory on the GPU, or pass device='cpu'."
                 raise RequestError(
                     f"{self.name}: too little memory on {self._device} for one utterance. {fix}"
                 ) from None

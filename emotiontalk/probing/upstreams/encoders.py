@@ -271,7 +271,7 @@ class VideoEncoder(_VisionEncoder):
         self.frames = config.num_frames
         if options.frames not in (None, self.frames):
             raise RequestError(
-                f"{self.name} was made for {self.frames} frames: leave out frames={options.frames}, or take another."
+                f"{self.name} was made for {self.frames} frames: remove frames={options.frames}, or take another."
             )
         if options.pooling == "frames" and config.model_type not in self.LAYOUTS:
             known = ", ".join(self.LAYOUTS)

@@ -1,82 +1,31 @@
-"""What `emotiontalk probe` shows, and the files that it writes."""
+"""A probe's result as text."""
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from emotiontalk.corpus import CONDITION_NAMES, FOLDS
-from emotiontalk.evaluation.confusion import confusion_picture
+from emotiontalk.corpus import CONDITION_NAMES
 from emotiontalk.evaluation.summary import TITLES, formatted, formatted_interval
-from emotiontalk.folder import Folder, jsonl, write_all
-from emotiontalk.probing.result import FILES, FoldsResult, Result, mean
-from emotiontalk.request_error import RequestError
 from emotiontalk.schema import CONFIGS
 
 
-def files(folds: bool) -> list[str]:
-    """Return the names of the files that are written."""
-    return [FILES[0], *(f"fold_{fold}/{name}" for fold in FOLDS for name in FILES)] if folds else list(FILES)
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where one of them is not defined."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
 
 
-def write(folder: Folder, result: Result | FoldsResult) -> None:
-    """Write result.json, and but for folds (see `write_fold`) predictions.jsonl, for `score`, and confusion.png.
-
-    What an earlier run of the other kind has written is removed. Raises `RequestError` where others are, or where there
-    is no room.
-    """
-    of_folds = isinstance(result, FoldsResult)
-    folder.refuse_foreign(*files(of_folds))
-    for name in set(files(not of_folds)) - set(files(of_folds)):
-        folder.discard(name)
-    write_all(folder, {FILES[0]: _json(result.to_dict())} if isinstance(result, FoldsResult) else _made("", result))
-
-
-def write_fold(folder: Folder, fold: int, result: Result) -> None:
-    """Write the three files of a fold to a folder of its own. Raises as `write`."""
-    folder.discard(FILES[0])  # of an earlier run, whose folds these are not
-    write_all(folder, _made(f"fold_{fold}/", result))
-
-
-def check_folder(out: Path, folds: bool) -> None:
-    """Raise `RequestError` where the files cannot be written."""
-    if out.exists() and not out.is_dir():
-        raise RequestError(f"{out} is a file: give the name of a folder.")
-    Folder(out).refuse_foreign(*files(folds))
-
-
-def _made(where: str, result: Result) -> dict[str, bytes]:
-    """Return the three files of a result, by their names."""
-    pairs = zip(result.ids, result.predicted)
-    settings, score = result.settings, result.score.to_dict()
-    score["settings"] = {name: settings[name] for name in ("config", "label_set", "target", "fold")} | {"split": "test"}
-    score["systems"][0]["predictions"] = f"{settings['upstream']}, {settings['head']} head"
-    if settings["seeds"]:
-        score["systems"][0]["predictions"] += f", seed {settings['seeds'][0]}"
-    made = (
-        _json(result.to_dict()),
-        jsonl({"id": uid, "pred": value} for uid, value in pairs).encode(),
-        confusion_picture(score),
-    )
-    return {where + name: data for name, data in zip(FILES, made)}
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8", "backslashreplace")
-
-
-def summary(result: Result | FoldsResult) -> str:
+def summary(result: Any) -> str:
     """Return the result as text."""
-    if isinstance(result, FoldsResult):
+    if hasattr(result, "folds"):
         return _of_folds(result)
     where = f", fold {result.settings['fold']}" if result.settings["fold"] else ""
     return "\n".join([f"{_what(result)}{where}: {_sizes(result)}", *_lines(result)])
 
 
-def _what(result: Result) -> str:
+def _what(result: Any) -> str:
     s = result.settings
     condition = CONDITION_NAMES[CONFIGS[s["config"]].condition]
     label = "sentiment score" if s["target"] == "sentiment" else f"{condition} label, {s['label_set']}"
@@ -85,7 +34,7 @@ def _what(result: Result) -> str:
     return f"{s['upstream']}, {s['head']} head{fusion}, {label}{seeds}"
 
 
-def _sizes(result: Result) -> str:
+def _sizes(result: Any) -> str:
     return ", ".join(f"{part} {size:,}" for part, size in result.sizes.items()) + " utterances"
 
 
@@ -105,7 +54,7 @@ def _chosen(chosen: Mapping[str, Any]) -> str:
     return f"{', '.join(words)}, chosen on validation"
 
 
-def _lines(result: Result) -> list[str]:
+def _lines(result: Any) -> list[str]:
     if result.settings["target"] == "sentiment":
         return _sentiment_lines(result)
     lines = [
@@ -124,7 +73,7 @@ def _lines(result: Result) -> list[str]:
     return lines
 
 
-def _sentiment_lines(result: Result) -> list[str]:
+def _sentiment_lines(result: Any) -> list[str]:
     rates = ", ".join(f"{TITLES[name]} {_rate(values, name)}" for name, values in result.rates.items())
     return [
         f"  {rates}    ({_chosen(result.chosen)})",
@@ -134,7 +83,7 @@ def _sentiment_lines(result: Result) -> list[str]:
     ]
 
 
-def _intervals(result: Result, names: tuple[str, str]) -> list[str]:
+def _intervals(result: Any, names: tuple[str, str]) -> list[str]:
     """Give the intervals of the first seed."""
     lines = []
     for part, found in result.score.systems[0]["parts"].items():
@@ -148,7 +97,7 @@ def _intervals(result: Result, names: tuple[str, str]) -> list[str]:
     return [f"  95 % intervals, over dialogues{first}:", *(f"  {line}" for line in lines)]
 
 
-def _layers(result: Result) -> list[str]:
+def _layers(result: Any) -> list[str]:
     """Give the rates of each layer, where each was probed, or the weights that were learned."""
     lines = []
     for one in result.details.get("layers", ()):
@@ -164,7 +113,7 @@ def _layers(result: Result) -> list[str]:
     return lines
 
 
-def _of_folds(result: FoldsResult) -> str:
+def _of_folds(result: Any) -> str:
     first = next(iter(result.folds.values()))
     names = ("mae", "ccc") if first.settings["target"] == "sentiment" else ("war", "uar")
     unit = "" if names[0] == "mae" else " %"
