@@ -80,7 +80,7 @@ class ProbeRequest:
         if self.seeds < 1:
             raise RequestError(f"seeds={self.seeds}: at least one seed is needed.")
         if self.fold is not None and self.folds:
-            raise RequestError("folds=True is all five folds: remove fold=.")
+            raise RequestError("folds=True takes all five folds: remove fold=.")
         check_fold(self.config, (), self.fold)
         check_target(self.config, self.target, self.label_set)
         self._check_head()

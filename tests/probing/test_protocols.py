@@ -19,7 +19,8 @@ from test_probe import encoder, rates
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, FOLDS, SPEAKER_SETS, SPLITS
 from emotiontalk.evaluation import labels
-from emotiontalk.probing import feature_files, features, run as probe
+from emotiontalk.probing import feature_files, features
+from emotiontalk.probing import run as probe
 from emotiontalk.probing.heads import linear, recipes
 from emotiontalk.probing.upstreams.opening import open_upstream
 from emotiontalk.probing.upstreams.upstream import Options
@@ -78,7 +79,7 @@ def test_one_fold(tmp_path):
     # of the sample data, no fold has ten dialogues to train on
     refused = command("probe", "--config", "text", "--fold", "2", *DUMMY, status=1).stderr
     assert "no utterance of validation of fold 2" in refused
-    assert "leave --fold away" in command("probe", "--fold", "2", "--folds", *DUMMY, status=1).stderr
+    assert "remove --fold" in command("probe", "--fold", "2", "--folds", *DUMMY, status=1).stderr
     assert "fold 6: choose from" in command("probe", "--fold", "6", *DUMMY, status=1).stderr
 
 
@@ -226,7 +227,7 @@ def test_frames_of_others_are_pooled(tmp_path, corpus):
     assert as_frames["test"][1] == pytest.approx(frames[corpus.labels.ids[1]]) and len(as_frames["test"]) == 2
     layers = {uid: numpy.stack([f, 2 * f]) for uid, f in frames.items()}
     numpy.savez(tmp_path / "l.npz", **layers)
-    with pytest.raises(RequestError, match="are not pooled: leave --pooling away"):
+    with pytest.raises(RequestError, match="not pooled: remove pooling="):
         feature_files.open_features(tmp_path / "f.npz", "frames", "mean+std", corpus)
     rows = feature_files.open_features(tmp_path / "l.npz", "layers", "mean", corpus).of({"all": numpy.arange(24)})[
         "all"
@@ -396,16 +397,16 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(tmp_path):
     def told(*arguments):
         return command("probe", *arguments, "--data-dir", tmp_path, status=1).stderr
 
-    assert "leave --head and --fusion away" in told("--target", "sentiment", "--head", "emobox")
+    assert "remove --head and --fusion" in told("--target", "sentiment", "--head", "emobox")
     assert "--config audio has no sentiment score" in told("--target", "sentiment", "--config", "audio")
     assert "--label-set four" in told("--target", "sentiment", "--label-set", "four")
     assert "choose --fusion mean-of-probabilities" in told(
         "--upstream", "logmel", "--upstream", "egemaps", "--head", "emobox"
     )
-    assert "leave --pooling away" in told("--upstream", "logmel", "--head", "emobox", "--pooling", "mean+std")
+    assert "remove --pooling" in told("--upstream", "logmel", "--head", "emobox", "--pooling", "mean+std")
     assert "text-tfidf is for --head linear" in told("--head", "emotion2vec")
     assert "choose --head superb" in told("--upstream", "logmel", "--layer", "weighted")
-    assert "leave --layer away" in told("--upstream", "x", "--head", "superb", "--layer", "3")
+    assert "remove --layer" in told("--upstream", "x", "--head", "superb", "--layer", "3")
     assert "--layer all probes each layer of one upstream" in told(
         "--upstream", "x", "--head", "emobox", "--layer", "all"
     )
@@ -421,7 +422,7 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(tmp_path):
     assert "--device is for encoders" in told("--device", "cuda")
     assert "superb weighs the layers of an encoder: logmel has none" in told("--upstream", "logmel", "--head", "superb")
     assert "no upstream reads video" in told("--upstream", "logmel", "--frames", "4", "--config", "audio")
-    assert "leave out layer=3" in told("--upstream", "logmel", "--layer", "3", "--config", "audio")
+    assert "remove --layer 3" in told("--upstream", "logmel", "--layer", "3", "--config", "audio")
 
 
 # --- a stopped run
