@@ -41,6 +41,11 @@ PUBLIC = {
     "rows.label_names": ("label_names",),
     "rows.show": ("load_ipython_extension", "show"),
     "evaluation.score": ("score",),
+    "hub.pull_request": ("PullRequest", "open_pull_request"),
+    "hub.push": ("PushResult", "push"),
+    "reporting.report": ("Report", "report"),
+    "verification.findings": ("Audit",),
+    "verification.verify": ("verify",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -340,20 +340,14 @@ def verify(
     ),
 ) -> None:
     """Compare a release with what is published. Status 0: all is well; 1: something is wrong; 2: nothing to look at."""
-    from emotiontalk.verification import findings as audit_
-    from emotiontalk.verification import verify as verify_
+    from emotiontalk.verification.table import print_audit
+    from emotiontalk.verification.verify import verify as verify_
 
-    if quick and pinned:
-        raise RequestError(
-            "--quick and --pinned do not go together: --quick compares with the pinned archives as it is."
-        )
-    audit = verify_.quick(data_dir, token) if quick else verify_.verify(data_dir, token, pinned)
+    audit = verify_(data_dir, quick=quick, pinned=pinned, token=token)
     if as_json:
         typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
     else:
-        audit_.print_table(audit, names, only_examined=quick)
-        if quick and audit.looked:
-            typer.echo(verify_.PROVEN)
+        print_audit(audit, names, "--names {number}, or --json")
     if not (audit.ok and audit.looked):
         raise typer.Exit(1 if audit.looked else 2)
 

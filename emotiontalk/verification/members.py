@@ -26,7 +26,7 @@ MALFORMED = re.compile(rf"[\[\]【】［］]|{MARKS.pattern}", re.IGNORECASE)
 
 
 def audit_member(audit: Audit, archive: str, member: Member, seen: Seen) -> None:
-    """Examine a member of an archive; what is no part of the release is skipped."""
+    """Examine a member of an archive; what is not part of the release is skipped."""
     match = match_member(member.name)
     if not match:
         return
@@ -147,7 +147,7 @@ def _audit_score(audit: Audit, add: Add, utterance: Utterance, votes: Votes, imp
     score, ratings = _score(utterance), [vote["sentiment"] for vote in votes]
     if score is None:
         typed = utterance.raw["multimodal"].get("Continuous label_result")
-        add("scores", f"Continuous label_result {brief(repr(typed))} is no number in -2…2")
+        add("scores", f"Continuous label_result {brief(repr(typed))} is not a number in -2…2")
     elif impossible:
         pass  # named already
     elif None in ratings:
@@ -194,4 +194,4 @@ def _audit_mp4(audit: Audit, add: Add, member: Member) -> None:
     if not member.size:
         add("mp4", "empty: 0 bytes")
     elif member.part(4, 4) != b"ftyp":
-        add("mp4", "no MP4 file: it does not begin with a box ftyp")
+        add("mp4", "not an MP4 file: it does not begin with an ftyp box")
