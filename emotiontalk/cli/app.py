@@ -366,8 +366,11 @@ def report(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write one self-contained page: what is in the release, to look at and to listen to."""
-    from emotiontalk.reporting import report as report_
+    from emotiontalk.reporting.report import check_page_path
+    from emotiontalk.reporting.report import report as report_
 
-    found = report_.write(out, data_dir, cache_dir, token, clips, language.value)
+    check_page_path(out)  # before the work
+    made = report_(clips=clips, language=language.value, data_dir=data_dir, cache_dir=cache_dir, token=token)
+    made.save(out)
     gated = " It holds gated audio: keep it to yourself." if clips else ""
-    typer.echo(f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB.{gated}")
+    typer.echo(f"{out}: {made.numbers['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB.{gated}")

@@ -32,7 +32,7 @@ Draw = Callable[[Axes], None]
 
 
 def charts(table: pandas.DataFrame, numbers: dict[str, Any], wording: Wording) -> dict[str, str]:
-    """Return {name: SVG text}. table: as `report.Reading`; numbers: as `report.numbers`."""
+    """Return {name: SVG text}. table: of a `Reading`; numbers: of `count_numbers`."""
     pen = Pen(wording)
     by_split = {split: table[table["split"] == split] for split in numbers["splits"]}
     shares = {name: _shares(counts) for name, counts in numbers["classes"].items()}
