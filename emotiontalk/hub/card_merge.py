@@ -137,11 +137,11 @@ def _merged(data: bytes, ours: dict[str, list[Metadata]]) -> str:
         for key, value in wanted.items():
             setattr(card.data, key, value)
         merged = before + str(card)
-        again, found, result = _read(merged.encode())
+        start, written, result = _read(merged.encode())
         expected = {key: value for key, value in {**metadata, **wanted}.items() if value is not None}
         same = {key: repr(value) for key, value in result.items()} == {k: repr(v) for k, v in expected.items()}
-        ours_are_there = all(repr(found.data.get(key)) == repr(value) for key, value in wanted.items())
-    if not (same and ours_are_there and (again, found.text) == (before, card.text)):
+        ours_are_there = all(repr(written.data.get(key)) == repr(value) for key, value in wanted.items())
+    if not (same and ours_are_there and (start, written.text) == (before, card.text)):
         raise CardError("`huggingface_hub` does not write its card so that the rest stays the same")
     return merged
 

@@ -124,8 +124,11 @@ def _audit_votes(audit: Audit, add: Add, utterance: Utterance, label: int | None
         audit.examined["votes"] += 1
         best = max(means.values()) - 1e-9
         if means[label] < best:
-            given = " or ".join(EMOTIONS[other] for other, mean in means.items() if mean >= best)
-            add("votes", f"labelled {EMOTIONS[label]}, but the annotators give {given} (experts overruled some)")
+            chosen_by_rule = " or ".join(EMOTIONS[other] for other, mean in means.items() if mean >= best)
+            add(
+                "votes",
+                f"labelled {EMOTIONS[label]}, but the annotators give {chosen_by_rule} (experts overruled some)",
+            )
     elif "confidence" not in impossible:
         add("votes", "an annotator's label or confidence is missing: what they give is unknown", "unknown")
 
@@ -140,7 +143,7 @@ def confidences(votes: Votes) -> dict[int, float] | None:
         if vote["emotion"] is None or vote["confidence"] is None:
             return None
         by_label.setdefault(vote["emotion"], []).append(vote["confidence"])
-    return {label: sum(given) / len(given) for label, given in by_label.items()}
+    return {label: sum(values) / len(values) for label, values in by_label.items()}
 
 
 def _audit_score(audit: Audit, add: Add, utterance: Utterance, votes: Votes, impossible: bool) -> None:

@@ -98,7 +98,7 @@ def _audit_archive(audit: Audit, archive: str, reader: ReleaseReader, pinned: bo
     """Examine an archive in one pass; return what it holds."""
     location = reader.find_archive(archive)
     parts, size, sha256 = _local_parts(location) if location.paths else _remote_part(location, reader.token, pinned)
-    found = audit.archives[archive] = {
+    facts = audit.archives[archive] = {
         "paths": [path for path, _ in parts],
         "bytes": size,
         "pinned_bytes": ARCHIVES[archive][0],
@@ -113,7 +113,7 @@ def _audit_archive(audit: Audit, archive: str, reader: ReleaseReader, pinned: bo
         except (EmotionTalkError, OSError) as error:  # the rest cannot be read; what was read still counts
             audit.add("archives", archive, label, str(error))
     # another size is another SHA-256: not worth reading 14.8 GB for
-    found["sha256"] = sha256() if pinned and size == found["pinned_bytes"] else None
+    facts["sha256"] = sha256() if pinned and size == facts["pinned_bytes"] else None
     _compare_pinned(audit, archive, pinned)
     return {suffix: set(members) for suffix, members in seen.items()}
 
@@ -193,34 +193,34 @@ def _bytes_within(part: Tar | UnpackedTar) -> int:
 
 
 def _compare_pinned(audit: Audit, archive: str, pinned: bool) -> None:
-    found, add = audit.archives[archive], audit.about(archive, f"{archive}.tar")
+    facts, add = audit.archives[archive], audit.about(archive, f"{archive}.tar")
     size, sha256 = ARCHIVES[archive]
     audit.examined["size"] += 1
-    if found["bytes"] != size:
-        what = f"{found['bytes']:,} bytes, pinned {size:,}"
+    if facts["bytes"] != size:
+        what = f"{facts['bytes']:,} bytes, pinned {size:,}"
         if not pinned:
             what += ": a repacked mirror, a rebuilt or an unpacked copy may be whole all the same"
         add("size", what, "wrong" if pinned else "warning")
     if pinned:
         audit.examined["sha256"] += 1
-        if found["bytes"] != size:
+        if facts["bytes"] != size:
             add("sha256", "of another size, so of another SHA-256")
-        elif found["sha256"] is None:
+        elif facts["sha256"] is None:
             add("sha256", "unpacked or in several parts: there is no one file to compare")
-        elif found["sha256"] != sha256:
-            add("sha256", f"{found['sha256']}, pinned {sha256}")
+        elif facts["sha256"] != sha256:
+            add("sha256", f"{facts['sha256']}, pinned {sha256}")
 
 
 def _compare_archives(audit: Audit, ids: dict[str, Ids]) -> None:
     """Compare the archives with one another: counts, annotation conditions, media."""
-    for archive, found in ids.items():
-        audit.examined["utterances"] += len(found["json"])
-        groups = collections.Counter(uid[:6] for uid in found["json"])
+    for archive, members in ids.items():
+        audit.examined["utterances"] += len(members["json"])
+        groups = collections.Counter(uid[:6] for uid in members["json"])
         for group in sorted({*groups, *GROUPS}):
             count, expected = groups[group], GROUPS.get(group, 0)
             if count != expected:
                 audit.add("utterances", archive, group, f"{count:,} utterances, published {expected:,}")
-    everywhere = set().union(*(found["json"] for found in ids.values())) if ids else set[str]()
+    everywhere = set().union(*(members["json"] for members in ids.values())) if ids else set[str]()
     audit.examined["conditions"] += len(everywhere)
     for uid in sorted(everywhere):
         missing = [archive for archive in ids if uid not in ids[archive]["json"]]
@@ -321,22 +321,22 @@ def _compare_quickly(audit: Audit, archive: str, reader: ReleaseReader) -> None:
     check, length, expected = "sha256", size, sha256
     if archive == "Audio":
         check, length, expected = "prefix", PREFIX_BYTES, PREFIX_SHA256
-    found: int | None
+    actual_size: int | None
     if not location.paths:
         remote = location.file(reader.token)
-        found, pieces = remote.size, remote.pieces(end=length)
+        actual_size, pieces = remote.size, remote.pieces(end=length)
     elif len(location.paths) == 1 and os.path.isfile(location.paths[0]):
-        found, pieces = os.path.getsize(location.paths[0]), _pieces_of(location.paths[0])
+        actual_size, pieces = os.path.getsize(location.paths[0]), _pieces_of(location.paths[0])
     else:
         add("size", "unpacked or in several parts: a quick verification cannot compare it", "unknown")
         return
     audit.examined["archives"] += 1
-    audit.archives[archive] = {"bytes": found}
+    audit.archives[archive] = {"bytes": actual_size}
     audit.examined["size"] += 1
-    if found != size:
-        has = "of unknown size" if found is None else f"{found:,} bytes"
+    if actual_size != size:
+        has = "of unknown size" if actual_size is None else f"{actual_size:,} bytes"
         add("size", f"{has}, pinned {size:,}")
-    if archive == "Multimodal" or (found is not None and found < length):
+    if archive == "Multimodal" or (actual_size is not None and actual_size < length):
         return
     audit.examined[check] += 1
     digest = _digest_of(pieces, length, f"{archive}.tar")

@@ -53,7 +53,7 @@ def test_a_rebuilt_release_is_whole(rebuilt):
     assert "Nothing is wrong." in run.stdout and "wrong " not in run.stdout
     (line,) = [line for line in run.stdout.splitlines() if "format" in line.lower() and "kHz" in line]
     assert "18,612 44.1 kHz stereo, 518 44.1 kHz mono, 120 16 kHz mono (reported" in line
-    assert run.stdout.count("a rebuilt or an unpacked copy may be whole all the same") == 4
+    assert run.stdout.count("an unpacked copy") == 4
     assert "Audio.tar: 100%" in run.stderr
 
 
@@ -208,7 +208,7 @@ def two_at_once(members):
 
 
 FAULTS = [
-    (nobodys_label, {("votes", "wrong", IDS[0], "labelled fearful, which nobody chose")}),
+    (nobodys_label, {("votes", "wrong", IDS[0], "fearful")}),
     (two_at_once, {("labels", "wrong", IDS[0], "'bored'"), ("scores", "wrong", IDS[0], "9 is not a number")}),
     (lambda members: note(members, "Audio", IDS[0], paragraphs={"startTime": "abc", "endTime": 2}),
      {("raw", "warning", IDS[0], "startTime 'abc'")}),
@@ -224,7 +224,7 @@ FAULTS = [
      {("labels", "wrong", IDS[0], "'bored' is none of neutral")}),
     (vote_of_no_emotion, {("labels", "warning", IDS[0], "vote B: emotion 'bored'")}),
     (confidence, {("votes", "warning", IDS[0], "vote B: Confidence_degree '12'")}),
-    (score, {("scores", "wrong", IDS[0], "score 1.8, but the mean of the ratings is -2")}),
+    (score, {("scores", "wrong", IDS[0], "score 1.8")}),
     (impossible_score, {("scores", "wrong", IDS[0], "3 is not a number in -2…2")}),
     (rating, {("scores", "warning", IDS[0], "vote A: Continuous_label '5'")}),
     (lambda members: note(members, "Video", IDS[0], file_name=f"x/{IDS[1]}.mp4"),
