@@ -9,7 +9,7 @@ COMPILE := python -m compileall -qq -j 0 -x '/tests?/|/pip/|/setuptools/'
 
 .PHONY: demo test test-slow test-all lint format docs script benchmark dummy infos clean
 demo: $(VENV)/done
-	$(VENV)/bin/python -m emotiontalk demo
+	$(VENV)/bin/python examples/demo.py
 
 test: $(VENV)/done
 	@echo "Running the tests on datasets $(DATASETS): four to five minutes on two cores. Each dot is a test that passed."

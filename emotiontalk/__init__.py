@@ -49,6 +49,11 @@ PUBLIC = {
     "export.files": ("export_files",),
     "export.parquet": ("export_parquet",),
     "export.zh_en": ("export_zh_en",),
+    "hub.pull_request": ("PullRequest", "open_pull_request"),
+    "hub.push": ("PushResult", "push"),
+    "reporting.report": ("Report", "report"),
+    "verification.findings": ("Audit",),
+    "verification.verify": ("verify",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in PUBLIC.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -177,11 +177,11 @@ def files() -> dict[str, bytes]:
     return {f"{name}.tar": pack(members, compressed=name in ("Text", "Video")) for name, members in archives().items()}
 
 
-def write(out: Path) -> None:
-    """Write the four archives. Raises `RequestError` where others are."""
-    made = files()
-    needed = sum(map(len, made.values()))
-    for name, data in made.items():
+def write_sample_data(out: Path) -> None:
+    """Write the four archives to a folder. Raises `RequestError` where others are."""
+    archive_files = files()
+    needed = sum(map(len, archive_files.values()))
+    for name, data in archive_files.items():
         refuse_foreign_file(out / name, data)
-    for name, data in made.items():
+    for name, data in archive_files.items():
         write_file(out / name, data, needed=needed)

@@ -16,7 +16,7 @@ from emotiontalk.verification.published import Label, digest_labels, digest_text
 MARK = b'"sha256": "'  # before the digest of the file, by which an edit is known
 
 
-def write(labels: Path, path: Path) -> None:
+def write_published(labels: Path, path: Path) -> None:
     """Make the file from a table (CSV, also gzip): id, emotion_text, …, sentiment_score, transcription."""
     opener = gzip.open if labels.suffix == ".gz" else open
     with opener(labels, "rt", encoding="utf-8", newline="") as file:
@@ -24,12 +24,12 @@ def write(labels: Path, path: Path) -> None:
     by_dialogue = collections.defaultdict(list)
     for row in rows:
         by_dialogue[row["id"][:9]].append(row)
-    made = {}
+    published = {}
     for dialogue, utterances in by_dialogue.items():
         digests = [digest_labels(_label(row, condition) for row in utterances) for condition in CONDITIONS]
         digests.append(digest_texts((row["id"], row["transcription"]) for row in utterances))
-        made[dialogue] = [len(utterances), "".join(digests)]
-    lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(facts)}" for dialogue, facts in made.items())
+        published[dialogue] = [len(utterances), "".join(digests)]
+    lines = ",\n".join(f"{json.dumps(dialogue)}: {json.dumps(facts)}" for dialogue, facts in published.items())
     write_file(path, b"{\n" + MARK + ZEROS + f'",\n{lines}\n}}\n'.encode(), MARK)
 
 

@@ -7,7 +7,7 @@ import enum
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, List, Optional
 
@@ -90,24 +90,11 @@ def run() -> None:
 
 
 @app.command()
-def demo(
-    data_dir: Optional[str] = typer.Option(
-        None, help="The folder or the URL that holds the archives; by default synthetic sample data."
-    ),
-    config: Config = typer.Option("multimodal", help="The config to load."),
-) -> None:
-    """Load a release (by default synthetic sample data) through `emotiontalk.load_dataset`, and show it."""
-    from emotiontalk.cli import demo as demo_
-
-    demo_.show(data_dir, config.value)
-
-
-@app.command()
 def dummy(out: Path = typer.Argument(..., callback=home, help="The folder to write the four archives to.")) -> None:
     """Make synthetic sample data: four small archives, the same bytes at every run."""
-    from emotiontalk import sample_data as dummy_
+    from emotiontalk.sample_data import write_sample_data
 
-    dummy_.write(out)
+    write_sample_data(out)
     typer.echo(f"{out}: Audio.tar, Multimodal.tar, Text.tar, Video.tar: 24 utterances of synthetic sample data.")
 
 
@@ -126,7 +113,7 @@ def infos(
     infos_ = tool("infos", "`infos`")
     path = path or checkout("`infos`") / "dataset_infos.json"
     if not check:
-        infos_.write(path)
+        infos_.write_dataset_infos(path)
         typer.echo(f"{path}: written.")
     elif not infos_.is_current(path):
         typer.echo(f"{path} is out of date: run `emotiontalk infos`.", err=True)
@@ -146,7 +133,7 @@ def published(
     from emotiontalk.hub.checkout import checkout, tool
 
     default = checkout("`published`") / "emotiontalk/verification/assets/published.json"
-    tool("published", "`published`").write(labels, path or default)
+    tool("published", "`published`").write_published(labels, path or default)
 
 
 @app.command("zh-en")
@@ -254,15 +241,6 @@ def files(
     typer.echo("\n".join(f"{out / name}: {sizes}. How to start: {readme}" for name, readme in readmes.items()))
 
 
-def _open_pull_request(repo: str, export: Path, configs: List[str], dry_run: bool, token: Optional[str]) -> None:
-    from emotiontalk.hub import push as push_
-
-    files, diff, parent = push_.pull_request(repo, export, configs, token)
-    typer.echo(push_.plan(repo, "a pull request", files, None) + f"\n\n{diff}")
-    end = "Nothing was sent (--dry-run)."
-    typer.echo(end if dry_run else f"Opened: {push_.send_pull_request(repo, files, parent, token)}")
-
-
 @app.command()
 def push(
     repo: str = typer.Argument(..., help="The dataset repository, OWNER/NAME; created where it is not there."),
@@ -289,34 +267,38 @@ def push(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Upload the loader, or an export of the release, to the Hub."""
-    from emotiontalk.hub import push as push_
+    from emotiontalk.hub.pull_request import prepare_pull_request
+    from emotiontalk.hub.push import prepare_push
 
-    push_.check_name(repo)
-    if kind is Kind.script and (export is not None or config):
-        raise RequestError("--export and --config are about an export: add --as parquet, or leave them away.")
-    export = export or Path("emotiontalk-parquet")
+    prepared: Any
     configs = [c.value for c in config]
     if pr:
         if kind is Kind.script or private is not None:
-            raise RequestError("--pr is for an export: add --as parquet, and leave --private and --public away.")
+            raise RequestError("--pr is for an export: add --as parquet, and remove --private and --public.")
         if data_dir or cache_dir:
-            raise RequestError("--pr is for an export that is written: leave --data-dir and --cache-dir away.")
-        _open_pull_request(repo, export, configs, dry_run, token)
-        return
-    private = kind is Kind.parquet if private is None else private
-    files: Mapping[str, Any]
-    if kind is Kind.script:
-        files = push_.script_files(repo)
+            raise RequestError("--pr is for an export that is written: remove --data-dir and --cache-dir.")
+        prepared = prepare_pull_request(repo, export or "emotiontalk-parquet", configs=configs, token=token)
     else:
-        files = push_.files_to_send(export, configs, dry_run, data_dir, cache_dir, token)
-    typer.echo(push_.plan(repo, kind.value, files, private))
+        prepared = prepare_push(
+            repo,
+            kind=kind.value,
+            export=export,
+            configs=configs,
+            private=private,
+            dry_run=dry_run,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            token=token,
+        )
+    typer.echo(prepared.plan)
     if dry_run:
         typer.echo("Nothing was sent (--dry-run).")
-    else:
-        url, removed = push_.push(repo, kind.value, files, private, token)
-        typer.echo(f"Uploaded: {url}")
-        if removed:
-            typer.echo(f"Removed, of an earlier export: {', '.join(removed)}")
+        return
+    result = prepared.send()
+    typer.echo(f"{'Opened' if pr else 'Uploaded'}: {result.url}")
+    removed = getattr(result, "removed", ())
+    if removed:
+        typer.echo(f"Removed, of an earlier export: {', '.join(removed)}")
 
 
 @app.command()
@@ -333,20 +315,14 @@ def verify(
     ),
 ) -> None:
     """Compare a release with what is published. Status 0: all is well; 1: something is wrong; 2: nothing to look at."""
-    from emotiontalk.verification import findings as audit_
-    from emotiontalk.verification import verify as verify_
+    from emotiontalk.verification.table import print_audit
+    from emotiontalk.verification.verify import verify as verify_
 
-    if quick and pinned:
-        raise RequestError(
-            "--quick and --pinned do not go together: --quick compares with the pinned archives as it is."
-        )
-    audit = verify_.quick(data_dir, token) if quick else verify_.verify(data_dir, token, pinned)
+    audit = verify_(data_dir, quick=quick, pinned=pinned, token=token)
     if as_json:
         typer.echo(json.dumps(audit.to_dict(), ensure_ascii=False, indent=1))
     else:
-        audit_.print_table(audit, names, only_examined=quick)
-        if quick and audit.looked:
-            typer.echo(verify_.PROVEN)
+        print_audit(audit, names, "--names {number}, or --json")
     if not (audit.ok and audit.looked):
         raise typer.Exit(1 if audit.looked else 2)
 
@@ -365,8 +341,11 @@ def report(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write one self-contained page: what is in the release, to look at and to listen to."""
-    from emotiontalk.reporting import report as report_
+    from emotiontalk.reporting.report import check_page_path
+    from emotiontalk.reporting.report import report as report_
 
-    found = report_.write(out, data_dir, cache_dir, token, clips, language.value)
+    check_page_path(out)  # before the work
+    made = report_(clips=clips, language=language.value, data_dir=data_dir, cache_dir=cache_dir, token=token)
+    made.save(out)
     gated = " It holds gated audio: keep it to yourself." if clips else ""
-    typer.echo(f"{out}: {found['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB.{gated}")
+    typer.echo(f"{out}: {made.numbers['utterances']:,} utterances, {out.stat().st_size / 1e6:.1f} MB.{gated}")

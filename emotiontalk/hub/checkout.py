@@ -31,10 +31,10 @@ def _is_checkout(folder: Path) -> bool:
 
 def checkout(what: str) -> Path:
     """Return the folder of the checkout. Raises `RequestError`, which says what needs it, where there is none."""
-    found = find_checkout()
-    if found is None:
+    folder = find_checkout()
+    if folder is None:
         raise RequestError(f"{what} needs a checkout of the project, version {__version__}: run it in one.")
-    return found
+    return folder
 
 
 def tool(name: str, what: str) -> ModuleType:

@@ -32,7 +32,7 @@ Draw = Callable[[Axes], None]
 
 
 def charts(table: pandas.DataFrame, numbers: dict[str, Any], wording: Wording) -> dict[str, str]:
-    """Return {name: SVG text}. table: as `report.Reading`; numbers: as `report.numbers`."""
+    """Return {name: SVG text}. table: of a `Reading`; numbers: of `count_numbers`."""
     pen = Pen(wording)
     by_split = {split: table[table["split"] == split] for split in numbers["splits"]}
     shares = {name: _shares(counts) for name, counts in numbers["classes"].items()}
@@ -105,9 +105,9 @@ class Pen:
 
         def draw(axes: Axes) -> None:
             width = 0.8 / len(values)
-            for n, (split, given) in enumerate(values.items()):
+            for n, (split, heights) in enumerate(values.items()):
                 at = numpy.arange(len(names)) + (n - (len(values) - 1) / 2) * width
-                axes.bar(at, given, width, label=split, color=COLOURS.get(split, COLOURS["train"]))
+                axes.bar(at, heights, width, label=split, color=COLOURS.get(split, COLOURS["train"]))
             axes.set_xticks(range(len(names)), self._names(names), rotation=35, ha="right", rotation_mode="anchor")
             axes.set_ylim(0, top)
             self._finish(axes, axis, values)
@@ -119,9 +119,9 @@ class Pen:
 
         def draw(axes: Axes) -> None:
             bottom = numpy.zeros(len(names))
-            for split, given in counts.items():
-                axes.bar(range(len(names)), given, 0.8, bottom, label=split, color=COLOURS[split])
-                bottom += given
+            for split, heights in counts.items():
+                axes.bar(range(len(names)), heights, 0.8, bottom, label=split, color=COLOURS[split])
+                bottom += heights
             axes.set_xticks(range(len(names)), names, fontsize=8)
             axes.set_xlabel(self._text(below))
             self._finish(axes, axis, counts)
@@ -132,9 +132,9 @@ class Pen:
         """Draw a histogram for each split, as shares of the split."""
 
         def draw(axes: Axes) -> None:
-            for split, given in values.items():
-                counts, _ = numpy.histogram(given, edges)
-                axes.stairs(counts / max(len(given), 1), edges, label=split, color=COLOURS[split], linewidth=2)
+            for split, of_split in values.items():
+                counts, _ = numpy.histogram(of_split, edges)
+                axes.stairs(counts / max(len(of_split), 1), edges, label=split, color=COLOURS[split], linewidth=2)
             axes.set_xlabel(self._text(below))
             self._finish(axes, axis, values)
 

@@ -1,9 +1,10 @@
-"""What `emotiontalk verify` checks and finds: the checks, a finding, and the audit that collects them."""
+"""What `emotiontalk.verify` checks and finds: the checks, a finding, and the audit that collects them."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -35,11 +36,24 @@ CHECKS = {
 }
 CONTENT = ("labels", "published", "votes", "scores", "names", "raw", "length")
 STATES = ("ok", "unknown", "warning", "wrong")  # in the order of their weight
+QUICK_SCOPE = """\
+What this compares: the sizes of all four archives; the audio-only annotations (the first 64 MiB of Audio.tar), the
+text-only and the silent-video annotations (Text.tar and Video.tar whole).
+What it does not look at: the audio, the videos, and the audio-visual annotations; of these, only the sizes of their
+archives."""
 
 
 @dataclasses.dataclass
 class Finding:
-    """What is not as published: which check, how bad (one of `STATES`), the archive, the member or id, what."""
+    """Something that is not as published.
+
+    Attributes:
+        check: the check that found it, a key of `CHECKS`.
+        state: how bad it is, one of `STATES`.
+        archive: its archive.
+        where: the member or the id.
+        what: what is wrong.
+    """
 
     check: str
     state: str
@@ -53,9 +67,10 @@ Annotated = tuple[str, "int | None", "float | None", "str | None"]  # id, label,
 
 
 class Audit:
-    """What was examined and what was found.
+    """What was examined and what was found. In a notebook it shows itself as a table.
 
     Attributes:
+        quick: whether only sizes and first bytes were compared.
         examined: how often each check was made.
         findings: what was found.
         archives: of each archive its paths, bytes and SHA-256.
@@ -65,7 +80,8 @@ class Audit:
         overruled: labels that do not follow from the annotators', by the authors' decision.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quick: bool = False) -> None:
+        self.quick = quick
         self.examined: collections.Counter[str] = collections.Counter()
         self.findings: list[Finding] = []
         self.archives: dict[str, dict[str, Any]] = {}
@@ -74,6 +90,9 @@ class Audit:
         self.seconds: dict[str, float] = {}
         self.formats: collections.Counter[tuple[int, int, int]] = collections.Counter()
         self.overruled = 0
+
+    def __repr__(self) -> str:
+        return f"Audit(ok={self.ok}, looked={self.looked}, findings={len(self.findings):,})"
 
     def add(self, check: str, archive: str, where: str, what: str, state: str = "wrong") -> None:
         """Add a finding."""
@@ -91,6 +110,33 @@ class Audit:
         """Return the worst state among the findings of a check; "unknown" where nothing could be examined."""
         states = [finding.state for finding in self.of(check)] or ["ok" if self.examined[check] else "unknown"]
         return max(states, key=STATES.index)
+
+    def findings_by_weight(self, check: str) -> list[Finding]:
+        """Return the findings of a check, the worst first."""
+        return sorted(self.of(check), key=lambda finding: -STATES.index(finding.state))
+
+    def checks_to_show(self) -> dict[str, str]:
+        """Return {check: title} of the table: of a quick verification, only what it examined or found."""
+        return {
+            check: title for check, title in CHECKS.items() if not self.quick or self.examined[check] or self.of(check)
+        }
+
+    def conclusions(self) -> list[str]:
+        """Say what follows from all checks: audio formats, labels of experts, and whether something is wrong."""
+        lines = []
+        if self.formats:
+            counts = (f"{n:,} {format_name(*form)}" for form, n in self.formats.most_common())
+            reported = (f"{n:,}" for n in AUDIO_FORMATS.values())
+            lines.append(f"Audio formats: {', '.join(counts)} (reported of the release: {', '.join(reported)}).")
+        if self.overruled:
+            lines.append(
+                f"{self.overruled:,} labels do not follow from the annotators': the authors' decision, as published."
+            )
+        if not self.looked:
+            lines.append("Nothing could be looked at: see above.")
+        else:
+            lines.append("Nothing is wrong." if self.ok else "Something is wrong: see above.")
+        return lines
 
     @property
     def ok(self) -> bool:
@@ -118,50 +164,32 @@ class Audit:
             "checks": checks,
         }
 
+    def to_pandas(self) -> Any:
+        """Return the findings as a `pandas.DataFrame`, a finding a row: check, state, archive, where, what."""
+        import pandas
+
+        columns = [field.name for field in dataclasses.fields(Finding)]
+        return pandas.DataFrame([dataclasses.asdict(finding) for finding in self.findings], columns=columns)
+
+    def _repr_html_(self, most: int = 5) -> str:
+        """Return the audit as HTML for a notebook: the checks, of each the worst findings, and what follows."""
+        rows, items = [], []
+        for check, title in self.checks_to_show().items():
+            findings = self.findings_by_weight(check)
+            cells = (title, self.state(check), f"{self.examined[check]:,}", f"{len(findings):,}")
+            rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+            items += [f"{f.state} {f.archive}: {f.where}: {f.what}" for f in findings[:most]]
+            if len(findings) > most:
+                items.append(f"and {len(findings) - most:,} more ({title.lower()}): to_pandas() has all")
+        head = "".join(f"<th>{name}</th>" for name in ("check", "state", "looked at", "found"))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        listed = "".join(f"<li>{html.escape(item)}</li>" for item in items)
+        said = "<br>".join(map(html.escape, self.conclusions()))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{listed}</ul><p>{said}</p>"
+
 
 def format_name(rate: int, channels: int, bits: int) -> str:
     """Name an audio format."""
     names = {1: "mono", 2: "stereo"}
     kilohertz = f"{rate / 1000:g} kHz {names.get(channels, f'{channels} channels')}"
     return kilohertz if bits == 16 else f"{kilohertz} {bits} bit"
-
-
-def print_table(audit: Audit, names: int = 5, only_examined: bool = False) -> None:
-    """Print the audit as a table; of each check, as many findings by name.
-
-    only_examined: leave out the checks that looked at nothing, and found nothing.
-    """
-    import rich.console
-    import rich.table
-    import rich.text
-
-    styles = {"ok": "green", "unknown": "cyan", "warning": "yellow", "wrong": "bold red"}
-    right = [rich.table.Column(title, justify="right") for title in ("looked at", "found")]
-    table = rich.table.Table("check", "state", *right)
-    for check, title in CHECKS.items():
-        state, found = audit.state(check), len(audit.of(check))
-        if only_examined and not audit.examined[check] and not found:
-            continue
-        table.add_row(title, rich.text.Text(state, styles[state]), f"{audit.examined[check]:,}", f"{found:,}")
-    console = rich.console.Console(highlight=False, soft_wrap=True)
-    console.print(table)
-    for check, title in CHECKS.items():
-        findings = sorted(audit.of(check), key=lambda finding: -STATES.index(finding.state))
-        for finding in findings[:names]:
-            what = f"  {finding.archive}: {finding.where}: {finding.what}"
-            console.print(rich.text.Text.assemble((finding.state, styles[finding.state]), what))
-        if len(findings) > names:
-            more = f"{len(findings) - names:,} more ({title.lower()}): --names {len(findings)}, or --json"
-            console.print(f"    and {more}", markup=False)
-    if audit.formats:
-        counts = (f"{n:,} {format_name(*form)}" for form, n in audit.formats.most_common())
-        reported = (f"{n:,}" for n in AUDIO_FORMATS.values())
-        console.print(f"Audio formats: {', '.join(counts)} (reported of the release: {', '.join(reported)}).")
-    if audit.overruled:
-        console.print(
-            f"{audit.overruled:,} labels do not follow from the annotators': the authors' decision, as published."
-        )
-    if not audit.looked:
-        console.print("Nothing could be looked at: see above.")
-    else:
-        console.print("Nothing is wrong." if audit.ok else "Something is wrong: see above.")

@@ -26,7 +26,7 @@ MALFORMED = re.compile(rf"[\[\]【】［］]|{MARKS.pattern}", re.IGNORECASE)
 
 
 def audit_member(audit: Audit, archive: str, member: Member, seen: Seen) -> None:
-    """Examine a member of an archive; what is no part of the release is skipped."""
+    """Examine a member of an archive; what is not part of the release is skipped."""
     match = match_member(member.name)
     if not match:
         return
@@ -124,8 +124,11 @@ def _audit_votes(audit: Audit, add: Add, utterance: Utterance, label: int | None
         audit.examined["votes"] += 1
         best = max(means.values()) - 1e-9
         if means[label] < best:
-            given = " or ".join(EMOTIONS[other] for other, mean in means.items() if mean >= best)
-            add("votes", f"labelled {EMOTIONS[label]}, but the annotators give {given} (experts overruled some)")
+            chosen_by_rule = " or ".join(EMOTIONS[other] for other, mean in means.items() if mean >= best)
+            add(
+                "votes",
+                f"labelled {EMOTIONS[label]}, but the annotators give {chosen_by_rule} (experts overruled some)",
+            )
     elif "confidence" not in impossible:
         add("votes", "an annotator's label or confidence is missing: what they give is unknown", "unknown")
 
@@ -140,14 +143,14 @@ def confidences(votes: Votes) -> dict[int, float] | None:
         if vote["emotion"] is None or vote["confidence"] is None:
             return None
         by_label.setdefault(vote["emotion"], []).append(vote["confidence"])
-    return {label: sum(given) / len(given) for label, given in by_label.items()}
+    return {label: sum(values) / len(values) for label, values in by_label.items()}
 
 
 def _audit_score(audit: Audit, add: Add, utterance: Utterance, votes: Votes, impossible: bool) -> None:
     score, ratings = _score(utterance), [vote["sentiment"] for vote in votes]
     if score is None:
         typed = utterance.raw["multimodal"].get("Continuous label_result")
-        add("scores", f"Continuous label_result {brief(repr(typed))} is no number in -2…2")
+        add("scores", f"Continuous label_result {brief(repr(typed))} is not a number in -2…2")
     elif impossible:
         pass  # named already
     elif None in ratings:
@@ -194,4 +197,4 @@ def _audit_mp4(audit: Audit, add: Add, member: Member) -> None:
     if not member.size:
         add("mp4", "empty: 0 bytes")
     elif member.part(4, 4) != b"ftyp":
-        add("mp4", "no MP4 file: it does not begin with a box ftyp")
+        add("mp4", "not an MP4 file: it does not begin with an ftyp box")

@@ -37,10 +37,10 @@ def _digest(lines: Iterable[str]) -> str:
 def dialogues() -> dict[str, dict[str, int | str]]:
     """Return {dialogue: {"utterances": number, "texts": digest, and for each annotation condition: digest}}."""
     keys = (*CONDITIONS, "texts")
-    found = {}
-    made = json.loads(PATH.read_text(encoding="utf-8"))
-    del made["sha256"]
-    for dialogue, (number, digests) in made.items():
+    by_dialogue = {}
+    stored = json.loads(PATH.read_text(encoding="utf-8"))
+    del stored["sha256"]
+    for dialogue, (number, digests) in stored.items():
         parts = [digests[n * DIGITS : (n + 1) * DIGITS] for n in range(len(keys))]
-        found[dialogue] = {"utterances": number, **dict(zip(keys, parts))}
-    return found
+        by_dialogue[dialogue] = {"utterances": number, **dict(zip(keys, parts))}
+    return by_dialogue

@@ -1,4 +1,4 @@
-"""`emotiontalk verify`: a release compared with what is published, in one pass over each archive or by its beginning.
+"""`emotiontalk.verify`: a release compared with what is published, in one pass over each archive or by its beginning.
 
 Headers, annotations and the first bytes of audio and video are read, nothing is decoded; memory does not grow with the
 archives. A local archive is read by position, so that a pass over the audio reads little of it; with `pinned=True`, and
@@ -18,10 +18,11 @@ from typing import IO, cast
 from emotiontalk.archives.local import UnpackedTar
 from emotiontalk.archives.locations import Location, forget_urls
 from emotiontalk.archives.tar import Tar
-from emotiontalk.corpus import ARCHIVES, AUDIO_FORMATS, CONDITIONS, DEFAULT_SOURCE, GROUPS, TOTAL, match_member
+from emotiontalk.corpus import ARCHIVES, AUDIO_FORMATS, CONDITIONS, GROUPS, TOTAL, match_member
 from emotiontalk.errors import EmotionTalkError, brief, raise_if_full
 from emotiontalk.progress import progress_bar
 from emotiontalk.release import ReleaseReader
+from emotiontalk.request_error import RequestError
 from emotiontalk.verification import published
 from emotiontalk.verification.findings import CONTENT, Audit, format_name
 from emotiontalk.verification.forward import ForwardFile, ForwardTar
@@ -32,17 +33,53 @@ Part = tuple[str, Callable[[], "Tar | UnpackedTar"]]  # its path, and a function
 Digest = Callable[[], "str | None"]
 
 
-def verify(data_dir: str | None = None, token: str | None = None, pinned: bool = False) -> Audit:
-    """Audit the release at a folder or a URL (default: the Hub). Progress goes to stderr.
+def verify(
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    quick: bool = False,
+    pinned: bool = False,
+    token: str | bool | None = None,
+) -> Audit:
+    """Compare a release with what is published.
 
-    pinned: compare size and SHA-256 with the pinned archives, and make a difference an error. What archives that are
-    the pinned ones hold in their annotations is then the release's own, and only a warning.
+    Nothing is decoded, and nothing is written. What is wrong with a release is a finding, not an exception: an archive
+    that is missing or truncated does not end it.
+
+    Args:
+        data_dir: the folder or the URL that holds the archives; the Hub by default.
+        quick: compare only sizes, and the SHA-256 of Text.tar, Video.tar and the first 64 MiB of Audio.tar: 70 MB are
+            read, not 36 GB.
+        pinned: compare the size and the SHA-256 of each archive with the pinned ones, and make a difference an error.
+            What archives that are the pinned ones hold in their annotations is then the release's own, and only a
+            warning.
+        token: as in `load_dataset`.
+
+    Returns:
+        What was examined and what was found: `audit.ok`, `audit.findings`, `audit.to_pandas()`.
+
+    Raises:
+        RequestError: quick and pinned are both true.
+
+    Example:
+        >>> audit = emotiontalk.verify("RELEASE", quick=True)
+        >>> audit.ok
+        True
     """
-    audit, ids = Audit(), dict[str, Ids]()
+    if quick and pinned:
+        raise RequestError(
+            "quick=True is not supported with pinned=True: a quick verification compares with the pinned archives "
+            "as it is."
+        )
+    reader = ReleaseReader(data_dir, token=token)
     forget_urls()
+    return _verify_quickly(reader) if quick else _verify_all(reader, pinned)
+
+
+def _verify_all(reader: ReleaseReader, pinned: bool) -> Audit:
+    audit, ids = Audit(), dict[str, Ids]()
     for archive in ARCHIVES:
         try:
-            ids[archive] = _audit_archive(audit, archive, data_dir or DEFAULT_SOURCE, token, pinned)
+            ids[archive] = _audit_archive(audit, archive, reader, pinned)
         except (EmotionTalkError, OSError) as error:
             audit.add("archives", archive, f"{archive}.tar", str(error))
     _compare_archives(audit, ids)
@@ -57,11 +94,11 @@ def verify(data_dir: str | None = None, token: str | None = None, pinned: bool =
     return audit
 
 
-def _audit_archive(audit: Audit, archive: str, source: str, token: str | None, pinned: bool) -> Ids:
+def _audit_archive(audit: Audit, archive: str, reader: ReleaseReader, pinned: bool) -> Ids:
     """Examine an archive in one pass; return what it holds."""
-    location = ReleaseReader(source, token=token).find_archive(archive)
-    parts, size, sha256 = _local_parts(location) if location.paths else _remote_part(location, token, pinned)
-    found = audit.archives[archive] = {
+    location = reader.find_archive(archive)
+    parts, size, sha256 = _local_parts(location) if location.paths else _remote_part(location, reader.token, pinned)
+    facts = audit.archives[archive] = {
         "paths": [path for path, _ in parts],
         "bytes": size,
         "pinned_bytes": ARCHIVES[archive][0],
@@ -76,7 +113,7 @@ def _audit_archive(audit: Audit, archive: str, source: str, token: str | None, p
         except (EmotionTalkError, OSError) as error:  # the rest cannot be read; what was read still counts
             audit.add("archives", archive, label, str(error))
     # another size is another SHA-256: not worth reading 14.8 GB for
-    found["sha256"] = sha256() if pinned and size == found["pinned_bytes"] else None
+    facts["sha256"] = sha256() if pinned and size == facts["pinned_bytes"] else None
     _compare_pinned(audit, archive, pinned)
     return {suffix: set(members) for suffix, members in seen.items()}
 
@@ -117,7 +154,7 @@ def _local_parts(location: Location) -> tuple[list[Part], int, Digest]:
     return list(parts), size, sha256
 
 
-def _remote_part(location: Location, token: str | None, pinned: bool) -> tuple[list[Part], int, Digest]:
+def _remote_part(location: Location, token: str | bool | None, pinned: bool) -> tuple[list[Part], int, Digest]:
     """As `_local_parts`, of an archive behind a URL: all its bytes are read once, if `pinned` through a SHA-256."""
     remote = location.file(token)
     size, pieces = remote.size, remote.pieces()
@@ -156,35 +193,34 @@ def _bytes_within(part: Tar | UnpackedTar) -> int:
 
 
 def _compare_pinned(audit: Audit, archive: str, pinned: bool) -> None:
-    found, add = audit.archives[archive], audit.about(archive, f"{archive}.tar")
+    facts, add = audit.archives[archive], audit.about(archive, f"{archive}.tar")
     size, sha256 = ARCHIVES[archive]
     audit.examined["size"] += 1
-    if found["bytes"] != size:
-        what = f"{found['bytes']:,} bytes, pinned {size:,}"
+    if facts["bytes"] != size:
+        what = f"{facts['bytes']:,} bytes, pinned {size:,}"
         if not pinned:
-            what += ": a repacked mirror, a rebuilt or an unpacked copy may be whole all the same; "
-            what += "--pinned makes it an error"
+            what += ": a repacked mirror, a rebuilt or an unpacked copy may be whole all the same"
         add("size", what, "wrong" if pinned else "warning")
     if pinned:
         audit.examined["sha256"] += 1
-        if found["bytes"] != size:
+        if facts["bytes"] != size:
             add("sha256", "of another size, so of another SHA-256")
-        elif found["sha256"] is None:
+        elif facts["sha256"] is None:
             add("sha256", "unpacked or in several parts: there is no one file to compare")
-        elif found["sha256"] != sha256:
-            add("sha256", f"{found['sha256']}, pinned {sha256}")
+        elif facts["sha256"] != sha256:
+            add("sha256", f"{facts['sha256']}, pinned {sha256}")
 
 
 def _compare_archives(audit: Audit, ids: dict[str, Ids]) -> None:
     """Compare the archives with one another: counts, annotation conditions, media."""
-    for archive, found in ids.items():
-        audit.examined["utterances"] += len(found["json"])
-        groups = collections.Counter(uid[:6] for uid in found["json"])
+    for archive, members in ids.items():
+        audit.examined["utterances"] += len(members["json"])
+        groups = collections.Counter(uid[:6] for uid in members["json"])
         for group in sorted({*groups, *GROUPS}):
             count, expected = groups[group], GROUPS.get(group, 0)
             if count != expected:
                 audit.add("utterances", archive, group, f"{count:,} utterances, published {expected:,}")
-    everywhere = set().union(*(found["json"] for found in ids.values())) if ids else set[str]()
+    everywhere = set().union(*(members["json"] for members in ids.values())) if ids else set[str]()
     audit.examined["conditions"] += len(everywhere)
     for uid in sorted(everywhere):
         missing = [archive for archive in ids if uid not in ids[archive]["json"]]
@@ -265,49 +301,42 @@ def _compare_formats(audit: Audit) -> None:
 # The beginning of Audio.tar, with all audio-only annotations: publicly reported by readers of the real archive.
 PREFIX_BYTES = 64 << 20
 PREFIX_SHA256 = "46f12cbae60370c47e1744764232de1b4e8e23efcf6bc4f55acda1ba1fe5d217"
-PROVEN = """\
-What this compares: the sizes of all four archives; the audio-only annotations (the first 64 MiB of Audio.tar), the
-text-only and the silent-video annotations (Text.tar and Video.tar whole).
-What it does not look at: the audio, the videos, and the audio-visual annotations; of these, only the sizes of their
-archives."""
 
 
-def quick(data_dir: str | None = None, token: str | None = None) -> Audit:
-    """Compare sizes, and the SHA-256 of Text.tar, Video.tar and the first 64 MiB of Audio.tar: 70 MB, not 36 GB."""
-    audit, source = Audit(), data_dir or DEFAULT_SOURCE
-    forget_urls()
+def _verify_quickly(reader: ReleaseReader) -> Audit:
+    audit = Audit(quick=True)
     for archive in ARCHIVES:
         audit.archives[archive] = {}
         try:
-            _compare_quickly(audit, archive, source, token)
+            _compare_quickly(audit, archive, reader)
         except (EmotionTalkError, OSError) as error:
             audit.add("archives", archive, f"{archive}.tar", brief(error, 2_000))
     return audit
 
 
-def _compare_quickly(audit: Audit, archive: str, source: str, token: str | None) -> None:
-    """The part of `quick` about one archive."""
-    location, (size, sha256) = ReleaseReader(source, token=token).find_archive(archive), ARCHIVES[archive]
+def _compare_quickly(audit: Audit, archive: str, reader: ReleaseReader) -> None:
+    """Compare the size and the first bytes of an archive."""
+    location, (size, sha256) = reader.find_archive(archive), ARCHIVES[archive]
     add = audit.about(archive, f"{archive}.tar")
     check, length, expected = "sha256", size, sha256
     if archive == "Audio":
         check, length, expected = "prefix", PREFIX_BYTES, PREFIX_SHA256
-    found: int | None
+    actual_size: int | None
     if not location.paths:
-        remote = location.file(token)
-        found, pieces = remote.size, remote.pieces(end=length)
+        remote = location.file(reader.token)
+        actual_size, pieces = remote.size, remote.pieces(end=length)
     elif len(location.paths) == 1 and os.path.isfile(location.paths[0]):
-        found, pieces = os.path.getsize(location.paths[0]), _pieces_of(location.paths[0])
+        actual_size, pieces = os.path.getsize(location.paths[0]), _pieces_of(location.paths[0])
     else:
-        add("size", "unpacked or in several parts: use verify without --quick", "unknown")
+        add("size", "unpacked or in several parts: a quick verification cannot compare it", "unknown")
         return
     audit.examined["archives"] += 1
-    audit.archives[archive] = {"bytes": found}
+    audit.archives[archive] = {"bytes": actual_size}
     audit.examined["size"] += 1
-    if found != size:
-        has = "of unknown size" if found is None else f"{found:,} bytes"
+    if actual_size != size:
+        has = "of unknown size" if actual_size is None else f"{actual_size:,} bytes"
         add("size", f"{has}, pinned {size:,}")
-    if archive == "Multimodal" or (found is not None and found < length):
+    if archive == "Multimodal" or (actual_size is not None and actual_size < length):
         return
     audit.examined[check] += 1
     digest = _digest_of(pieces, length, f"{archive}.tar")

@@ -164,7 +164,7 @@ def test_a_url_in_the_wrong_place_shows_no_secret(words, tmp_path, monkeypatch):
 COMMANDS = (
     ("zh-en", "OUT"), ("score", "GIVEN"), ("verify",), ("report", "--out", "OUT"),
     ("parquet", "OUT", "--config", "text"),
-    ("probe", "--config", "text", "--out", "OUT"), ("demo",), ("push", "me/x", "--as", "parquet", "--export", "OUT"),
+    ("probe", "--config", "text", "--out", "OUT"), ("push", "me/x", "--as", "parquet", "--export", "OUT"),
     ("files", "OUT", "--for", "kaldi"),
 )  # fmt: skip
 

@@ -69,11 +69,6 @@ def test_verify(release, options):
     assert "\\x1b" in run.stdout or "\\\\x1b" in run.stdout
 
 
-def test_what_the_demo_shows(release):
-    run = command("demo", "--data-dir", release(hostile), "--config", "audio")
-    assert quiet(run.stdout)
-
-
 def test_the_name_of_a_file(tmp_path):
     """Of an archive, as it is shown beside a progress bar."""
     (tmp_path / "text.\x1b[31m.tar").write_bytes(pack(archives()["Text"]))

@@ -244,7 +244,7 @@ def test_the_cards_cite_and_number_as_the_code_does(document):
 @once
 def test_the_agreement_that_the_card_gives_is_that_of_the_report():
     text = " ".join(section("README.md", "Dataset creation").split())
-    kappa = importlib.import_module("emotiontalk.reporting.report").PAPER_KAPPA
+    kappa = importlib.import_module("emotiontalk.reporting.numbers").PAPER_KAPPA
     for condition, name in emotiontalk.CONDITION_NAMES.items():
         assert re.search(rf"{name.replace('-video', ' video')} {kappa[condition]}\b", text)
 

@@ -30,6 +30,12 @@ def example(name, *options, cwd, **others):
     return run([sys.executable, EXAMPLES / f"{name}.py", *options], cwd, **others)
 
 
+def test_the_demo_shows_splits_and_a_decoded_sound(tmp_path):
+    said = example("demo", cwd=tmp_path).stdout
+    assert "DatasetDict" in said and "num_rows: 8" in said
+    assert "1.200 s at 44,100 Hz" in said and "emotion            1 (happy)" in said
+
+
 def test_context_helps_or_not(tmp_path):
     said = example("conversation", "--data-dir", DUMMY, "--condition", "audio", "--k", "2", cwd=tmp_path).stdout
     k2, k0, difference = said.splitlines()

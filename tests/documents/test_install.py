@@ -88,7 +88,6 @@ COMMANDS = [
     # arguments, status with the tools, what is said
     (["--version"], 0, f"emotiontalk {emotiontalk.__version__}"),
     (["-h"], 0, "Commands"),
-    (["demo"], 0, "num_rows: 8"),
     (["dummy", "release"], 0, ""),
     (["infos"], 1, "needs a checkout"),
     (["infos", "--path", "infos.json"], 0, ""),

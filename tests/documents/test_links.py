@@ -72,4 +72,4 @@ def test_the_targets_of_make_are_there(document):
             text=True,
             check=True,
         )
-        assert re.search("python -m emotiontalk demo|pytest|ruff", plan.stdout), line
+        assert re.search("python examples/demo.py|pytest|ruff", plan.stdout), line

@@ -96,9 +96,3 @@ def test_the_fields_are_described_where_a_user_of_datasets_looks(load):
     split = load("audio", split="test")
     assert "audio-only label" in load("multimodal", split="test").info.description
     assert "seconds" in split.info.description and split.info.license == "CC BY-NC-SA 4.0"
-
-
-def test_the_demo_shows_splits_and_a_decoded_sound(tmp_path):
-    run = command("demo")
-    assert "DatasetDict" in run.stdout and "num_rows: 8" in run.stdout
-    assert "1.200 s at 44,100 Hz" in run.stdout and "emotion            1 (happy)" in run.stdout

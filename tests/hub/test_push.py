@@ -10,11 +10,11 @@ import sys
 
 import pandas
 import pytest
-import yaml
 from card import TWINS
 from commit_server import TOKEN
-from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, some, stopped
+from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, stopped
 
+import emotiontalk
 from emotiontalk import sample_data as dummy
 from emotiontalk.sample_data import relative
 
@@ -286,11 +286,11 @@ def test_a_pull_request_is_refused_where_it_would_do_harm(hub, theirs, at, expor
     arguments = ("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export)
     assert "BAAI/Emotiontalk is public" in refused(*arguments, env=at)  # without --pr as ever
     assert "add --as parquet" in refused("push", "BAAI/Emotiontalk", "--pr", env=at)
-    assert "no such dataset repository" in refused("push", "BAAI/None", *arguments[2:], "--pr", env=at)
+    assert "BAAI/None" in refused("push", "BAAI/None", *arguments[2:], "--pr", env=at)
     (theirs / "README.md").write_text(CARD.replace("theirs", "audio"), encoding="utf-8")
-    assert "a config audio of its own" in refused(*arguments, "--pr", env=at)
+    assert "config audio" in refused(*arguments, "--pr", env=at)
     (theirs / "README.md").write_text(CARD.replace(".parquet", ".csv"), encoding="utf-8")
-    assert "theirs is no Parquet" in refused(*arguments, "--pr", env=at)
+    assert "config theirs is not Parquet" in refused(*arguments, "--pr", env=at)
     (theirs / "parquet").mkdir()
     (theirs / "parquet" / "x.parquet").write_bytes(b"")
     assert "parquet/x.parquet, which is not" in refused(*arguments, "--pr", env=at)
@@ -299,123 +299,75 @@ def test_a_pull_request_is_refused_where_it_would_do_harm(hub, theirs, at, expor
     hub.repos["BAAI/Emotiontalk"]["gated"] = "auto"
     (theirs / "parquet" / "x.parquet").unlink()
     assert "pushed as a whole" in refused(*arguments, "--pr", "--config", "text", env=at)
-    assert "leave --data-dir and --cache-dir" in refused(*arguments, "--pr", "--data-dir", DUMMY, env=at)
+    assert "--data-dir" in refused(*arguments, "--pr", "--data-dir", DUMMY, env=at)
     assert not any("create_pr" in path for _, path in hub.log) and not (hub.folder / "BAAI/Emotiontalk.pr").exists()
 
 
-def yaml_card(text):
-    return f"---\n{text}\n---\n\n# Text\n".encode()
+OPTIONS = [
+    ({"export": "x"}, "export="),
+    ({"configs": ["audio"]}, "configs="),
+    ({"kind": "zip"}, "kind="),
+    ({"kind": "parquet", "configs": "audio"}, "configs="),
+    ({"kind": "parquet", "configs": ["sounds"]}, "configs="),
+]
 
 
-def config(name="theirs", files="x.parquet", more=""):
-    return f"configs:\n- config_name: {name}\n  data_files: {files}\n{more}"
+@pytest.mark.parametrize("options, named", OPTIONS)
+def test_options_of_a_push_that_are_refused(options, named):
+    with pytest.raises(emotiontalk.RequestError, match=re.escape(named)):
+        emotiontalk.push("me/a", dry_run=True, **options)
 
 
-BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
-# What is wrong with a card -> the card, and what is said of it.
-WRONG = {
-    "no YAML": (yaml_card("license: mit\ntags: [a"), "`tags`, line 3: "),
-    "a list": (yaml_card("- license"), "is a list, not a mapping"),
-    "a number": (yaml_card("5"), "is 5, not a mapping"),
-    "no end": (b"---\nlicense: mit\n\n# Text\n", "no YAML between two lines of ---"),
-    "GBK": (CARD.encode("gbk"), "not UTF-8 (byte "),
-    "too large": (b"x" * (10 * 2**20 + 1), "10,485,761 bytes"),
-    "a tag": (yaml_card("license: !mine mit"), "`license`, line 2: could not determine a constructor"),
-    "code": (yaml_card("x: !!python/object/apply:os.abort []"), "`x`, line 2: could not determine a constructor"),
-    "an escape sequence": (yaml_card("license: !%1b[31m mit"), r"the tag '!\x1b[31m'"),
-    "NUL": (yaml_card("license: mit\nx: \0"), "`x`, line 3: special characters"),
-    "no date": (yaml_card("released: 2025-13-01"), "`released`, line 2: month must be in 1..12"),
-    "a bomb": (yaml_card(BOMB), "`a5`, line 7: more than 100,000 values"),
-    "itself": (yaml_card("x: &x [*x]"), "`x`, line 2: the alias *x stands for nothing before it"),
-    "depth": (yaml_card("x: " + "[" * 5000 + "]" * 5000), "`x`, line 2: more than 100 levels"),
-    "depth by aliases": (
-        yaml_card(config(more="  b0: &b0 [x]\n" + "".join(f"  b{n}: &b{n} [*b{n - 1}]\n" for n in range(1, 400)))),
-        "nested too deeply",
-    ),
-    "a key that is a number": (yaml_card("5: x"), "has a key that is 5, not text"),
-    "a key for huggingface_hub": (yaml_card("ignore_metadata_errors: true"), "`huggingface_hub` cannot read its card"),
-    "configs: audio": (yaml_card("configs: audio"), "`configs` of its card is 'audio', not a list"),
-    "configs: 3": (yaml_card("configs: 3"), "`configs` of its card is 3, not a list"),
-    "configs: [1]": (yaml_card("configs: [1]"), "entry 1 of `configs` of its card is 1, not a mapping"),
-    "configs twice": (yaml_card(config() + config("b")), "`configs` more than once"),
-    "no config_name": (
-        yaml_card("configs:\n- data_files: x.parquet"),
-        "entry 1 of `configs` of its card has no `config_",
-    ),
-    "config_name: 5": (yaml_card(config(5)), "`config_name` of entry 1 of `configs` of its card is 5, not text"),
-    "data_files: {..}": (
-        yaml_card(config(files="{train: x.parquet}")),
-        "`data_files` of the config theirs of its card is",
-    ),
-    "two defaults": (
-        yaml_card(config("default") + "- {config_name: b, data_files: b.parquet, default: 'yes'}"),
-        "several default configs, default and b",
-    ),
-    "dataset_info: x": (yaml_card("dataset_info: x"), "`dataset_info` of its card is 'x', not a list"),
-    "dataset_info: [3]": (yaml_card("dataset_info: [3]"), "entry 1 of `dataset_info` of its card is 3, not a mapping"),
-    "dataset_info of a list": (
-        yaml_card("dataset_info:\n  config_name: [a]"),
-        "`config_name` of entry 1 of `dataset_info` of its card is a list, not text",
-    ),
-}
+@pytest.mark.parametrize("repo", ["emotiontalk", "me/emotion--talk", "me/emotion.talk", 5])
+def test_names_of_repositories_that_are_refused(repo):
+    with pytest.raises(emotiontalk.RequestError, match=re.escape(str(repo))):
+        emotiontalk.push(repo, dry_run=True)
+
+
+def test_a_push_in_python(export, tmp_path):
+    plan = emotiontalk.push("me/a", kind="parquet", export=export, dry_run=True)
+    assert isinstance(plan, emotiontalk.PushResult) and plan.url is None and plan.private is True
+    assert plan.files == {name: (export / name).stat().st_size for name in plan.files}
+    assert plan.to_dict() == json.loads(json.dumps(plan.to_dict())) and plan.to_dict()["removed"] == []
+    assert all(name in plan._repr_html_() and name in str(plan) for name in plan.files)
+    script = emotiontalk.push("me/a", dry_run=True)
+    assert "a.py" in script.files and script.private is False
+    none = emotiontalk.push("me/a", kind="parquet", export=tmp_path / "none", configs=["text"], dry_run=True)
+    assert set(none.files.values()) == {None} and not (tmp_path / "none").exists()
+
+
+SENT = """
+import emotiontalk, json, sys
+export, = sys.argv[1:]
+pushed = emotiontalk.push("me/emotion", kind="parquet", export=export)
+planned = emotiontalk.open_pull_request("BAAI/Emotiontalk", export, dry_run=True)
+opened = emotiontalk.open_pull_request("BAAI/Emotiontalk", export)
+json.dump([result.to_dict() for result in (pushed, planned, opened)], sys.stdout)
+assert opened._repr_html_().count("Opened: ") == pushed._repr_html_().count("Uploaded: ") == 1
+"""
 
 
 @once
-@pytest.mark.parametrize("name", some(WRONG, "a tag", "an escape sequence", "configs: audio", "dataset_info: x"))
-def test_a_card_that_nothing_can_be_merged_into_is_told_in_a_sentence(hub, theirs, at, export, name):
-    card, told = WRONG[name]
-    (theirs / "README.md").write_bytes(card)
+def test_what_is_sent_from_python(hub, theirs, at, export):
+    run = subprocess.run([sys.executable, "-c", SENT, export], capture_output=True, text=True, env=at)
+    assert run.returncode == 0, run.stderr
+    pushed, planned, opened = json.loads(run.stdout)
+    assert pushed["url"] == f"{hub.url}/datasets/me/emotion" and set(pushed["files"]) == set(hub.files("me/emotion"))
+    assert planned == {**opened, "url": None} and opened["url"].endswith("/BAAI/Emotiontalk/discussions/1")
+    assert set(opened["files"]) == set(hub.files("BAAI/Emotiontalk.pr"))
+    assert "comments are lost" in opened["diff"] and "+- config_name: audio" in opened["diff"]
+
+
+@once
+def test_a_card_that_nothing_can_be_merged_into_is_told_in_a_sentence(hub, theirs, at, export):
+    (theirs / "README.md").write_bytes(b"---\nlicense: !%1b[31m mit\n---\n")
     said = refused("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export, "--pr", env=at)
     sentence = said.rstrip("\n").split("\n")[-1]
-    assert sentence.startswith("emotiontalk: BAAI/Emotiontalk: ") and told in sentence and sentence.isprintable()
-    assert len(sentence) < 500 and {method for method, _ in hub.log} <= {"GET", "HEAD"}
-
-
-# A card in three parts: what is before its YAML, that, and what follows.
-ODD = {
-    "nothing": ("", "", ""),
-    "no YAML": ("", "", "# Text\n\n---\nconfigs: 3\n---\n"),
-    "empty YAML": ("---\n", "", "---\n---\nconfigs: 3\n---\n"),
-    "a text behind": ("---\n", "license: mit\n", "---\n\n---\nconfigs: [\n---\n\x1b[31m\0\r\n"),
-    "BOM and CRLF": ("\ufeff---\r\n", "license: mit\r\n" + config().replace("\n", "\r\n"), "---\r\n字\r\n"),
-    "comments": ("\n---\n", "# a\nlicense: mit # b\n# c\n" + config() + "# d\nx: 1\n# e\n", "---\n# Text"),
-    "one line": ("---\n", "{license: mit, tags: [a, 'no']}\n", "---\n"),
-    "a last text": ("---\n", "# a\nlicense: mit\nextra_gated_prompt: |\n  One.\n  ---\n", "---\n"),
-    "what YAML knows": (
-        "---\n",
-        "language: no\nlicense: [mit, 5]\na: .nan\nb: 2025-01-01\nc:\nd: 0777\ne: {1: !!binary YQ==, ~: 1:30}\n"
-        "train-eval-index: [{a: 1}]\ntrain_eval_index: 5\nto_dict: x\n",
-        "---\n",
-    ),
-    "aliases": ("---\n", "configs:\n- &id001 {config_name: a, data_files: a.parquet}\nx: *id001\ny: *id001\n", "---\n"),
-    "another default": (
-        "---\n",
-        config("default", "[{split: train, path: [x.parquet]}]") + "dataset_info:\n  features: []\n",
-        "---\n",
-    ),
-    "names twice": ("---\n", config() + config(files="y.parquet")[9:] + "license: mit\nlicense: mit\n", "---\n"),
-}  # fmt: skip
-
-
-@once
-@pytest.mark.parametrize("name", some(ODD, "a text behind", "BOM and CRLF", "comments", "another default"))
-def test_all_else_in_an_odd_card_stays_as_it_is(hub, theirs, at, export, name):
-    start, text, end = ODD[name]
-    (theirs / "README.md").write_bytes("".join(ODD[name]).encode())
-    said = command("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export, "--pr", env=at).stdout
-    assert "Opened: " in said and not re.search(r"[\x00\r\x1b]", said)
-    card = (hub.folder / "BAAI/Emotiontalk.pr/README.md").read_bytes().decode()
-    assert card.startswith(start) and card.endswith(end)
-    before = yaml.safe_load(text) or {}
-    after = next(yaml.safe_load_all(card[len(start) : len(card) - len(end)].removeprefix("---\n")))
-    configs, infos = after.pop("configs"), after.pop("dataset_info")
-    given, known = before.pop("configs", []), before.pop("dataset_info", [])
-    assert repr(after) == repr(before)
-    assert configs[:-2] == given and [config["config_name"] for config in configs[-2:]] == ["audio", "text"]
-    assert infos[:-2] == (known if isinstance(known, list) else [known])
-    assert [c["config_name"] for c in configs if c.get("default")] == ([] if name == "another default" else ["audio"])
-    assert re.findall("# [a-e]$", card, re.MULTILINE) == re.findall("# [a-e]$", text, re.MULTILINE)
-    assert ("\r\n" in start) == ("\r\n  data_files:\r\n" in card)
+    assert sentence.startswith("emotiontalk: BAAI/Emotiontalk: ") and sentence.isprintable() and len(sentence) < 500
+    assert {method for method, _ in hub.log} <= {"GET", "HEAD"}
+    (theirs / "README.md").write_bytes(b"x" * (10 * 2**20 + 1))
+    said = refused("push", "BAAI/Emotiontalk", "--as", "parquet", "--export", export, "--pr", env=at)
+    assert "10,485,761 bytes" in said and {method for method, _ in hub.log} <= {"GET", "HEAD"}
 
 
 @once

@@ -1,17 +1,23 @@
 """`emotiontalk report`: its numbers are the published ones; its page works in a browser, from a file, offline."""
 
 import collections
+import html
 import itertools
 import json
+import os
 import re
 import shutil
 import struct
+import subprocess
+import sys
 import tarfile
 import wave
 
 import pytest
 from card import class_counts
 from support import PROJECT, command, published_labels
+
+import emotiontalk
 
 EMOTIONS = ["neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"]
 PASSES = ["text", "audio", "video", "multimodal"]
@@ -358,3 +364,50 @@ def test_odd_texts_and_one_class_alone_give_a_page(tmp_path, release):
     out = tmp_path / "report.html"
     command("report", "--out", out, "--data-dir", release(change))
     assert numbers_of(out)["agreement"][0]["cohen"] is None and "NaN" not in out.read_text(encoding="utf-8")
+
+
+def test_a_report_in_python(tmp_path):
+    report = emotiontalk.report(clips=1, data_dir=PROJECT / "dummy_data")
+    assert isinstance(report, emotiontalk.Report) and "24 utterances" in repr(report)
+    assert report.to_dict() == report.numbers == json.loads(json.dumps(report.numbers))
+    table = report.to_pandas()
+    assert len(table) == 24 and table["seconds"].sum() / 3600 == pytest.approx(report.numbers["hours"])
+    assert table["multimodal"].between(0, 6).all() and set(table["split"]) == {"train", "validation", "test"}
+    out = tmp_path / "new" / "page.html"
+    assert report.save(out) == out and numbers_of(out) == report.numbers
+    shown = re.fullmatch(r'<iframe srcdoc="([^"]*)"[^>]*></iframe>', report._repr_html_())
+    assert html.unescape(shown[1]) == report.html and "<audio" in report.html
+    report.save(out)  # our own page
+    edited = out.read_bytes().replace(b"</body>", b"<p>mine</p></body>")
+    out.write_bytes(edited)
+    with pytest.raises(emotiontalk.RequestError, match=re.escape(str(out))):
+        report.save(out)
+    assert out.read_bytes() == edited
+    zh = emotiontalk.report(clips=0, language="zh", data_dir=PROJECT / "dummy_data")
+    assert zh.numbers == report.numbers and "zh-CN" in zh.html and "<audio" not in zh.html
+
+
+@pytest.mark.parametrize("options", [{"language": "fr"}, {"clips": -1}, {"clips": "3"}])
+def test_options_of_a_report_that_are_refused(options):
+    (name,) = options
+    with pytest.raises(emotiontalk.RequestError, match=f"{name}="):
+        emotiontalk.report(data_dir=PROJECT / "dummy_data", **options)
+
+
+def test_a_page_that_cannot_be_written_is_known_before_the_work(tmp_path):
+    out = tmp_path / "mine.html"
+    out.write_text("mine")
+    said = command("report", "--out", out, "--data-dir", tmp_path / "none", status=1).stderr
+    assert str(out) in said and "none" not in said and out.read_text() == "mine"
+
+
+def test_a_report_needs_neither_typer_nor_rich():
+    code = (
+        "import sys; sys.modules['typer'] = sys.modules['rich'] = None; import emotiontalk; "
+        "print(emotiontalk.report(data_dir=sys.argv[1]).numbers['utterances'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    run = subprocess.run(
+        [sys.executable, "-c", code, PROJECT / "dummy_data"], env=environment, capture_output=True, text=True
+    )
+    assert run.stdout == "24\n", run.stderr

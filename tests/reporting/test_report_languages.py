@@ -10,7 +10,7 @@ import pytest
 from support import PROJECT, command
 
 import emotiontalk
-from emotiontalk.reporting import report
+from emotiontalk.reporting import page as report_page
 from emotiontalk.reporting import wording as report_texts
 
 CHINESE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
@@ -167,7 +167,7 @@ def test_every_text_is_used_and_has_the_same_blanks(tmp_path, release, monkeypat
     bad = release(hard)
     for language in ("en", "zh"):
         with monkeypatch.context() as whole:
-            whole.setattr(report, "TOTAL", 24)
+            whole.setattr(report_page, "TOTAL", 24)
             text = written(tmp_path, language)
             assert "18,612" in text and "23.6" in text
         odd = Page(written(tmp_path, language, data_dir=bad))
