@@ -513,7 +513,8 @@ forks = Forks()
 def follow_parent(parent: int) -> None:
     """End this process soon after its parent, which may have ended already.
 
-    parent: its process id.
+    Args:
+        parent: its process id.
     """
 
     def wait() -> None:
@@ -524,8 +525,8 @@ def follow_parent(parent: int) -> None:
     threading.Thread(target=wait, name="emotiontalk-follow", daemon=True).start()
 
 
-def be_silent() -> None:
-    """Let this process, a worker of a run that was interrupted, say no more."""
+def silence_stderr() -> None:
+    """Send the messages of this process, a worker of a run that was interrupted, nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -554,7 +555,7 @@ class Interrupt:
     def handle(self, number: int, frame: Any) -> None:
         """Raise `KeyboardInterrupt` in the process that entered the block: the handler of the signal."""
         if os.getpid() != self._here:
-            be_silent()
+            silence_stderr()
             return
         if not self.pressed:
             self.pressed = True
@@ -630,7 +631,7 @@ logger = datasets.utils.logging.get_logger(__name__.removesuffix(".errors"))
 
 
 def printable(text: str) -> str:
-    """Escape what is no visible character (ESC, BEL, marks of writing direction, …): a terminal would obey it."""
+    """Escape what is not a visible character (ESC, BEL, marks of writing direction, …): a terminal would obey it."""
     if text.isprintable():
         return text
     visible = (c.isprintable() or unicodedata.category(c) == "Zs" for c in text)  # the Chinese blank, too
@@ -666,13 +667,7 @@ def innermost_reason(error: Exception) -> str:
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
-    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it.
-
-    Attributes:
-        damaged: whether the archive is truncated, corrupt or no archive.
-    """
-
-    damaged = False
+    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it."""
 
     def __init__(self, message: object = "") -> None:
         super().__init__(brief(redacted(message, text=True), LONGEST_MESSAGE))
@@ -680,6 +675,10 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):
     """An archive that the config needs was not found."""
+
+
+class DamagedArchiveError(EmotionTalkError):
+    """An archive is truncated, corrupt or not an archive. See `damaged_archive_error`."""
 
 
 class NoUtteranceError(EmotionTalkError):
@@ -712,13 +711,28 @@ class AudioDecodeError(ValueError):
     """An audio file cannot be decoded."""
 
 
+def damaged_archive_error(archive: str, path: str, what: str) -> DamagedArchiveError:
+    """Make the error for an archive that is truncated, corrupt or not an archive.
+
+    Args:
+        archive: its name, "Audio", …
+        path: where it is, as messages quote it.
+        what: what is wrong with it, one sentence.
+    """
+    size, sha256 = ARCHIVES[archive]
+    return DamagedArchiveError(
+        f"{path}: {what} The released {archive}.tar has {size:,} bytes and SHA-256 {sha256}; "
+        f"compare, and download it again from {HOMEPAGE} if yours differs."
+    )
+
+
 def unreadable(path: object, error: OSError) -> EmotionTalkError:
     """Make the error for a file or folder that the system does not let us read."""
     return EmotionTalkError(f"{path} cannot be read ({error.strerror or error}): check its owner and permissions.")
 
 
 def unwritable(folder: str, error: OSError, needed: int | None = None) -> EmotionTalkError:
-    """Make the error for a folder that cannot be written.
+    """Make the error for a folder that cannot be written. An `EmotionTalkError` is returned as it is.
 
     Args:
         folder: where something was to be written.
@@ -737,6 +751,21 @@ def unwritable(folder: str, error: OSError, needed: int | None = None) -> Emotio
             "`umask 002` before loading."
         )
     return EmotionTalkError(f"{what} ({error.strerror or error}). {fix}")
+
+
+def is_of_folder(error: OSError, folder: str) -> bool:
+    """Whether an error is about writing to a folder: the disk is full, or a file in it or a folder above it fails.
+
+    Args:
+        error: what the system said.
+        folder: where something was to be written.
+    """
+    if error.errno in FULL:
+        return True
+    if not isinstance(error.filename, str):
+        return False
+    failed, folder = (os.path.join(os.path.abspath(path), "") for path in (error.filename, folder))
+    return failed.startswith(folder) or folder.startswith(failed)
 
 
 def raise_if_full(error: Exception, path: str) -> None:
@@ -830,7 +859,10 @@ def read_at(fd: int, offset: int, view: memoryview) -> bool:
 class Source:
     """What members are read from.
 
-    archive: "Audio", …; path: where it is, as messages quote it; fd: the descriptor of a local plain tar.
+    Attributes:
+        archive: its name, "Audio", …
+        path: where it is, as messages quote it.
+        fd: the descriptor of a local plain tar, else None.
     """
 
     def __init__(self, archive: str, path: str) -> None:
@@ -841,19 +873,13 @@ class Source:
         """Fill a view with the bytes of a member from its offset on. Raises `EmotionTalkError`."""
         raise NotImplementedError
 
-    def damaged(self, what: str) -> EmotionTalkError:
-        """Make the error for an archive that is truncated, corrupt or no archive."""
-        size, sha256 = ARCHIVES[self.archive]
-        error = EmotionTalkError(
-            f"{self.path}: {what} The released {self.archive}.tar has {size:,} bytes and SHA-256 {sha256}; "
-            f"compare, and download it again from {HOMEPAGE} if yours differs."
-        )
-        error.damaged = True
-        return error
-
 
 class InMemory(Source):
-    """Bytes that have been read already. A member's offset counts in `data`."""
+    """Bytes that have been read already.
+
+    Attributes:
+        data: the bytes; the offset of a member counts in them.
+    """
 
     def __init__(self, archive: str, path: str, data: bytes) -> None:
         super().__init__(archive, path)
@@ -881,7 +907,16 @@ EVERYTHING = cast("Container[str]", _Everything())  # as `skip_media`: no audio 
 
 
 class Member:
-    """One file of the release: `size` bytes at `offset` of its source. `len()` is its size in bytes."""
+    """One file of the release: `size` bytes at `offset` of its source.
+
+    `len(member)` is its size in bytes, and `member[4:8]` reads these bytes of it, as of `bytes`.
+
+    Args:
+        source: what it is read from.
+        name: its path in the archive.
+        offset: where in the source its bytes begin.
+        size: in bytes.
+    """
 
     __slots__ = ("name", "offset", "size", "source")
 
@@ -904,32 +939,49 @@ class Member:
         """Fill a writable view of `size` bytes, straight from the source."""
         self.source.read_into(self, view)
 
-    def part(self, start: int, size: int) -> bytes:
-        """Read some of its bytes, fewer at its end."""
-        size = max(0, min(size, self.size - start))
+    def __getitem__(self, wanted: slice) -> bytes:
+        if not isinstance(wanted, slice) or wanted.step not in (None, 1):
+            raise TypeError("a member is read by slices without a step")
+        start, end, _ = wanted.indices(self.size)
+        size = max(0, end - start)
         if self.source.fd is not None and hasattr(os, "pread"):  # measured: a third of the time of the general way
             data = os.pread(self.source.fd, size, self.offset + start)
             if len(data) == size:
                 return data
         return Member(self.source, self.name, self.offset + start, size).read()
 
+    def replaced_by(self, data: bytes) -> Member:
+        """Return a member of the same name that holds these bytes instead, as after a conversion."""
+        return Member(InMemory(self.source.archive, self.source.path, data), self.name, 0, len(data))
+
 
 # === emotiontalk/audio.py =============================================================================================
 # Audio files: what a WAV header says, and decoding on every version of `datasets`.
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 768_000  # Hz: below, nothing of speech is left; above, there is no audio hardware
-LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # of a WAV header that is believed
+LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # a WAV header that says other values is wrong
+HEADER_BYTES = 512  # of a WAV file that are read at once: those of the release have 44
 UNCOMPRESSED = (1, 3, 0xFFFE)  # codecs of WAV: PCM, float, and either with an extended header
 LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 FULL_SCALE = 32_768  # of 16-bit samples
 RELEASED_RATE, RELEASED_CHANNELS = 44_100, 2  # of nearly all clips
 
 
-class WavFormat(NamedTuple):
-    """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, codec (1: PCM), frames, first sample.
+AudioBytes = Union[bytes, memoryview, Member]  # an audio file: anything with `len()` whose slices are bytes
 
-    `frames` are there, `header_frames` are those that the header says: more in a file that is truncated. `offset` is
-    the byte of the first sample. `consistent` says whether the rate and the bytes a second agree.
+
+class WavFormat(NamedTuple):
+    """What a WAV file is, by its header.
+
+    Attributes:
+        rate: in Hz.
+        channels: how many.
+        bits: of a sample.
+        codec: 1 is PCM.
+        frames: how many are there.
+        header_frames: how many there are by the header: more than `frames` in a file that is truncated.
+        offset: the byte of the first sample.
+        consistent: whether the rate and the bytes a second agree.
     """
 
     rate: int
@@ -942,20 +994,24 @@ class WavFormat(NamedTuple):
     consistent: bool
 
 
-def wav_format(member: Member) -> WavFormat:
+def wav_format(clip: AudioBytes) -> WavFormat:
     """Read the header of a WAV file.
 
-    Raises `ValueError` for what is no WAV file, has no samples, or says of itself what no recording has.
+    Args:
+        clip: the file, or its beginning: bytes, a memoryview, or a `Member`, of which only the header is read.
+
+    Raises:
+        ValueError: it is not a WAV file, has no samples, or its header says what no recording has.
     """
-    size, at, form = len(member), 12, None
-    start, data = 0, member.part(0, 512)
+    size, at, form = len(clip), 12, None
+    start, data = 0, clip[:HEADER_BYTES]
     if data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
-        raise ValueError("no WAV file: it does not begin with RIFF … WAVE")
+        raise ValueError("not a WAV file: it does not begin with RIFF … WAVE")
     for _ in range(1_000):  # chunks
         if at + 8 > size:
             break
         if at + 24 > start + len(data):
-            start, data = at, member.part(at, 512)
+            start, data = at, clip[at : at + HEADER_BYTES]
         kind, length = struct.unpack_from("<4sI", data, at - start)
         if kind == b"fmt ":
             if at + 24 > size:
@@ -986,11 +1042,37 @@ def _check_format(codec: int, channels: int, rate: int, frame: int, bits: int) -
         raise ValueError(f"its header says {frame:,} bytes a frame for {channels} channels of {bits} bits")
 
 
-def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
-    """Resample float32 samples, of shape (frames,) or (frames, channels), with soxr in high quality."""
+def mix_and_resample(
+    samples: np.ndarray, rate: int, sampling_rate: int | None = None, mono: bool = False
+) -> tuple[np.ndarray, int]:
+    """Average the channels of decoded audio, and resample it with soxr in high quality, as every clip is.
+
+    Args:
+        samples: float32, of shape (frames, channels).
+        rate: of the samples, in Hz.
+        sampling_rate: resample to this rate, in Hz; None keeps that of the samples.
+        mono: average the channels.
+
+    Returns:
+        (samples of shape (frames, channels), their rate in Hz). The given ones where there is nothing to do.
+
+    Raises:
+        ImportError: soxr is not installed.
+    """
+    if mono and samples.shape[1] > 1:
+        # measured: an eighth of the time of numpy's mean
+        samples = (sum(samples.T) / np.float32(samples.shape[1]))[:, None]
+    if not sampling_rate or sampling_rate == rate or not len(samples):
+        return samples, rate
     import soxr
 
-    return np.asarray(soxr.resample(samples, rate, sampling_rate, quality="HQ"))
+    return np.asarray(soxr.resample(samples, rate, sampling_rate, quality="HQ")), sampling_rate
+
+
+def check_finite(samples: np.ndarray) -> None:
+    """Raise `AudioDecodeError` for samples that are infinite or NaN."""
+    if not np.isfinite(samples).all():
+        raise AudioDecodeError("some of its samples are not finite numbers")
 
 
 def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) -> tuple[np.ndarray, int]:
@@ -1005,31 +1087,26 @@ def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) ->
         (samples, int16, of shape (frames, channels); rate in Hz).
 
     Raises:
-        AudioDecodeError: the file cannot be decoded, or has samples that are no numbers.
+        AudioDecodeError: the file cannot be decoded, or has samples that are not finite numbers.
         ImportError: soundfile or soxr is not installed.
     """
     samples, rate = _frames(audio)
     wanted = sampling_rate or rate
     if 2 * len(samples) * wanted // rate * (1 if mono else samples.shape[1]) > LONGEST_MEDIA:
         raise AudioDecodeError(f"at {wanted:,} Hz it would have more than {LONGEST_MEDIA:,} bytes")
-    averages, resamples = mono and samples.shape[1] > 1, wanted != rate
-    if not averages and not resamples and samples.dtype == np.int16:
+    if samples.dtype == np.int16 and wanted == rate and not (mono and samples.shape[1] > 1):
         return samples, rate
     scaled = samples.astype(np.float32) if samples.dtype == np.int16 else samples * np.float32(FULL_SCALE)
-    if averages:
-        scaled = sum(scaled.T) / np.float32(scaled.shape[1])  # measured: an eighth of the time of numpy's mean
-    if resamples:
-        scaled = resampled(scaled, rate, wanted)
+    scaled, _ = mix_and_resample(scaled, rate, wanted, mono)
     if not len(scaled):
         raise AudioDecodeError(f"too short: at {wanted:,} Hz nothing is left of it")
-    rounded = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
-    return rounded.reshape(len(rounded), -1), wanted
+    return np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), wanted
 
 
 def _pcm16_format(audio: bytes) -> WavFormat | None:
     """Return the format of a WAV file of 16-bit PCM; None for any other, of which soundfile says what it is."""
     try:
-        wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
+        wav = wav_format(audio)
     except ValueError:
         return None
     return wav if (wav.codec, wav.bits) == (1, 16) else None
@@ -1041,10 +1118,9 @@ def _frames(audio: bytes) -> tuple[np.ndarray, int]:
     if wav and wav.offset + wav.frames * wav.channels * 2 <= len(audio):
         count = wav.frames * wav.channels
         return np.frombuffer(audio, "<i2", count, wav.offset).reshape(-1, wav.channels), wav.rate
-    samples, rate, _ = _samples({"bytes": audio, "path": None})
-    if not np.isfinite(samples).all():
-        raise AudioDecodeError("some of its samples are no finite numbers")
-    return samples.T, rate
+    samples, rate, _ = _decoded_field({"bytes": audio, "path": None})
+    check_finite(samples)
+    return samples, rate
 
 
 def wav_file(samples: np.ndarray, rate: int) -> bytes:
@@ -1063,28 +1139,32 @@ def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False
     The bytes depend on the file, the options and the versions of numpy and soxr only. Raises as `pcm16`.
     """
     wav = _pcm16_format(audio)
-    whole = wav is not None and wav.frames == wav.header_frames
-    if wav and whole and wav.rate == (sampling_rate or wav.rate) and (not mono or wav.channels == 1):
+    if (
+        wav
+        and wav.frames == wav.header_frames
+        and wav.rate == (sampling_rate or wav.rate)
+        and (not mono or wav.channels == 1)
+    ):
         return audio
     return wav_file(*pcm16(audio, sampling_rate, mono))
 
 
-def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:
-    """Return (samples, float32, of shape (channels, samples); rate in Hz; path or None) of the field `audio`."""
+def _decoded_field(audio: Any) -> tuple[np.ndarray, int, str | None]:
+    """Return (samples, float32, of shape (frames, channels); rate in Hz; path or None) of the field `audio`."""
     if hasattr(audio, "get_all_samples"):  # torchcodec's decoder, from datasets 4 on
         decoded = audio.get_all_samples()
-        return decoded.data.cpu().numpy(), decoded.sample_rate, getattr(audio.metadata, "path", None)
+        return decoded.data.cpu().numpy().T, decoded.sample_rate, getattr(audio.metadata, "path", None)
     path = audio.get("path")
     if audio.get("array") is not None:
-        return np.atleast_2d(np.asarray(audio["array"], dtype=np.float32)), audio["sampling_rate"], path
+        return np.atleast_2d(np.asarray(audio["array"], dtype=np.float32)).T, audio["sampling_rate"], path
     import soundfile
 
     try:
-        given = path if audio.get("bytes") is None else io.BytesIO(audio["bytes"])
-        samples, rate = soundfile.read(given, dtype="float32", always_2d=True)
+        file = path if audio.get("bytes") is None else io.BytesIO(audio["bytes"])
+        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioDecodeError(f"{path or 'the audio'} cannot be decoded: {error}") from None
-    return samples.T, rate, path
+    return samples, rate, path
 
 
 def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = False) -> dict[str, Any]:
@@ -1104,14 +1184,12 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
         ImportError: soundfile or soxr is not installed.
     """
     try:
-        samples, rate, path = _samples(audio)
-        if mono and samples.shape[0] > 1:
-            samples = (sum(samples) / len(samples))[None]  # measured: an eighth of the time of numpy's mean
-        if sampling_rate and sampling_rate != rate and samples.shape[1]:
-            samples, rate = resampled(samples.T, rate, sampling_rate).T, sampling_rate
+        samples, rate, path = _decoded_field(audio)
+        samples, rate = mix_and_resample(samples, rate, sampling_rate, mono)
     except ImportError as error:
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
-    return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}
+    array = samples[:, 0] if samples.shape[1] == 1 else samples.T
+    return {"array": array, "sampling_rate": int(rate), "path": path}
 
 
 class AudioFormat:
@@ -1122,7 +1200,10 @@ class AudioFormat:
         channels: 1 (the mean of the channels) or 2.
         encoding: "wav" or "flac", 16 bit both.
 
-    None each: as released; an `AudioFormat()` is false, and converts nothing. Raises `RequestError` for other values.
+    None keeps what the clip has; an `AudioFormat()` is false: it stands for clips as released, which are not converted.
+
+    Raises:
+        RequestError: an option has another value; the message names it.
     """
 
     def __init__(
@@ -1180,7 +1261,17 @@ class AudioFormat:
         return int(size * self.rate / RELEASED_RATE * channels / RELEASED_CHANNELS)
 
     def convert(self, audio: bytes | memoryview) -> bytes:
-        """Convert an audio file. Raises `AudioDecodeError`."""
+        """Convert an audio file.
+
+        Args:
+            audio: the file; WAV, or what else soundfile reads.
+
+        Returns:
+            A file of 16-bit WAV or FLAC. A WAV file that has the format already is returned as it is.
+
+        Raises:
+            AudioDecodeError: it cannot be decoded, or has samples that are not finite numbers.
+        """
         audio, mono = bytes(audio), self.channels == 1
         if self.suffix == "wav" and self.channels != 2:
             return converted(audio, self.sampling_rate, mono)
@@ -1194,13 +1285,6 @@ class AudioFormat:
         out = io.BytesIO()
         soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
         return out.getvalue()
-
-    def convert_clip(self, clip: Member) -> Member:
-        """Convert a clip; one that is not fetched is returned as it is. Raises `AudioDecodeError`."""
-        if isinstance(clip.source, NotFetched):
-            return clip
-        data = self.convert(clip.read())
-        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))
 
 
 # === emotiontalk/annotations.py =======================================================================================
@@ -1236,7 +1320,7 @@ def parse_annotation(member: Member) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadUtteranceError(f"{member} is not JSON: {brief(error)}. Compare it with the release.") from None
     if not isinstance(annotation, dict):
-        raise BadUtteranceError(f"{member} holds no JSON object. Compare it with the release.")
+        raise BadUtteranceError(f"{member} does not hold a JSON object. Compare it with the release.")
     return annotation
 
 
@@ -1313,10 +1397,10 @@ class Utterance:
     Attributes:
         raw: the JSON object of each condition, as people typed it.
         wav: what the header of the audio says, or None.
-        notes: (what is odd, in which member) of what decides no row.
+        notes: (what is odd, in which member), of oddities that decide no row.
 
     Raises:
-        BadUtteranceError: an annotation is no JSON object, or the audio is no WAV file.
+        BadUtteranceError: an annotation is not a JSON object, or the audio is not a WAV file.
     """
 
     def __init__(self, uid: str, condition: str, members: dict[str, Member], media: Member | None = None) -> None:
@@ -1346,8 +1430,8 @@ class Utterance:
         if len(media) > LONGEST_MEDIA:
             raise BadUtteranceError(f"{media} has {len(media):,} bytes, more than any clip. {COMPARE}")
         if not media.name.lower().endswith(".wav"):
-            if media.part(4, 4) not in MP4_BOXES:  # a text may name files that a decoder would open instead
-                raise BadUtteranceError(f"{media} is no MP4 file. {COMPARE}")
+            if media[4:8] not in MP4_BOXES:  # a text may name files that a decoder would open instead
+                raise BadUtteranceError(f"{media} is not an MP4 file. {COMPARE}")
             return
         try:
             wav = wav_format(media)
@@ -1403,7 +1487,7 @@ class Utterance:
             if content is not None:
                 return content
             if name in self.raw and name != "video":
-                what = "is null" if raw.get("content") is None else "is no text"
+                what = "is null" if raw.get("content") is None else "is not a text"
                 self._note(f"content in the {name} annotation {what}", str(self.members[name]))
         return None
 
@@ -1861,9 +1945,13 @@ class Tar(Source):
     """A local tar file, plain or compressed.
 
     Args:
-        archive: "Audio", …
+        archive: its name, "Audio", …
         path: of the file.
         file: the open file, where it is not to be opened by its path.
+
+    Raises:
+        MissingArchiveError: the path is a link to nothing.
+        EmotionTalkError: the file cannot be read, or is not a tar archive.
     """
 
     OPENERS: dict[bytes, Callable[..., Any]] = {
@@ -1876,7 +1964,7 @@ class Tar(Source):
     def __init__(self, archive: str, path: str, file: IO[bytes] | None = None) -> None:
         super().__init__(archive, path)
         if file is None and os.path.exists(path) and not os.path.isfile(path):
-            raise EmotionTalkError(f"{path} is no regular file: a FIFO or a device cannot be read by position.")
+            raise EmotionTalkError(f"{path} is not a regular file: a FIFO or a device cannot be read by position.")
         try:
             self.file: Any = file or open(path, "rb")
         except OSError as error:
@@ -1890,7 +1978,7 @@ class Tar(Source):
             self.file = self._decompressed(opener)
         self.fd = self.file.fileno() if hasattr(self.file, "fileno") else None
         if start.startswith(GIT_LFS):
-            raise self.damaged("this is a Git LFS pointer, not the file: run `git lfs pull`.")
+            raise self._damaged("this is a Git LFS pointer, not the file: run `git lfs pull`.")
 
     @classmethod
     def opener(cls, start: bytes) -> Callable[..., Any] | None:
@@ -1912,7 +2000,7 @@ class Tar(Source):
             plain.flush()
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise_if_full(error, self.path)
-            raise self.damaged(f"cannot be decompressed, truncated or corrupt ({error}).") from None
+            raise self._damaged(f"cannot be decompressed, truncated or corrupt ({error}).") from None
         return plain
 
     def members(self) -> Iterator[Member]:
@@ -1930,13 +2018,13 @@ class Tar(Source):
                 continue
             if header is None:
                 what = "truncated" if position + BLOCK > end else f"corrupt at byte {position:,}"
-                raise self.damaged(f"{what} after {brief(last)}." if position else "cannot be read as a tar archive.")
+                raise self._damaged(f"{what} after {brief(last)}." if position else "cannot be read as a tar archive.")
             name, size, kind = header
             start = position + BLOCK
             if kind in "xgXLK":  # about the next member, and small
                 if start + size > end or size > EXTENDED_BYTES:
                     what = f"an extended header of {size:,} bytes."
-                    raise self.damaged(f"corrupt at byte {position:,} after {brief(last)}: {what}")
+                    raise self._damaged(f"corrupt at byte {position:,} after {brief(last)}: {what}")
                 extended.update(parse_extended(kind, self.file.read(size)))
                 position = start + padded(size)
                 continue
@@ -1944,7 +2032,7 @@ class Tar(Source):
             start += self._sparse_map(block, end) if kind == "S" else 0
             regular = self._is_regular(name, kind, "sparse" in extended)
             if start + size > end:
-                raise self.damaged(f"truncated within {brief(name)}: the file ends at byte {end:,}.")
+                raise self._damaged(f"truncated within {brief(name)}: the file ends at byte {end:,}.")
             if regular:
                 yield Member(self, name, start, size)
             position, last, extended = start + padded(size), name, {}
@@ -1957,11 +2045,18 @@ class Tar(Source):
             size += BLOCK
         return size
 
+    def _damaged(self, what: str) -> DamagedArchiveError:
+        return damaged_archive_error(self.archive, self.path, what)
+
     def _is_regular(self, name: str, kind: str, sparse: bool) -> bool:
         """Whether this is a regular file. Raises `EmotionTalkError` where a member of the release is none."""
         regular = kind == "0" and not name.endswith("/")
         if (sparse or not regular) and match_member(name.rstrip("/")):
-            what = "a sparse file" if sparse or kind == "S" else MEMBER_TYPES.get(kind, "no regular file")
+            what = (
+                "a sparse file"
+                if sparse or kind == "S"
+                else MEMBER_TYPES.get(kind, "something that is not a regular file")
+            )
             raise EmotionTalkError(
                 f"{self.path}: {brief(name.rstrip('/'))} is stored as {what}. Pack the files themselves: "
                 "`tar --dereference --hard-dereference`, without `--sparse`."
@@ -1976,7 +2071,9 @@ class Tar(Source):
             if block != zeros[: len(block)]:
                 where = f"at byte {start:,}"
                 if parse_header(block, magic=False) is None:
-                    raise self.damaged(f"corrupt {where} after {brief(last)}: zeros, then what is no member.")
+                    raise self._damaged(
+                        f"corrupt {where} after {brief(last)}: zeros, then something that is not a member."
+                    )
                 what = f"members go on after an end mark {where} (concatenated tars?): they are read, too."
                 warn_once(f"{self.path}: {what}")
                 return position
@@ -1985,7 +2082,7 @@ class Tar(Source):
     def read_into(self, member: Member, view: memoryview) -> None:
         """See `Source`."""
         if not read_at(cast(int, self.fd), member.offset, view):
-            raise self.damaged(f"truncated within {member.name}: it became shorter while it was read.")
+            raise self._damaged(f"truncated within {member.name}: it became shorter while it was read.")
 
 
 # === emotiontalk/archives/local.py ====================================================================================
@@ -2029,7 +2126,7 @@ class UnpackedTar(Source):
                 if os.path.isfile(path):
                     yield Member(self, os.path.relpath(path, self.path), 0, os.stat(path).st_size)
                 elif match_member(name):
-                    what = "a link to nothing" if os.path.islink(path) else "no regular file"
+                    what = "a link to nothing" if os.path.islink(path) else "not a regular file"
                     raise EmotionTalkError(f"{path} is {what}. Compare the folder with the release.")
 
     def read_into(self, member: Member, view: memoryview) -> None:
@@ -2041,7 +2138,7 @@ class UnpackedTar(Source):
         except OSError as error:
             raise unreadable(member, error) from None
         if not enough:
-            raise Source(self.archive, path).damaged("it became shorter while it was read.")
+            raise damaged_archive_error(self.archive, path, "it became shorter while it was read.")
 
 
 class LocalArchive:
@@ -2073,7 +2170,7 @@ class LocalArchive:
             return
         uid, group = match["id"].upper(), match["group"].upper()
         if group not in GROUPS:
-            what = f"{match['group']} is no group of EmotionTalk ({min(GROUPS)}…{max(GROUPS)}). Rename or remove it."
+            what = f"{match['group']} is not a group of EmotionTalk ({min(GROUPS)}…{max(GROUPS)}). Rename or remove it."
             raise EmotionTalkError(f"{member}: {what}")
         known = self.groups.setdefault(group, {}).setdefault(match["suffix"].lower(), {})
         first = known.setdefault(uid, member)
@@ -2103,8 +2200,11 @@ def facts_of(path: str) -> tuple[int, int]:
 
     Not its inode or the time of change of its inode: `chmod` and hard links change the one, mounts of FUSE both.
     """
-    s = os.stat(path)
-    return s.st_size, s.st_mtime_ns
+    try:
+        facts = os.stat(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _ends_of(path: str, size: int) -> bytes:
@@ -3118,7 +3218,7 @@ class WavSizes:
     def see(self, size: int, beginning: bytes) -> None:
         """Learn from the beginning of a WAV file of `size` bytes."""
         with contextlib.suppress(ValueError):  # no WAV file
-            wav = wav_format(Member(InMemory("", "", beginning), "", 0, len(beginning)))
+            wav = wav_format(beginning)
             frame = wav.channels * wav.bits // 8
             self.formats[wav.rate, frame] += 1
             self.other = size - wav.header_frames * frame
@@ -3348,8 +3448,8 @@ GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes t
 class MemberReader:
     """The members of the release in a plain tar, one after the other, from a stream that stands at a header."""
 
-    def __init__(self, source: Source, stream: BlockStream) -> None:
-        self.source, self.stream = source, stream
+    def __init__(self, file: RemoteFile, stream: BlockStream) -> None:
+        self.file, self.stream = file, stream
         self._next: tuple[FoundHeader, str, int] | None = None
 
     def peek(self) -> tuple[FoundHeader, str, int]:
@@ -3371,7 +3471,8 @@ class MemberReader:
         _, name, size = self.peek()
         data, self._next = self.stream.read(padded(size)), None
         if len(data) < size:
-            raise self.source.damaged(f"truncated within {brief(name)}: it ends at byte {self.stream.position:,}.")
+            what = f"truncated within {brief(name)}: it ends at byte {self.stream.position:,}."
+            raise damaged_archive_error(self.file.archive, self.file.path, what)
         return data[:size]
 
 
@@ -3396,7 +3497,6 @@ class RemoteArchive:
         self.name, self.file = name, file
         head, size = file.head(), file.size or 0
         self._offsets = Offsets(size, head)
-        self._source = Source(name, file.path)
         self._groups: dict[str, GroupAnnotations] = {}
         self._unpacked: tuple[str, dict[str, Member]] = ("", {})  # of the group that was requested last
         self._continuation: Continuation | None = None
@@ -3542,7 +3642,7 @@ class RemoteArchive:
         names, gaps, files = [], [], []
         in_flight = BlockStream.IN_FLIGHT
         stream = BlockStream(self.file, begin, end, max(1 << 19, (end - begin) // in_flight + 1), in_flight)
-        reader, last = MemberReader(self._source, stream), None
+        reader, last = MemberReader(self.file, stream), None
         with contextlib.closing(stream):
             while (found := reader.peek())[0].key < group_end:
                 header, data = found[0], reader.take()
@@ -3619,7 +3719,7 @@ class RemoteArchive:
         if self._read_before:
             block, in_flight = 1 << 20, BlockStream.IN_FLIGHT // 2
         self._read_before = True
-        return MemberReader(self._source, BlockStream(self.file, start, end, block, in_flight))
+        return MemberReader(self.file, BlockStream(self.file, start, end, block, in_flight))
 
     def _check_first(self, key: Key) -> None:
         """Raise `NotSortedError` if a clip of the group stands before the first one that has an annotation."""
@@ -3657,7 +3757,7 @@ def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
     if not Tar.could_begin(head) and not head.startswith(GIT_LFS):
         what = f"it begins with {brief(head[:60].decode('utf-8', 'replace'))!r}" if head else "it is empty"
         what += " (a login page, or a proxy's?)" if b"<" in head[:60] else ""
-        raise Source(name, file.path).damaged(f"cannot be read as a tar archive: {what}.")
+        raise damaged_archive_error(name, file.path, f"cannot be read as a tar archive: {what}.")
     return file
 
 
@@ -3838,31 +3938,28 @@ class Downloads:
         if self.check and source == DEFAULT_SOURCE:
             sha256 = sha256_of(paths[0])
             if sha256 != ARCHIVES[name][1]:
-                raise Source(name, paths[0]).damaged(f"its SHA-256 is {sha256}.")
+                raise damaged_archive_error(name, paths[0], f"its SHA-256 is {sha256}.")
         return Location.local(name, paths, urls[0])
 
     def _download(self, name: str, url: str, token: str | bool | None, path: str, force: bool) -> None:
+        """Download a file, unless it is stored already. Raises `EmotionTalkError`."""
+        remote = remote_file(name, url, token)
         try:
             os.makedirs(self.folder, exist_ok=True)
             with filelock.FileLock(path + ".lock"):
                 if os.path.exists(path) and not force:
                     return
-                remote = remote_file(name, url, token)
                 partial = _partial(path, remote, force)
                 try:
                     with open(partial, "ab+") as file:
                         remote.save(file)
                         _check(remote, file)
-                except EmotionTalkError as error:
-                    if not error.damaged:
-                        raise
+                except DamagedArchiveError as error:
                     os.remove(partial)
                     raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
                 os.replace(partial, path)
         except OSError as error:
-            if isinstance(error, EmotionTalkError):
-                raise
-            raise unwritable(self.folder, error, remote_file(name, url, token).size) from None
+            raise unwritable(self.folder, error, remote.size) from None
 
 
 def _partial(path: str, remote: RemoteFile, force: bool) -> str:
@@ -3877,7 +3974,7 @@ def _partial(path: str, remote: RemoteFile, force: bool) -> str:
 
 
 def _check(remote: RemoteFile, file: IO[bytes]) -> None:
-    """Raise `EmotionTalkError` for a download that is no whole tar: it must not be found by the next run."""
+    """Raise `EmotionTalkError` for a download that is not a complete tar: it must not be found by the next run."""
     if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
         return
     collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
@@ -4011,8 +4108,10 @@ Position = tuple[str, int]  # group, number of an utterance (or dialogue) in the
 class SplitRuns(NamedTuple):
     """A split at hand.
 
-    name: "test", …; runs: the whole of each of its groups; positions: a function that yields where each of its examples
-    is, in order.
+    Attributes:
+        name: "test", …
+        runs: the whole of each of its groups.
+        positions: a function that yields where each of its examples is, in order.
     """
 
     name: str
@@ -4061,10 +4160,10 @@ def absolute_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int])
 
 
 def filled_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int]) -> list[tuple[str, int, int]]:
-    """As `absolute_parts`, those that have an example. Raises `ValueError` where none has."""
+    """As `absolute_parts`, those that have an example. Raises `RequestError` where none has."""
     parts = [part for part in absolute_parts(instruction, sizes) if part[1] < min(part[2], sizes[part[0]])]
     if not parts:
-        raise ValueError(f"split={str(instruction)!r} names no example.")
+        raise RequestError(f"split={str(instruction)!r} names no example.")
     return parts
 
 
@@ -4076,7 +4175,7 @@ def split_names(instruction: datasets.ReadInstruction, splits: Iterable[str]) ->
 def sliced_shards(instruction: datasets.ReadInstruction, splits: dict[str, SplitRuns]) -> list[Shard]:
     """Return the shards that hold exactly the examples that an instruction names, in its order.
 
-    Examples are counted as far as it needs: by percent and from the end of a split, all of them. Raises `ValueError`
+    Examples are counted as far as it needs: by percent and from the end of a split, all of them. Raises `RequestError`
     where it names none.
     """
     guess = absolute_parts(instruction, dict.fromkeys(splits, UNKNOWN_SIZE))
@@ -4086,32 +4185,32 @@ def sliced_shards(instruction: datasets.ReadInstruction, splits: dict[str, Split
         needed: int | None = max((bound for bound in bounds if bound < UNKNOWN_SIZE), default=0)
         if any(UNKNOWN_SIZE // 1000 < bound < UNKNOWN_SIZE for bound in bounds):  # by percent, or from the end
             needed = None
-        found = list(itertools.islice(splits[name].positions(), needed + 1 if needed else needed))
-        positions[name] = found
-        sizes[name] = len(found) if needed is None or len(found) <= needed > 0 else UNKNOWN_SIZE
+        counted = list(itertools.islice(splits[name].positions(), needed + 1 if needed else needed))
+        positions[name] = counted
+        sizes[name] = len(counted) if needed is None or len(counted) <= needed > 0 else UNKNOWN_SIZE
     shards: list[Shard] = []
     for name, begin, end in filled_parts(instruction, sizes):
-        found = positions[name]
-        first = found[begin] if begin else None
-        after = None if end == sizes[name] else (found[end - 1][0], found[end - 1][1] + 1)
+        first = positions[name][begin] if begin else None
+        group, last = positions[name][end - 1] if end != sizes[name] else ("", 0)
+        after = (group, last + 1) if group else None
         shards += splits[name].shards(first, after)
     return shards
 
 
 # === emotiontalk/loading/options.py ===================================================================================
-# The options of the loader, and what is said of options that have no meaning here.
+# The options of the loader, and what to use instead of options that are not supported.
 
-# Keywords of `datasets.load_dataset` that have no meaning here, and what to do instead.
+# Keywords of `datasets.load_dataset` that are not supported here, and what to do instead.
 INSTEAD = {
     "path": 'the config comes first, for example load_dataset("audio")',
     "data_files": "pass data_dir= with the folder or the URL that holds the archives",
     "revision": f'pass data_dir="hf://datasets/{REPO_ID}@REVISION"',
     "prepare_splits": "pass split=, only the splits that it names are prepared",
-    "trust_remote_code": "leave it out, no script is run",
+    "trust_remote_code": "remove it, no script is run",
     "features": "call cast() on what this returns",
     "download_config": "pass token=, cache_dir= or download_mode=",
-    "storage_options": "pass data_dir= with the URL, and leave the rest to the settings of its library",
-    "save_infos": "leave it out, the expected sizes are in the loader",
+    "storage_options": "pass data_dir= with the URL; the library that reads it has settings of its own",
+    "save_infos": "remove it, the expected sizes are in the loader",
     "ignore_verifications": "pass verification_mode=",
     "use_auth_token": "pass token=",
 }
@@ -4119,17 +4218,17 @@ INSTEAD = {
 
 @dataclasses.dataclass
 class EmotionTalkConfig(datasets.BuilderConfig):
-    """The options of the loader: the config's name, and these.
+    """The options of the loader.
 
     Args:
+        name: the config, "multimodal", …
         label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad
             or angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and
             `soft_label` four shares.
-        sampling_rate: convert audio to this rate while it is read, in Hz, 8,000 to 768,000; None: as
-            released.
+        sampling_rate: convert audio to this rate while it is read, in Hz, 8,000 to 768,000; None: as released.
         mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
-        prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where
-            `split="test"` makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
+        prepare_splits: prepare only these splits, for example ["test"]; None: all. Only the script needs it, where
+            `split="test"` makes `datasets` prepare every split; `emotiontalk.load_dataset` prepares those of `split`.
         fold: 1…5, a fold of speaker-independent cross-validation: `test` is the speaker set of this number, `train`
             the other four; no speaker is in both, and there is no `validation`. None: the official splits.
         strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the
@@ -4158,20 +4257,20 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         if is_remote(self.data_dir):
             kwargs["data_dir"] = without_secrets(str(self.data_dir))
         elif self.data_dir is not None:
-            found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
-            kwargs["archives"] = tuple(map(fingerprint_of, found))
+            paths = (find_archive(name, self.data_dir) for name in archives_of(self.name))
+            kwargs["archives"] = tuple(map(fingerprint_of, paths))
         return str(super().create_config_id(kwargs, custom_features=custom_features))
 
     def check(self) -> None:
-        """Raise `RequestError` for an option that has no meaning."""
+        """Raise `RequestError` for a value that is not supported."""
         if self.name not in CONFIGS:
             raise RequestError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
         if self.data_files is not None:
-            raise RequestError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
+            raise RequestError(f"data_files= is not supported: {INSTEAD['data_files']}.")
         if self.label_set not in ("all", "four"):
             raise RequestError(f'label_set={self.label_set!r}: choose "all" or "four".')
         if self.label_set == "four" and self.name == "dialogues":
-            raise RequestError('label_set="four" would leave holes in the dialogues; choose "all".')
+            raise RequestError('label_set="four" is not supported with the config "dialogues", which would lack turns.')
         if not isinstance(self.strict, bool):
             raise RequestError(f"strict={self.strict!r}: choose True or False.")
         self._check_fold()
@@ -4238,7 +4337,7 @@ class GroupReader:
     """Reads the utterances of a config, group by group.
 
     Args:
-        config: what is wanted, and how.
+        config: the options of the loader.
         archives: by name, those that the config reads.
         complete: whether they are the whole release: then the utterances of each group are counted.
         warned: (group, what was warned of), by this and by earlier readers.
@@ -4296,7 +4395,7 @@ class GroupReader:
                 example = self._example(utterance, fields)
             except BadUtteranceError as error:
                 if self.config.strict:
-                    raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
+                    raise BadUtteranceError(f"{error} Or pass strict=False to skip such utterances.") from None
                 skipped.append(f"{uid} ({error})")
                 continue
             for what, where in utterance.notes:
@@ -4306,7 +4405,14 @@ class GroupReader:
             self._report(group, seen, skipped, notes)
 
     def _report(self, group: str, seen: int, skipped: list[str], notes: dict[str, list[str]]) -> None:
-        """Log what is left out or odd, of `seen` utterances."""
+        """Log what is left out or odd.
+
+        Args:
+            group: that was read.
+            seen: how many of its utterances were read.
+            skipped: the ids of those that are left out, and why.
+            notes: what is odd -> the members.
+        """
         if skipped:
             logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
         for what, members in notes.items():
@@ -4320,10 +4426,10 @@ class GroupReader:
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
         audio_format = self.config.audio_format
-        if "audio" in example and audio_format:
-            clip = example["audio"]["bytes"]
+        clip = example["audio"]["bytes"] if "audio" in example and audio_format else None
+        if clip is not None and not isinstance(clip.source, NotFetched):
             try:
-                example["audio"]["bytes"] = audio_format.convert_clip(clip)
+                example["audio"]["bytes"] = clip.replaced_by(audio_format.convert(clip.read()))
             except AudioDecodeError as error:
                 raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example
@@ -4397,20 +4503,32 @@ def code_hash() -> str:
 
 # === emotiontalk/loading/emotiontalk.py ===============================================================================
 # The builder: from the shards of a split to its examples, in the order in which `datasets` calls the hooks.
+#
+# `datasets` names folders of its cache by the last part of the builder's module: this module is called as the script is,
+# so that both find what the other has prepared.
 
 class EmotionTalk(datasets.GeneratorBasedBuilder):
     """EmotionTalk by shards: `gen_kwargs["shards"]` is the list that `num_proc`, streams and nodes share.
 
-    `_generate_examples` gives rows as loading scripts do. Where `datasets` prepares or streams, it is handed Arrow
-    tables of the same rows instead, which is faster (docs/internals.md). For tools: `open_splits` gives the
-    `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and `utterances` read from them.
+    For tools, `open_splits` gives the `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and
+    `utterances` read from them. `_generate_examples` gives rows as loading scripts do; private hooks are overridden, too:
+
+    - `_prepare_split_single` and `_get_examples_iterable_for_split` take the Arrow tables of `_generate_tables` instead,
+      as of an `ArrowBasedBuilder`, which is faster; the former also ends a spawned worker with its parent.
+    - `_prepare_split` ends the workers of `num_proc` at Ctrl-C, which would wait for one another.
+    - `as_streaming_dataset` (`_as_streaming_dataset_single`) streams slices and sums of splits, which `datasets` refuses.
+    - `_cache_dir`, `_output_dir` and `_build_cache_dir`: where rows are cached also depends on what a URL holds now.
 
     Args:
         cache_dir, token, config_name, data_dir: as in `datasets`.
         hash: of the code that `datasets` found; the loader's own hash is used instead.
-        whole: this builder prepares one split of several that are requested, so the media are downloaded whole.
+        all_splits: all splits are requested, one of them of this builder; so the media are downloaded whole.
         fingerprints: of the archives behind a URL that can change; None: the server is asked when they are read.
-        label_set, prepare_splits, fold, strict: see `EmotionTalkConfig`.
+        label_set, prepare_splits, fold, strict, sampling_rate, mono: see `EmotionTalkConfig`.
+
+    Raises:
+        RequestError: an option has a value that is not supported.
+        EmotionTalkError: an archive is missing or cannot be read, or the cache cannot be written.
     """
 
     VERSION = datasets.Version(__version__)
@@ -4427,24 +4545,26 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         *args: Any,
         hash: Any = None,
         token: str | bool | None = None,
-        whole: bool = False,
+        all_splits: bool = False,
         fingerprints: dict[str, UrlFingerprint] | None = None,
         **kwargs: Any,
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
         if "::" in str(folder):
             where = "cache_dir=" if cache_dir else "HF_DATASETS_CACHE="
-            raise ValueError(
+            raise RequestError(
                 f"{where}{redacted(str(folder))!r}: `datasets` takes `::` for a chained URL. Choose another folder."
             )
         if isinstance(kwargs.get("data_dir"), str):
             kwargs["data_dir"] = full_source(kwargs["data_dir"])
-        self._whole, self._fingerprints = whole, fingerprints
+        self._all_splits, self._fingerprints = all_splits, fingerprints
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
+        own_hash = code_hash()  # of the package and of the script of the same code: both find what the other has prepared
         try:
-            # one hash for the package and the script of the same code: both find what the other has prepared
-            super().__init__(cache_dir, *args, hash=code_hash(), token=token, **kwargs)
+            super().__init__(cache_dir, *args, hash=own_hash, token=token, **kwargs)
         except OSError as error:
+            if not is_of_folder(error, folder):  # such as a file of `datasets` itself that cannot be read
+                raise
             raise unwritable(folder, error) from None
 
     @property
@@ -4491,7 +4611,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             which = "of the four emotions and " if self.config.label_set == "four" else ""
             raise NoUtteranceError(
                 f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
-                "strict=False leaves out what is not: the warnings name it. Compare with the release."
+                "strict=False skips what is not: the warnings name it. Compare with the release."
             )
 
     def _locate_cache(self) -> None:
@@ -4516,7 +4636,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         ]
 
     def _open_release(self, dl_manager: Any) -> tuple[Release, dict[str, SplitRuns]]:
-        """Return what is there: the release, and the splits that are wanted. Raises `EmotionTalkError`."""
+        """Return the release, and those of the requested splits that it has. Raises `EmotionTalkError`."""
         locations = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
         archives = self.open_archives(Release(locations, complete=False))
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
@@ -4575,7 +4695,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             force=not dl_manager.is_streaming and settings.force_download,
             check=getattr(dl_manager, "record_checksums", False),  # of verification_mode="all_checks"
         )
-        all_splits = len(self.spec.splits) > 1 and (self._whole or self.config.prepare_splits is None)
+        all_splits = len(self.spec.splits) > 1 and (self._all_splits or self.config.prepare_splits is None)
         is_media = self.spec.media is not None and name == self.spec.media[0]
         whole = all_splits and is_media and not dl_manager.is_streaming
         known = self._url_fingerprints().get(name)
@@ -4589,14 +4709,14 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
 
     def _is_complete(self, archives: Archives) -> bool:
         """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
-        found = {
+        sizes = {
             name: sum(len(archive.annotation_files(g)) for g in archive.groups) if archive.indexed else TOTAL
             for name, archive in archives.items()
         }
         every_group = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
-        if every_group and min(found.values()) > 0.95 * TOTAL:
+        if every_group and min(sizes.values()) > 0.95 * TOTAL:
             return True
-        counts = ", ".join(f"{name} {n:,}" for name, n in found.items())
+        counts = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
         warn_once(
             f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds a part of the release ({counts} of {TOTAL:,} "
             "utterances): the sizes of its splits are not checked."
@@ -4625,7 +4745,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _generate_tables(
         self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
     ) -> Iterator[tuple[str, pa.Table]]:
-        """Yield the rows of `_generate_examples` as tables."""
+        """Yield the rows of `_generate_examples` as Arrow tables."""
         return self.tables(shards, release, batch_bytes)
 
     def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
@@ -4634,18 +4754,18 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             super()._prepare_split(*args, **kwargs)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """As in `datasets`, but by tables. What is written does not crowd the archive out of the page cache.
+        """As in `datasets`, but as Arrow tables. What is written does not crowd the archive out of the page cache.
 
         A `datasets` that calls this in another way prepares the same rows from `_generate_examples`.
         """
         follow_in_worker()
-        by_tables = _taken(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
+        table_kwargs = _accepted_keywords(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
         pattern, job = str(kwargs.get("fpath", "")), kwargs.get("job_id", 0)
         files = glob.escape(pattern.replace("JJJJJ", f"{job:05d}")).replace("SSSSS", "*")
         try:
-            if by_tables and not args:
-                by_tables["gen_kwargs"] = {**by_tables["gen_kwargs"], "batch_bytes": PREPARED_BYTES}
-                steps = datasets.ArrowBasedBuilder._prepare_split_single(self, **by_tables)
+            if table_kwargs and not args:
+                table_kwargs["gen_kwargs"] = {**table_kwargs["gen_kwargs"], "batch_bytes": PREPARED_BYTES}
+                steps = datasets.ArrowBasedBuilder._prepare_split_single(self, **table_kwargs)
             else:
                 steps = super()._prepare_split_single(*args, **kwargs)
             for progress in steps:
@@ -4670,8 +4790,8 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             return super().as_streaming_dataset(split and str(split), base_path)
         instruction = instruction_of(split, splits)
         split_names(instruction, splits)  # before anything is opened
-        release, found = self._open_release(self._streaming_manager())
-        kwargs = {"shards": sliced_shards(instruction, found), "release": release}
+        release, runs = self._open_release(self._streaming_manager())
+        kwargs = {"shards": sliced_shards(instruction, runs), "release": release}
         named = datasets.SplitGenerator(name=split_label(split, splits), gen_kwargs=kwargs)
         return self._as_streaming_dataset_single(named)
 
@@ -4679,12 +4799,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         return datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        """As in `datasets`, but by tables: it would encode each example, from 4 on with torchcodec."""
+        """As in `datasets`, but as Arrow tables: it would encode each example, from 4 on with torchcodec."""
         return datasets.ArrowBasedBuilder._get_examples_iterable_for_split(self, split_generator)
 
     def open_splits(self) -> dict[str, dict[str, Any]]:
         """Return the `gen_kwargs` (`shards`, `release`) of each split. Raises `EmotionTalkError`."""
-        return {found.name: found.gen_kwargs for found in self._split_generators(self._streaming_manager())}
+        return {split.name: split.gen_kwargs for split in self._split_generators(self._streaming_manager())}
 
     def open_archives(self, release: Release) -> Archives:
         """Open the archives of a release, by name. Raises `EmotionTalkError`."""
@@ -4702,7 +4822,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, Example]]:
         """Yield (id, example) for each utterance (or dialogue) of some shards; audio and video are still a `Member`.
 
-        skip_media: see `utterances`.
+        Args:
+            shards, release, skip_media: see `utterances`.
+
+        Raises:
+            EmotionTalkError: the release is not as it should be.
         """
         if self.config.name != "dialogues":
             for utterance, example in self.utterances(shards, release, self.spec.fields, skip_media):
@@ -4710,8 +4834,8 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             return
         for run in runs_of(shards):  # in a sum of slices, a dialogue can stand in two of them
             pairs = self.utterances([run], release, TURN_FIELDS)
-            for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
-                turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
+            for name, pairs_of in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
+                turns = sorted((turn for _, turn in pairs_of), key=lambda turn: turn["turn"])
                 group = name.split("_")[0]
                 keys = {"id": name, "group": group, "dialogue": name, "speaker_set": speaker_set_of(group)}
                 yield name, {**keys, "turns": turns}
@@ -4733,10 +4857,10 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             yield from reader.utterances(run, tuple(fields), skip_media)
 
 
-def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the given keywords that a method takes, or {} where it needs others, or has no `gen_kwargs`."""
-    names = list(inspect.signature(function).parameters)[1:]
-    return {name: given[name] for name in names} if {"gen_kwargs", *names} <= set(given) else {}
+def _accepted_keywords(method: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    """Return those keywords that a method takes, or {} where it needs others, or has no `gen_kwargs`."""
+    names = list(inspect.signature(method).parameters)[1:]
+    return {name: keywords[name] for name in names} if {"gen_kwargs", *names} <= set(keywords) else {}
 
 
 # === emotiontalk/loading/load_dataset.py ==============================================================================
@@ -4748,11 +4872,11 @@ MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
 def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> list[str]:
     """Return the splits that some of `split=` name, in order. Raises `ValueError` for one that is not there."""
     try:
-        named = set().union(*(split_names(instruction_of(one or "all", splits), splits) for one in wanted))
+        named = set().union(*(split_names(instruction_of(part or "all", splits), splits) for part in wanted))
     except ValueError as error:
         if fold is None or "validation" not in str(error):
             raise
-        raise ValueError(
+        raise RequestError(
             f"fold={fold} has no validation split: it has train and test. Take every tenth dialogue of train: "
             'sorted(set(train["dialogue"]))[9::10].'
         ) from None
@@ -4762,23 +4886,34 @@ def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> li
 def _prepare(
     builder: Callable[..., EmotionTalk], names: list[str], all_splits: bool, download_mode: Any, **options: Any
 ) -> dict[str, EmotionTalk]:
-    """Prepare splits: name -> the builder that has prepared it.
+    """Prepare splits.
 
-    all_splits: every split is requested, so one of them may have no utterance.
+    Args:
+        builder: makes the builder of a split.
+        names: the splits.
+        all_splits: every split is requested, so one of them may have no utterance.
+        download_mode: as in `datasets`.
+        options: of `download_and_prepare`.
+
+    Returns:
+        Split -> the builder that has prepared it.
+
+    Raises:
+        NoUtteranceError: a requested split, or every one, has no utterance.
     """
     prepared: dict[str, EmotionTalk] = {}
     absent: NoUtteranceError | None = None
     for name in names:
-        one = builder(prepare_splits=[name], whole=all_splits)
+        of_split = builder(prepare_splits=[name], all_splits=all_splits)
         try:
-            one.download_and_prepare(download_mode=download_mode, **options)
-            one.check_not_empty(name)
+            of_split.download_and_prepare(download_mode=download_mode, **options)
+            of_split.check_not_empty(name)
         except NoUtteranceError as error:
             if not all_splits:
                 raise
             absent = error
             continue
-        prepared[name] = one
+        prepared[name] = of_split
         if download_mode and datasets.DownloadMode(download_mode) == datasets.DownloadMode.FORCE_REDOWNLOAD:
             download_mode = datasets.DownloadMode.REUSE_CACHE_IF_EXISTS  # once is enough
     if absent and not prepared:
@@ -4828,7 +4963,7 @@ def _can_decode(name: str) -> bool:
 
 
 def _decodable(dataset: Any) -> Any:
-    """Leave audio and video as plain `{bytes, path}` where `datasets` cannot decode them.
+    """Give audio and video as plain `{bytes, path}` where `datasets` cannot decode them.
 
     Not as `Audio(decode=False)`: from 4 on, what removes or renames a column of a stream encodes it again, which needs
     torchcodec, too. A prepared table is not copied.
@@ -4875,21 +5010,22 @@ def load_dataset(
         `{bytes, path}`, after one warning (see `decode_audio`).
 
     Raises:
-        ValueError: an option or a split is unknown or has no meaning.
+        RequestError: an option is unknown, or its value is not supported. It is a `ValueError`.
+        ValueError: a split is unknown.
         EmotionTalkError: the release is not as it should be.
     """
     for keyword in others:
         if keyword in INSTEAD:
-            raise ValueError(f"{keyword}= has no meaning here: {INSTEAD[keyword]}.")
+            raise RequestError(f"{keyword}= is not supported: {INSTEAD[keyword]}.")
         near = difflib.get_close_matches(keyword, load_dataset.__kwdefaults__ or (), 1)
         fix = f" Did you mean {near[0]}=?" if near else ""
-        raise ValueError(f"{keyword}= is no option of emotiontalk.load_dataset.{fix}")
+        raise RequestError(f"{keyword}= is not an option of emotiontalk.load_dataset.{fix}")
     if streaming and num_proc is not None:
-        raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
+        raise NotImplementedError("num_proc= is not supported with streaming=True. Use num_workers= of a DataLoader.")
     if num_proc is not None and (
         isinstance(num_proc, bool) or not isinstance(num_proc, numbers.Integral) or num_proc < 1
     ):
-        raise ValueError(f"num_proc={num_proc!r}: choose a whole number from 1 on, or None.")
+        raise RequestError(f"num_proc={num_proc!r}: choose a whole number from 1 on, or None.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
     source = full_source(os.fspath(data_dir)) if data_dir is not None else None
@@ -4910,21 +5046,21 @@ def load_dataset(
     builder = functools.partial(EmotionTalk, **options, **how_rows_are, fingerprints=fingerprints)
     if streaming:
         source_builder = builder(prepare_splits=names if split else None)
-        found = source_builder.as_streaming_dataset() if split is None else {}
-        read = found.get if split is None else source_builder.as_streaming_dataset
+        by_name = source_builder.as_streaming_dataset() if split is None else {}
+        read = by_name.get if split is None else source_builder.as_streaming_dataset
     else:
         how = {"verification_mode": verification_mode, "num_proc": num_proc and int(num_proc)}
-        found = _prepare(builder, names, split is None, download_mode, **how)
-        read = functools.partial(_read_prepared, found, keep_in_memory, splits)
+        by_name = _prepare(builder, names, split is None, download_mode, **how)
+        read = functools.partial(_read_prepared, by_name, keep_in_memory, splits)
 
-    def give(one: Any) -> Any:
-        return _decodable(read(one))
+    def dataset_of(part: Any) -> Any:
+        return _decodable(read(part))
 
     if split is None or isinstance(split, dict):
         kind = datasets.IterableDatasetDict if streaming else datasets.DatasetDict
-        all_of_them = split or {name: name for name in splits if name in found}
-        return kind({key: give(one) for key, one in all_of_them.items()})
-    return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
+        parts = split or {name: name for name in splits if name in by_name}
+        return kind({key: dataset_of(part) for key, part in parts.items()})
+    return type(split)(map(dataset_of, split)) if isinstance(split, (list, tuple)) else dataset_of(split)
 
 
 class PickledByName(types.ModuleType):

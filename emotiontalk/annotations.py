@@ -42,7 +42,7 @@ def parse_annotation(member: Member) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadUtteranceError(f"{member} is not JSON: {brief(error)}. Compare it with the release.") from None
     if not isinstance(annotation, dict):
-        raise BadUtteranceError(f"{member} holds no JSON object. Compare it with the release.")
+        raise BadUtteranceError(f"{member} does not hold a JSON object. Compare it with the release.")
     return annotation
 
 
@@ -119,10 +119,10 @@ class Utterance:
     Attributes:
         raw: the JSON object of each condition, as people typed it.
         wav: what the header of the audio says, or None.
-        notes: (what is odd, in which member) of what decides no row.
+        notes: (what is odd, in which member), of oddities that decide no row.
 
     Raises:
-        BadUtteranceError: an annotation is no JSON object, or the audio is no WAV file.
+        BadUtteranceError: an annotation is not a JSON object, or the audio is not a WAV file.
     """
 
     def __init__(self, uid: str, condition: str, members: dict[str, Member], media: Member | None = None) -> None:
@@ -152,8 +152,8 @@ class Utterance:
         if len(media) > LONGEST_MEDIA:
             raise BadUtteranceError(f"{media} has {len(media):,} bytes, more than any clip. {COMPARE}")
         if not media.name.lower().endswith(".wav"):
-            if media.part(4, 4) not in MP4_BOXES:  # a text may name files that a decoder would open instead
-                raise BadUtteranceError(f"{media} is no MP4 file. {COMPARE}")
+            if media[4:8] not in MP4_BOXES:  # a text may name files that a decoder would open instead
+                raise BadUtteranceError(f"{media} is not an MP4 file. {COMPARE}")
             return
         try:
             wav = wav_format(media)
@@ -209,7 +209,7 @@ class Utterance:
             if content is not None:
                 return content
             if name in self.raw and name != "video":
-                what = "is null" if raw.get("content") is None else "is no text"
+                what = "is null" if raw.get("content") is None else "is not a text"
                 self._note(f"content in the {name} annotation {what}", str(self.members[name]))
         return None
 

@@ -5,27 +5,38 @@ from __future__ import annotations
 import io
 import numbers
 import struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 
 from .errors import AudioDecodeError
-from .members import InMemory, Member, NotFetched
+from .members import Member
 from .request_error import RequestError
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 768_000  # Hz: below, nothing of speech is left; above, there is no audio hardware
-LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # of a WAV header that is believed
+LOWEST_HEADER_RATE, MOST_CHANNELS = 1_000, 64  # a WAV header that says other values is wrong
+HEADER_BYTES = 512  # of a WAV file that are read at once: those of the release have 44
 UNCOMPRESSED = (1, 3, 0xFFFE)  # codecs of WAV: PCM, float, and either with an extended header
 LONGEST_MEDIA = 1 << 30  # bytes of one clip: more do not fit into a batch, and none is so long
 FULL_SCALE = 32_768  # of 16-bit samples
 RELEASED_RATE, RELEASED_CHANNELS = 44_100, 2  # of nearly all clips
 
 
-class WavFormat(NamedTuple):
-    """What a WAV file is, by its header: rate in Hz, channels, bits of a sample, codec (1: PCM), frames, first sample.
+AudioBytes = Union[bytes, memoryview, Member]  # an audio file: anything with `len()` whose slices are bytes
 
-    `frames` are there, `header_frames` are those that the header says: more in a file that is truncated. `offset` is
-    the byte of the first sample. `consistent` says whether the rate and the bytes a second agree.
+
+class WavFormat(NamedTuple):
+    """What a WAV file is, by its header.
+
+    Attributes:
+        rate: in Hz.
+        channels: how many.
+        bits: of a sample.
+        codec: 1 is PCM.
+        frames: how many are there.
+        header_frames: how many there are by the header: more than `frames` in a file that is truncated.
+        offset: the byte of the first sample.
+        consistent: whether the rate and the bytes a second agree.
     """
 
     rate: int
@@ -38,20 +49,24 @@ class WavFormat(NamedTuple):
     consistent: bool
 
 
-def wav_format(member: Member) -> WavFormat:
+def wav_format(clip: AudioBytes) -> WavFormat:
     """Read the header of a WAV file.
 
-    Raises `ValueError` for what is no WAV file, has no samples, or says of itself what no recording has.
+    Args:
+        clip: the file, or its beginning: bytes, a memoryview, or a `Member`, of which only the header is read.
+
+    Raises:
+        ValueError: it is not a WAV file, has no samples, or its header says what no recording has.
     """
-    size, at, form = len(member), 12, None
-    start, data = 0, member.part(0, 512)
+    size, at, form = len(clip), 12, None
+    start, data = 0, clip[:HEADER_BYTES]
     if data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
-        raise ValueError("no WAV file: it does not begin with RIFF … WAVE")
+        raise ValueError("not a WAV file: it does not begin with RIFF … WAVE")
     for _ in range(1_000):  # chunks
         if at + 8 > size:
             break
         if at + 24 > start + len(data):
-            start, data = at, member.part(at, 512)
+            start, data = at, clip[at : at + HEADER_BYTES]
         kind, length = struct.unpack_from("<4sI", data, at - start)
         if kind == b"fmt ":
             if at + 24 > size:
@@ -82,11 +97,37 @@ def _check_format(codec: int, channels: int, rate: int, frame: int, bits: int) -
         raise ValueError(f"its header says {frame:,} bytes a frame for {channels} channels of {bits} bits")
 
 
-def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
-    """Resample float32 samples, of shape (frames,) or (frames, channels), with soxr in high quality."""
+def mix_and_resample(
+    samples: np.ndarray, rate: int, sampling_rate: int | None = None, mono: bool = False
+) -> tuple[np.ndarray, int]:
+    """Average the channels of decoded audio, and resample it with soxr in high quality, as every clip is.
+
+    Args:
+        samples: float32, of shape (frames, channels).
+        rate: of the samples, in Hz.
+        sampling_rate: resample to this rate, in Hz; None keeps that of the samples.
+        mono: average the channels.
+
+    Returns:
+        (samples of shape (frames, channels), their rate in Hz). The given ones where there is nothing to do.
+
+    Raises:
+        ImportError: soxr is not installed.
+    """
+    if mono and samples.shape[1] > 1:
+        # measured: an eighth of the time of numpy's mean
+        samples = (sum(samples.T) / np.float32(samples.shape[1]))[:, None]
+    if not sampling_rate or sampling_rate == rate or not len(samples):
+        return samples, rate
     import soxr
 
-    return np.asarray(soxr.resample(samples, rate, sampling_rate, quality="HQ"))
+    return np.asarray(soxr.resample(samples, rate, sampling_rate, quality="HQ")), sampling_rate
+
+
+def check_finite(samples: np.ndarray) -> None:
+    """Raise `AudioDecodeError` for samples that are infinite or NaN."""
+    if not np.isfinite(samples).all():
+        raise AudioDecodeError("some of its samples are not finite numbers")
 
 
 def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) -> tuple[np.ndarray, int]:
@@ -101,31 +142,26 @@ def pcm16(audio: bytes, sampling_rate: int | None = None, mono: bool = False) ->
         (samples, int16, of shape (frames, channels); rate in Hz).
 
     Raises:
-        AudioDecodeError: the file cannot be decoded, or has samples that are no numbers.
+        AudioDecodeError: the file cannot be decoded, or has samples that are not finite numbers.
         ImportError: soundfile or soxr is not installed.
     """
     samples, rate = _frames(audio)
     wanted = sampling_rate or rate
     if 2 * len(samples) * wanted // rate * (1 if mono else samples.shape[1]) > LONGEST_MEDIA:
         raise AudioDecodeError(f"at {wanted:,} Hz it would have more than {LONGEST_MEDIA:,} bytes")
-    averages, resamples = mono and samples.shape[1] > 1, wanted != rate
-    if not averages and not resamples and samples.dtype == np.int16:
+    if samples.dtype == np.int16 and wanted == rate and not (mono and samples.shape[1] > 1):
         return samples, rate
     scaled = samples.astype(np.float32) if samples.dtype == np.int16 else samples * np.float32(FULL_SCALE)
-    if averages:
-        scaled = sum(scaled.T) / np.float32(scaled.shape[1])  # measured: an eighth of the time of numpy's mean
-    if resamples:
-        scaled = resampled(scaled, rate, wanted)
+    scaled, _ = mix_and_resample(scaled, rate, wanted, mono)
     if not len(scaled):
         raise AudioDecodeError(f"too short: at {wanted:,} Hz nothing is left of it")
-    rounded = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
-    return rounded.reshape(len(rounded), -1), wanted
+    return np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), wanted
 
 
 def _pcm16_format(audio: bytes) -> WavFormat | None:
     """Return the format of a WAV file of 16-bit PCM; None for any other, of which soundfile says what it is."""
     try:
-        wav = wav_format(Member(InMemory("Audio", "", audio), "", 0, len(audio)))
+        wav = wav_format(audio)
     except ValueError:
         return None
     return wav if (wav.codec, wav.bits) == (1, 16) else None
@@ -137,10 +173,9 @@ def _frames(audio: bytes) -> tuple[np.ndarray, int]:
     if wav and wav.offset + wav.frames * wav.channels * 2 <= len(audio):
         count = wav.frames * wav.channels
         return np.frombuffer(audio, "<i2", count, wav.offset).reshape(-1, wav.channels), wav.rate
-    samples, rate, _ = _samples({"bytes": audio, "path": None})
-    if not np.isfinite(samples).all():
-        raise AudioDecodeError("some of its samples are no finite numbers")
-    return samples.T, rate
+    samples, rate, _ = _decoded_field({"bytes": audio, "path": None})
+    check_finite(samples)
+    return samples, rate
 
 
 def wav_file(samples: np.ndarray, rate: int) -> bytes:
@@ -159,28 +194,32 @@ def converted(audio: bytes, sampling_rate: int | None = None, mono: bool = False
     The bytes depend on the file, the options and the versions of numpy and soxr only. Raises as `pcm16`.
     """
     wav = _pcm16_format(audio)
-    whole = wav is not None and wav.frames == wav.header_frames
-    if wav and whole and wav.rate == (sampling_rate or wav.rate) and (not mono or wav.channels == 1):
+    if (
+        wav
+        and wav.frames == wav.header_frames
+        and wav.rate == (sampling_rate or wav.rate)
+        and (not mono or wav.channels == 1)
+    ):
         return audio
     return wav_file(*pcm16(audio, sampling_rate, mono))
 
 
-def _samples(audio: Any) -> tuple[np.ndarray, int, str | None]:
-    """Return (samples, float32, of shape (channels, samples); rate in Hz; path or None) of the field `audio`."""
+def _decoded_field(audio: Any) -> tuple[np.ndarray, int, str | None]:
+    """Return (samples, float32, of shape (frames, channels); rate in Hz; path or None) of the field `audio`."""
     if hasattr(audio, "get_all_samples"):  # torchcodec's decoder, from datasets 4 on
         decoded = audio.get_all_samples()
-        return decoded.data.cpu().numpy(), decoded.sample_rate, getattr(audio.metadata, "path", None)
+        return decoded.data.cpu().numpy().T, decoded.sample_rate, getattr(audio.metadata, "path", None)
     path = audio.get("path")
     if audio.get("array") is not None:
-        return np.atleast_2d(np.asarray(audio["array"], dtype=np.float32)), audio["sampling_rate"], path
+        return np.atleast_2d(np.asarray(audio["array"], dtype=np.float32)).T, audio["sampling_rate"], path
     import soundfile
 
     try:
-        given = path if audio.get("bytes") is None else io.BytesIO(audio["bytes"])
-        samples, rate = soundfile.read(given, dtype="float32", always_2d=True)
+        file = path if audio.get("bytes") is None else io.BytesIO(audio["bytes"])
+        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioDecodeError(f"{path or 'the audio'} cannot be decoded: {error}") from None
-    return samples.T, rate, path
+    return samples, rate, path
 
 
 def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = False) -> dict[str, Any]:
@@ -200,14 +239,12 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
         ImportError: soundfile or soxr is not installed.
     """
     try:
-        samples, rate, path = _samples(audio)
-        if mono and samples.shape[0] > 1:
-            samples = (sum(samples) / len(samples))[None]  # measured: an eighth of the time of numpy's mean
-        if sampling_rate and sampling_rate != rate and samples.shape[1]:
-            samples, rate = resampled(samples.T, rate, sampling_rate).T, sampling_rate
+        samples, rate, path = _decoded_field(audio)
+        samples, rate = mix_and_resample(samples, rate, sampling_rate, mono)
     except ImportError as error:
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
-    return {"array": samples[0] if len(samples) == 1 else samples, "sampling_rate": int(rate), "path": path}
+    array = samples[:, 0] if samples.shape[1] == 1 else samples.T
+    return {"array": array, "sampling_rate": int(rate), "path": path}
 
 
 class AudioFormat:
@@ -218,7 +255,10 @@ class AudioFormat:
         channels: 1 (the mean of the channels) or 2.
         encoding: "wav" or "flac", 16 bit both.
 
-    None each: as released; an `AudioFormat()` is false, and converts nothing. Raises `RequestError` for other values.
+    None keeps what the clip has; an `AudioFormat()` is false: it stands for clips as released, which are not converted.
+
+    Raises:
+        RequestError: an option has another value; the message names it.
     """
 
     def __init__(
@@ -276,7 +316,17 @@ class AudioFormat:
         return int(size * self.rate / RELEASED_RATE * channels / RELEASED_CHANNELS)
 
     def convert(self, audio: bytes | memoryview) -> bytes:
-        """Convert an audio file. Raises `AudioDecodeError`."""
+        """Convert an audio file.
+
+        Args:
+            audio: the file; WAV, or what else soundfile reads.
+
+        Returns:
+            A file of 16-bit WAV or FLAC. A WAV file that has the format already is returned as it is.
+
+        Raises:
+            AudioDecodeError: it cannot be decoded, or has samples that are not finite numbers.
+        """
         audio, mono = bytes(audio), self.channels == 1
         if self.suffix == "wav" and self.channels != 2:
             return converted(audio, self.sampling_rate, mono)
@@ -290,10 +340,3 @@ class AudioFormat:
         out = io.BytesIO()
         soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
         return out.getvalue()
-
-    def convert_clip(self, clip: Member) -> Member:
-        """Convert a clip; one that is not fetched is returned as it is. Raises `AudioDecodeError`."""
-        if isinstance(clip.source, NotFetched):
-            return clip
-        data = self.convert(clip.read())
-        return Member(InMemory(clip.source.archive, clip.source.path, data), clip.name, 0, len(data))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy
 
-from emotiontalk.audio import AudioFormat, decode_audio
+from emotiontalk.audio import AudioFormat, check_finite, decode_audio
 from emotiontalk.errors import AudioDecodeError
 from emotiontalk.request_error import RequestError
 
@@ -15,11 +15,10 @@ from emotiontalk.request_error import RequestError
 def decoded(audio: bytes, sampling_rate: int) -> numpy.ndarray:
     """Decode an audio file to mono samples at a rate in Hz: float32, −1…1, of shape (frames,).
 
-    Raises `AudioDecodeError` if it cannot be decoded, or has samples that are no numbers.
+    Raises `AudioDecodeError` if it cannot be decoded, or has samples that are not finite numbers.
     """
     samples = numpy.asarray(decode_audio({"bytes": audio, "path": None}, sampling_rate, mono=True)["array"])
-    if not numpy.isfinite(samples).all():
-        raise AudioDecodeError("some of its samples are no finite numbers")
+    check_finite(samples)
     return samples
 
 

@@ -20,6 +20,7 @@ from typing import Union
 import datasets
 import datasets.builder
 
+from .corpus import ARCHIVES, HOMEPAGE
 from .redaction import redacted
 
 Path = Union[str, "os.PathLike[str]"]
@@ -29,7 +30,7 @@ logger = datasets.utils.logging.get_logger(__name__.removesuffix(".errors"))
 
 
 def printable(text: str) -> str:
-    """Escape what is no visible character (ESC, BEL, marks of writing direction, …): a terminal would obey it."""
+    """Escape what is not a visible character (ESC, BEL, marks of writing direction, …): a terminal would obey it."""
     if text.isprintable():
         return text
     visible = (c.isprintable() or unicodedata.category(c) == "Zs" for c in text)  # the Chinese blank, too
@@ -65,13 +66,7 @@ def innermost_reason(error: Exception) -> str:
 
 
 class EmotionTalkError(datasets.builder.DatasetGenerationError):
-    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it.
-
-    Attributes:
-        damaged: whether the archive is truncated, corrupt or no archive.
-    """
-
-    damaged = False
+    """The release is not as it should be. The message, one line, names the archive, the member and how to fix it."""
 
     def __init__(self, message: object = "") -> None:
         super().__init__(brief(redacted(message, text=True), LONGEST_MESSAGE))
@@ -79,6 +74,10 @@ class EmotionTalkError(datasets.builder.DatasetGenerationError):
 
 class MissingArchiveError(EmotionTalkError, FileNotFoundError):
     """An archive that the config needs was not found."""
+
+
+class DamagedArchiveError(EmotionTalkError):
+    """An archive is truncated, corrupt or not an archive. See `damaged_archive_error`."""
 
 
 class NoUtteranceError(EmotionTalkError):
@@ -111,13 +110,28 @@ class AudioDecodeError(ValueError):
     """An audio file cannot be decoded."""
 
 
+def damaged_archive_error(archive: str, path: str, what: str) -> DamagedArchiveError:
+    """Make the error for an archive that is truncated, corrupt or not an archive.
+
+    Args:
+        archive: its name, "Audio", …
+        path: where it is, as messages quote it.
+        what: what is wrong with it, one sentence.
+    """
+    size, sha256 = ARCHIVES[archive]
+    return DamagedArchiveError(
+        f"{path}: {what} The released {archive}.tar has {size:,} bytes and SHA-256 {sha256}; "
+        f"compare, and download it again from {HOMEPAGE} if yours differs."
+    )
+
+
 def unreadable(path: object, error: OSError) -> EmotionTalkError:
     """Make the error for a file or folder that the system does not let us read."""
     return EmotionTalkError(f"{path} cannot be read ({error.strerror or error}): check its owner and permissions.")
 
 
 def unwritable(folder: str, error: OSError, needed: int | None = None) -> EmotionTalkError:
-    """Make the error for a folder that cannot be written.
+    """Make the error for a folder that cannot be written. An `EmotionTalkError` is returned as it is.
 
     Args:
         folder: where something was to be written.
@@ -136,6 +150,21 @@ def unwritable(folder: str, error: OSError, needed: int | None = None) -> Emotio
             "`umask 002` before loading."
         )
     return EmotionTalkError(f"{what} ({error.strerror or error}). {fix}")
+
+
+def is_of_folder(error: OSError, folder: str) -> bool:
+    """Whether an error is about writing to a folder: the disk is full, or a file in it or a folder above it fails.
+
+    Args:
+        error: what the system said.
+        folder: where something was to be written.
+    """
+    if error.errno in FULL:
+        return True
+    if not isinstance(error.filename, str):
+        return False
+    failed, folder = (os.path.join(os.path.abspath(path), "") for path in (error.filename, folder))
+    return failed.startswith(folder) or folder.startswith(failed)
 
 
 def raise_if_full(error: Exception, path: str) -> None:

@@ -43,7 +43,8 @@ forks = Forks()
 def follow_parent(parent: int) -> None:
     """End this process soon after its parent, which may have ended already.
 
-    parent: its process id.
+    Args:
+        parent: its process id.
     """
 
     def wait() -> None:
@@ -54,8 +55,8 @@ def follow_parent(parent: int) -> None:
     threading.Thread(target=wait, name="emotiontalk-follow", daemon=True).start()
 
 
-def be_silent() -> None:
-    """Let this process, a worker of a run that was interrupted, say no more."""
+def silence_stderr() -> None:
+    """Send the messages of this process, a worker of a run that was interrupted, nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -84,7 +85,7 @@ class Interrupt:
     def handle(self, number: int, frame: Any) -> None:
         """Raise `KeyboardInterrupt` in the process that entered the block: the handler of the signal."""
         if os.getpid() != self._here:
-            be_silent()
+            silence_stderr()
             return
         if not self.pressed:
             self.pressed = True

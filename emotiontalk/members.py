@@ -6,8 +6,7 @@ import os
 from collections.abc import Container
 from typing import cast
 
-from .corpus import ARCHIVES, HOMEPAGE
-from .errors import EmotionTalkError, brief
+from .errors import brief
 
 
 def read_at(fd: int, offset: int, view: memoryview) -> bool:
@@ -28,7 +27,10 @@ def read_at(fd: int, offset: int, view: memoryview) -> bool:
 class Source:
     """What members are read from.
 
-    archive: "Audio", …; path: where it is, as messages quote it; fd: the descriptor of a local plain tar.
+    Attributes:
+        archive: its name, "Audio", …
+        path: where it is, as messages quote it.
+        fd: the descriptor of a local plain tar, else None.
     """
 
     def __init__(self, archive: str, path: str) -> None:
@@ -39,19 +41,13 @@ class Source:
         """Fill a view with the bytes of a member from its offset on. Raises `EmotionTalkError`."""
         raise NotImplementedError
 
-    def damaged(self, what: str) -> EmotionTalkError:
-        """Make the error for an archive that is truncated, corrupt or no archive."""
-        size, sha256 = ARCHIVES[self.archive]
-        error = EmotionTalkError(
-            f"{self.path}: {what} The released {self.archive}.tar has {size:,} bytes and SHA-256 {sha256}; "
-            f"compare, and download it again from {HOMEPAGE} if yours differs."
-        )
-        error.damaged = True
-        return error
-
 
 class InMemory(Source):
-    """Bytes that have been read already. A member's offset counts in `data`."""
+    """Bytes that have been read already.
+
+    Attributes:
+        data: the bytes; the offset of a member counts in them.
+    """
 
     def __init__(self, archive: str, path: str, data: bytes) -> None:
         super().__init__(archive, path)
@@ -79,7 +75,16 @@ EVERYTHING = cast("Container[str]", _Everything())  # as `skip_media`: no audio 
 
 
 class Member:
-    """One file of the release: `size` bytes at `offset` of its source. `len()` is its size in bytes."""
+    """One file of the release: `size` bytes at `offset` of its source.
+
+    `len(member)` is its size in bytes, and `member[4:8]` reads these bytes of it, as of `bytes`.
+
+    Args:
+        source: what it is read from.
+        name: its path in the archive.
+        offset: where in the source its bytes begin.
+        size: in bytes.
+    """
 
     __slots__ = ("name", "offset", "size", "source")
 
@@ -102,11 +107,17 @@ class Member:
         """Fill a writable view of `size` bytes, straight from the source."""
         self.source.read_into(self, view)
 
-    def part(self, start: int, size: int) -> bytes:
-        """Read some of its bytes, fewer at its end."""
-        size = max(0, min(size, self.size - start))
+    def __getitem__(self, wanted: slice) -> bytes:
+        if not isinstance(wanted, slice) or wanted.step not in (None, 1):
+            raise TypeError("a member is read by slices without a step")
+        start, end, _ = wanted.indices(self.size)
+        size = max(0, end - start)
         if self.source.fd is not None and hasattr(os, "pread"):  # measured: a third of the time of the general way
             data = os.pread(self.source.fd, size, self.offset + start)
             if len(data) == size:
                 return data
         return Member(self.source, self.name, self.offset + start, size).read()
+
+    def replaced_by(self, data: bytes) -> Member:
+        """Return a member of the same name that holds these bytes instead, as after a conversion."""
+        return Member(InMemory(self.source.archive, self.source.path, data), self.name, 0, len(data))

@@ -22,7 +22,6 @@ import numpy
 from emotiontalk.audio import wav_file, wav_format
 from emotiontalk.corpus import ANNOTATORS, ARCHIVES, CONDITIONS, EMOTIONS, NOUNS
 from emotiontalk.folder import refuse_foreign_file, write_file
-from emotiontalk.members import InMemory, Member
 
 GROUPS = ("G00001", "G00002", "G00003", "G00004", "G00012", "G00015")
 RATE = 44_100
@@ -78,7 +77,7 @@ def _note(pitch: float, frames: int, rate: int) -> list[int]:
 
 @functools.cache
 def _seconds(index: int) -> float:
-    form = wav_format(Member(InMemory("Audio", "", wav(index)), "", 0, len(wav(index))))
+    form = wav_format(wav(index))
     return form.frames / form.rate
 
 

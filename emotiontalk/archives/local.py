@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from ..corpus import GROUPS, HOMEPAGE, REPO_ID, REVISION, match_member
-from ..errors import EmotionTalkError, MissingArchiveError, unreadable
+from ..errors import EmotionTalkError, MissingArchiveError, damaged_archive_error, unreadable
 from ..members import Member, Source, read_at
 from .tar import Tar
 
@@ -52,7 +52,7 @@ class UnpackedTar(Source):
                 if os.path.isfile(path):
                     yield Member(self, os.path.relpath(path, self.path), 0, os.stat(path).st_size)
                 elif match_member(name):
-                    what = "a link to nothing" if os.path.islink(path) else "no regular file"
+                    what = "a link to nothing" if os.path.islink(path) else "not a regular file"
                     raise EmotionTalkError(f"{path} is {what}. Compare the folder with the release.")
 
     def read_into(self, member: Member, view: memoryview) -> None:
@@ -64,7 +64,7 @@ class UnpackedTar(Source):
         except OSError as error:
             raise unreadable(member, error) from None
         if not enough:
-            raise Source(self.archive, path).damaged("it became shorter while it was read.")
+            raise damaged_archive_error(self.archive, path, "it became shorter while it was read.")
 
 
 class LocalArchive:
@@ -96,7 +96,7 @@ class LocalArchive:
             return
         uid, group = match["id"].upper(), match["group"].upper()
         if group not in GROUPS:
-            what = f"{match['group']} is no group of EmotionTalk ({min(GROUPS)}…{max(GROUPS)}). Rename or remove it."
+            what = f"{match['group']} is not a group of EmotionTalk ({min(GROUPS)}…{max(GROUPS)}). Rename or remove it."
             raise EmotionTalkError(f"{member}: {what}")
         known = self.groups.setdefault(group, {}).setdefault(match["suffix"].lower(), {})
         first = known.setdefault(uid, member)
@@ -126,8 +126,11 @@ def facts_of(path: str) -> tuple[int, int]:
 
     Not its inode or the time of change of its inode: `chmod` and hard links change the one, mounts of FUSE both.
     """
-    s = os.stat(path)
-    return s.st_size, s.st_mtime_ns
+    try:
+        facts = os.stat(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _ends_of(path: str, size: int) -> bytes:

@@ -20,16 +20,17 @@ import huggingface_hub
 from ..corpus import ARCHIVES, DEFAULT_SOURCE
 from ..disk import sha256_of, writing
 from ..errors import (
+    DamagedArchiveError,
     EmotionTalkError,
     MissingArchiveError,
     NoConnectionError,
     brief,
+    damaged_archive_error,
     logger,
     redacted,
     unwritable,
     warn_once,
 )
-from ..members import Source
 from ..redaction import split_credentials
 from .fsspec_file import FsspecFile, filesystem
 from .http import RemoteFile
@@ -55,7 +56,7 @@ def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
     if not Tar.could_begin(head) and not head.startswith(GIT_LFS):
         what = f"it begins with {brief(head[:60].decode('utf-8', 'replace'))!r}" if head else "it is empty"
         what += " (a login page, or a proxy's?)" if b"<" in head[:60] else ""
-        raise Source(name, file.path).damaged(f"cannot be read as a tar archive: {what}.")
+        raise damaged_archive_error(name, file.path, f"cannot be read as a tar archive: {what}.")
     return file
 
 
@@ -236,31 +237,28 @@ class Downloads:
         if self.check and source == DEFAULT_SOURCE:
             sha256 = sha256_of(paths[0])
             if sha256 != ARCHIVES[name][1]:
-                raise Source(name, paths[0]).damaged(f"its SHA-256 is {sha256}.")
+                raise damaged_archive_error(name, paths[0], f"its SHA-256 is {sha256}.")
         return Location.local(name, paths, urls[0])
 
     def _download(self, name: str, url: str, token: str | bool | None, path: str, force: bool) -> None:
+        """Download a file, unless it is stored already. Raises `EmotionTalkError`."""
+        remote = remote_file(name, url, token)
         try:
             os.makedirs(self.folder, exist_ok=True)
             with filelock.FileLock(path + ".lock"):
                 if os.path.exists(path) and not force:
                     return
-                remote = remote_file(name, url, token)
                 partial = _partial(path, remote, force)
                 try:
                     with open(partial, "ab+") as file:
                         remote.save(file)
                         _check(remote, file)
-                except EmotionTalkError as error:
-                    if not error.damaged:
-                        raise
+                except DamagedArchiveError as error:
                     os.remove(partial)
                     raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
                 os.replace(partial, path)
         except OSError as error:
-            if isinstance(error, EmotionTalkError):
-                raise
-            raise unwritable(self.folder, error, remote_file(name, url, token).size) from None
+            raise unwritable(self.folder, error, remote.size) from None
 
 
 def _partial(path: str, remote: RemoteFile, force: bool) -> str:
@@ -275,7 +273,7 @@ def _partial(path: str, remote: RemoteFile, force: bool) -> str:
 
 
 def _check(remote: RemoteFile, file: IO[bytes]) -> None:
-    """Raise `EmotionTalkError` for a download that is no whole tar: it must not be found by the next run."""
+    """Raise `EmotionTalkError` for a download that is not a complete tar: it must not be found by the next run."""
     if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
         return
     collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)

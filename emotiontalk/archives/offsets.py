@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from ..audio import wav_format
 from ..corpus import AUDIO_FORMATS, GROUPS, TOTAL, match_member
 from ..errors import NotSortedError
-from ..members import InMemory, Member
 from .tar import BLOCK, Header, padded, parse_header
 
 LONGEST_MEMBER = 32 << 20  # no clip is longer: 30 s of audio are 5 MB
@@ -102,7 +101,7 @@ class WavSizes:
     def see(self, size: int, beginning: bytes) -> None:
         """Learn from the beginning of a WAV file of `size` bytes."""
         with contextlib.suppress(ValueError):  # no WAV file
-            wav = wav_format(Member(InMemory("", "", beginning), "", 0, len(beginning)))
+            wav = wav_format(beginning)
             frame = wav.channels * wav.bits // 8
             self.formats[wav.rate, frame] += 1
             self.other = size - wav.header_frames * frame

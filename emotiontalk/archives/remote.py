@@ -19,8 +19,8 @@ from typing import NamedTuple, cast
 from ..annotations import clip_seconds
 from ..corpus import GROUPS
 from ..disk import writing
-from ..errors import NotSortedError, brief, logger, raise_if_full
-from ..members import InMemory, Member, NotFetched, Source
+from ..errors import NotSortedError, brief, damaged_archive_error, logger, raise_if_full
+from ..members import InMemory, Member, NotFetched
 from .http import RemoteFile
 from .local import LocalArchive, Members
 from .offsets import (
@@ -47,8 +47,8 @@ GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes t
 class MemberReader:
     """The members of the release in a plain tar, one after the other, from a stream that stands at a header."""
 
-    def __init__(self, source: Source, stream: BlockStream) -> None:
-        self.source, self.stream = source, stream
+    def __init__(self, file: RemoteFile, stream: BlockStream) -> None:
+        self.file, self.stream = file, stream
         self._next: tuple[FoundHeader, str, int] | None = None
 
     def peek(self) -> tuple[FoundHeader, str, int]:
@@ -70,7 +70,8 @@ class MemberReader:
         _, name, size = self.peek()
         data, self._next = self.stream.read(padded(size)), None
         if len(data) < size:
-            raise self.source.damaged(f"truncated within {brief(name)}: it ends at byte {self.stream.position:,}.")
+            what = f"truncated within {brief(name)}: it ends at byte {self.stream.position:,}."
+            raise damaged_archive_error(self.file.archive, self.file.path, what)
         return data[:size]
 
 
@@ -95,7 +96,6 @@ class RemoteArchive:
         self.name, self.file = name, file
         head, size = file.head(), file.size or 0
         self._offsets = Offsets(size, head)
-        self._source = Source(name, file.path)
         self._groups: dict[str, GroupAnnotations] = {}
         self._unpacked: tuple[str, dict[str, Member]] = ("", {})  # of the group that was requested last
         self._continuation: Continuation | None = None
@@ -241,7 +241,7 @@ class RemoteArchive:
         names, gaps, files = [], [], []
         in_flight = BlockStream.IN_FLIGHT
         stream = BlockStream(self.file, begin, end, max(1 << 19, (end - begin) // in_flight + 1), in_flight)
-        reader, last = MemberReader(self._source, stream), None
+        reader, last = MemberReader(self.file, stream), None
         with contextlib.closing(stream):
             while (found := reader.peek())[0].key < group_end:
                 header, data = found[0], reader.take()
@@ -318,7 +318,7 @@ class RemoteArchive:
         if self._read_before:
             block, in_flight = 1 << 20, BlockStream.IN_FLIGHT // 2
         self._read_before = True
-        return MemberReader(self._source, BlockStream(self.file, start, end, block, in_flight))
+        return MemberReader(self.file, BlockStream(self.file, start, end, block, in_flight))
 
     def _check_first(self, key: Key) -> None:
         """Raise `NotSortedError` if a clip of the group stands before the first one that has an annotation."""

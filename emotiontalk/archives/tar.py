@@ -17,7 +17,16 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple, cast
 
 from ..corpus import match_member
-from ..errors import EmotionTalkError, MissingArchiveError, brief, raise_if_full, unreadable, warn_once
+from ..errors import (
+    DamagedArchiveError,
+    EmotionTalkError,
+    MissingArchiveError,
+    brief,
+    damaged_archive_error,
+    raise_if_full,
+    unreadable,
+    warn_once,
+)
 from ..members import Member, Source, read_at
 
 BLOCK = tarfile.BLOCKSIZE
@@ -88,9 +97,13 @@ class Tar(Source):
     """A local tar file, plain or compressed.
 
     Args:
-        archive: "Audio", …
+        archive: its name, "Audio", …
         path: of the file.
         file: the open file, where it is not to be opened by its path.
+
+    Raises:
+        MissingArchiveError: the path is a link to nothing.
+        EmotionTalkError: the file cannot be read, or is not a tar archive.
     """
 
     OPENERS: dict[bytes, Callable[..., Any]] = {
@@ -103,7 +116,7 @@ class Tar(Source):
     def __init__(self, archive: str, path: str, file: IO[bytes] | None = None) -> None:
         super().__init__(archive, path)
         if file is None and os.path.exists(path) and not os.path.isfile(path):
-            raise EmotionTalkError(f"{path} is no regular file: a FIFO or a device cannot be read by position.")
+            raise EmotionTalkError(f"{path} is not a regular file: a FIFO or a device cannot be read by position.")
         try:
             self.file: Any = file or open(path, "rb")
         except OSError as error:
@@ -117,7 +130,7 @@ class Tar(Source):
             self.file = self._decompressed(opener)
         self.fd = self.file.fileno() if hasattr(self.file, "fileno") else None
         if start.startswith(GIT_LFS):
-            raise self.damaged("this is a Git LFS pointer, not the file: run `git lfs pull`.")
+            raise self._damaged("this is a Git LFS pointer, not the file: run `git lfs pull`.")
 
     @classmethod
     def opener(cls, start: bytes) -> Callable[..., Any] | None:
@@ -139,7 +152,7 @@ class Tar(Source):
             plain.flush()
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise_if_full(error, self.path)
-            raise self.damaged(f"cannot be decompressed, truncated or corrupt ({error}).") from None
+            raise self._damaged(f"cannot be decompressed, truncated or corrupt ({error}).") from None
         return plain
 
     def members(self) -> Iterator[Member]:
@@ -157,13 +170,13 @@ class Tar(Source):
                 continue
             if header is None:
                 what = "truncated" if position + BLOCK > end else f"corrupt at byte {position:,}"
-                raise self.damaged(f"{what} after {brief(last)}." if position else "cannot be read as a tar archive.")
+                raise self._damaged(f"{what} after {brief(last)}." if position else "cannot be read as a tar archive.")
             name, size, kind = header
             start = position + BLOCK
             if kind in "xgXLK":  # about the next member, and small
                 if start + size > end or size > EXTENDED_BYTES:
                     what = f"an extended header of {size:,} bytes."
-                    raise self.damaged(f"corrupt at byte {position:,} after {brief(last)}: {what}")
+                    raise self._damaged(f"corrupt at byte {position:,} after {brief(last)}: {what}")
                 extended.update(parse_extended(kind, self.file.read(size)))
                 position = start + padded(size)
                 continue
@@ -171,7 +184,7 @@ class Tar(Source):
             start += self._sparse_map(block, end) if kind == "S" else 0
             regular = self._is_regular(name, kind, "sparse" in extended)
             if start + size > end:
-                raise self.damaged(f"truncated within {brief(name)}: the file ends at byte {end:,}.")
+                raise self._damaged(f"truncated within {brief(name)}: the file ends at byte {end:,}.")
             if regular:
                 yield Member(self, name, start, size)
             position, last, extended = start + padded(size), name, {}
@@ -184,11 +197,18 @@ class Tar(Source):
             size += BLOCK
         return size
 
+    def _damaged(self, what: str) -> DamagedArchiveError:
+        return damaged_archive_error(self.archive, self.path, what)
+
     def _is_regular(self, name: str, kind: str, sparse: bool) -> bool:
         """Whether this is a regular file. Raises `EmotionTalkError` where a member of the release is none."""
         regular = kind == "0" and not name.endswith("/")
         if (sparse or not regular) and match_member(name.rstrip("/")):
-            what = "a sparse file" if sparse or kind == "S" else MEMBER_TYPES.get(kind, "no regular file")
+            what = (
+                "a sparse file"
+                if sparse or kind == "S"
+                else MEMBER_TYPES.get(kind, "something that is not a regular file")
+            )
             raise EmotionTalkError(
                 f"{self.path}: {brief(name.rstrip('/'))} is stored as {what}. Pack the files themselves: "
                 "`tar --dereference --hard-dereference`, without `--sparse`."
@@ -203,7 +223,9 @@ class Tar(Source):
             if block != zeros[: len(block)]:
                 where = f"at byte {start:,}"
                 if parse_header(block, magic=False) is None:
-                    raise self.damaged(f"corrupt {where} after {brief(last)}: zeros, then what is no member.")
+                    raise self._damaged(
+                        f"corrupt {where} after {brief(last)}: zeros, then something that is not a member."
+                    )
                 what = f"members go on after an end mark {where} (concatenated tars?): they are read, too."
                 warn_once(f"{self.path}: {what}")
                 return position
@@ -212,4 +234,4 @@ class Tar(Source):
     def read_into(self, member: Member, view: memoryview) -> None:
         """See `Source`."""
         if not read_at(cast(int, self.fd), member.offset, view):
-            raise self.damaged(f"truncated within {member.name}: it became shorter while it was read.")
+            raise self._damaged(f"truncated within {member.name}: it became shorter while it was read.")

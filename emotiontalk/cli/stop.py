@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from emotiontalk.interrupts import be_silent, forks
+from emotiontalk.interrupts import forks, silence_stderr
 
 STATUS = 130  # as shells have it: 128 and the number of the signal
 SECONDS = 1.2  # what a command has to put away what it was doing
@@ -67,7 +67,7 @@ def stopping() -> Iterator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if os.getpid() != command:
-            be_silent()
+            silence_stderr()
             return
         threading.Thread(target=_end_soon, daemon=True).start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough

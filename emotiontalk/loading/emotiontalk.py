@@ -1,4 +1,8 @@
-"""The builder: from the shards of a split to its examples, in the order in which `datasets` calls the hooks."""
+"""The builder: from the shards of a split to its examples, in the order in which `datasets` calls the hooks.
+
+`datasets` names folders of its cache by the last part of the builder's module: this module is called as the script is,
+so that both find what the other has prepared.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +39,14 @@ from ..corpus import (
     speaker_set_of,
     split_of,
 )
-from ..errors import EmotionTalkError, NoUtteranceError, redacted, unwritable, warn_once
+from ..errors import EmotionTalkError, NoUtteranceError, is_of_folder, redacted, unwritable, warn_once
 from ..disk import write_out
 from ..interrupts import follow_in_worker, workers_follow
 from ..archives.local import find_archive
 from .options import EmotionTalkConfig
 from .reading import Archives, Example, GroupReader
 from ..progress import progress_bar
+from ..request_error import RequestError
 from ..schema import (
     CONFIGS,
     MEDIA,
@@ -62,16 +67,25 @@ from ..archives.urls import checked_token, full_source, is_remote
 class EmotionTalk(datasets.GeneratorBasedBuilder):
     """EmotionTalk by shards: `gen_kwargs["shards"]` is the list that `num_proc`, streams and nodes share.
 
-    `_generate_examples` gives rows as loading scripts do. Where `datasets` prepares or streams, it is handed Arrow
-    tables of the same rows instead, which is faster (docs/internals.md). For tools: `open_splits` gives the
-    `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and `utterances` read from them.
+    For tools, `open_splits` gives the `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and
+    `utterances` read from them. `_generate_examples` gives rows as loading scripts do; private hooks are overridden, too:
+
+    - `_prepare_split_single` and `_get_examples_iterable_for_split` take the Arrow tables of `_generate_tables` instead,
+      as of an `ArrowBasedBuilder`, which is faster; the former also ends a spawned worker with its parent.
+    - `_prepare_split` ends the workers of `num_proc` at Ctrl-C, which would wait for one another.
+    - `as_streaming_dataset` (`_as_streaming_dataset_single`) streams slices and sums of splits, which `datasets` refuses.
+    - `_cache_dir`, `_output_dir` and `_build_cache_dir`: where rows are cached also depends on what a URL holds now.
 
     Args:
         cache_dir, token, config_name, data_dir: as in `datasets`.
         hash: of the code that `datasets` found; the loader's own hash is used instead.
-        whole: this builder prepares one split of several that are requested, so the media are downloaded whole.
+        all_splits: all splits are requested, one of them of this builder; so the media are downloaded whole.
         fingerprints: of the archives behind a URL that can change; None: the server is asked when they are read.
-        label_set, prepare_splits, fold, strict: see `EmotionTalkConfig`.
+        label_set, prepare_splits, fold, strict, sampling_rate, mono: see `EmotionTalkConfig`.
+
+    Raises:
+        RequestError: an option has a value that is not supported.
+        EmotionTalkError: an archive is missing or cannot be read, or the cache cannot be written.
     """
 
     VERSION = datasets.Version(__version__)
@@ -88,24 +102,26 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         *args: Any,
         hash: Any = None,
         token: str | bool | None = None,
-        whole: bool = False,
+        all_splits: bool = False,
         fingerprints: dict[str, UrlFingerprint] | None = None,
         **kwargs: Any,
     ) -> None:
         token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
         if "::" in str(folder):
             where = "cache_dir=" if cache_dir else "HF_DATASETS_CACHE="
-            raise ValueError(
+            raise RequestError(
                 f"{where}{redacted(str(folder))!r}: `datasets` takes `::` for a chained URL. Choose another folder."
             )
         if isinstance(kwargs.get("data_dir"), str):
             kwargs["data_dir"] = full_source(kwargs["data_dir"])
-        self._whole, self._fingerprints = whole, fingerprints
+        self._all_splits, self._fingerprints = all_splits, fingerprints
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
+        own_hash = code_hash()  # of the package and of the script of the same code: both find what the other has prepared
         try:
-            # one hash for the package and the script of the same code: both find what the other has prepared
-            super().__init__(cache_dir, *args, hash=code_hash(), token=token, **kwargs)
+            super().__init__(cache_dir, *args, hash=own_hash, token=token, **kwargs)
         except OSError as error:
+            if not is_of_folder(error, folder):  # such as a file of `datasets` itself that cannot be read
+                raise
             raise unwritable(folder, error) from None
 
     @property
@@ -152,7 +168,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             which = "of the four emotions and " if self.config.label_set == "four" else ""
             raise NoUtteranceError(
                 f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
-                "strict=False leaves out what is not: the warnings name it. Compare with the release."
+                "strict=False skips what is not: the warnings name it. Compare with the release."
             )
 
     def _locate_cache(self) -> None:
@@ -177,7 +193,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         ]
 
     def _open_release(self, dl_manager: Any) -> tuple[Release, dict[str, SplitRuns]]:
-        """Return what is there: the release, and the splits that are wanted. Raises `EmotionTalkError`."""
+        """Return the release, and those of the requested splits that it has. Raises `EmotionTalkError`."""
         locations = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
         archives = self.open_archives(Release(locations, complete=False))
         groups = sorted(set().union(*(archive.groups for archive in archives.values())))
@@ -236,7 +252,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             force=not dl_manager.is_streaming and settings.force_download,
             check=getattr(dl_manager, "record_checksums", False),  # of verification_mode="all_checks"
         )
-        all_splits = len(self.spec.splits) > 1 and (self._whole or self.config.prepare_splits is None)
+        all_splits = len(self.spec.splits) > 1 and (self._all_splits or self.config.prepare_splits is None)
         is_media = self.spec.media is not None and name == self.spec.media[0]
         whole = all_splits and is_media and not dl_manager.is_streaming
         known = self._url_fingerprints().get(name)
@@ -250,14 +266,14 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
 
     def _is_complete(self, archives: Archives) -> bool:
         """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
-        found = {
+        sizes = {
             name: sum(len(archive.annotation_files(g)) for g in archive.groups) if archive.indexed else TOTAL
             for name, archive in archives.items()
         }
         every_group = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
-        if every_group and min(found.values()) > 0.95 * TOTAL:
+        if every_group and min(sizes.values()) > 0.95 * TOTAL:
             return True
-        counts = ", ".join(f"{name} {n:,}" for name, n in found.items())
+        counts = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
         warn_once(
             f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds a part of the release ({counts} of {TOTAL:,} "
             "utterances): the sizes of its splits are not checked."
@@ -286,7 +302,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _generate_tables(
         self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES
     ) -> Iterator[tuple[str, pa.Table]]:
-        """Yield the rows of `_generate_examples` as tables."""
+        """Yield the rows of `_generate_examples` as Arrow tables."""
         return self.tables(shards, release, batch_bytes)
 
     def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
@@ -295,18 +311,18 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             super()._prepare_split(*args, **kwargs)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """As in `datasets`, but by tables. What is written does not crowd the archive out of the page cache.
+        """As in `datasets`, but as Arrow tables. What is written does not crowd the archive out of the page cache.
 
         A `datasets` that calls this in another way prepares the same rows from `_generate_examples`.
         """
         follow_in_worker()
-        by_tables = _taken(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
+        table_kwargs = _accepted_keywords(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
         pattern, job = str(kwargs.get("fpath", "")), kwargs.get("job_id", 0)
         files = glob.escape(pattern.replace("JJJJJ", f"{job:05d}")).replace("SSSSS", "*")
         try:
-            if by_tables and not args:
-                by_tables["gen_kwargs"] = {**by_tables["gen_kwargs"], "batch_bytes": PREPARED_BYTES}
-                steps = datasets.ArrowBasedBuilder._prepare_split_single(self, **by_tables)
+            if table_kwargs and not args:
+                table_kwargs["gen_kwargs"] = {**table_kwargs["gen_kwargs"], "batch_bytes": PREPARED_BYTES}
+                steps = datasets.ArrowBasedBuilder._prepare_split_single(self, **table_kwargs)
             else:
                 steps = super()._prepare_split_single(*args, **kwargs)
             for progress in steps:
@@ -331,8 +347,8 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             return super().as_streaming_dataset(split and str(split), base_path)
         instruction = instruction_of(split, splits)
         split_names(instruction, splits)  # before anything is opened
-        release, found = self._open_release(self._streaming_manager())
-        kwargs = {"shards": sliced_shards(instruction, found), "release": release}
+        release, runs = self._open_release(self._streaming_manager())
+        kwargs = {"shards": sliced_shards(instruction, runs), "release": release}
         named = datasets.SplitGenerator(name=split_label(split, splits), gen_kwargs=kwargs)
         return self._as_streaming_dataset_single(named)
 
@@ -340,12 +356,12 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         return datasets.StreamingDownloadManager(download_config=datasets.DownloadConfig(token=self.token))
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        """As in `datasets`, but by tables: it would encode each example, from 4 on with torchcodec."""
+        """As in `datasets`, but as Arrow tables: it would encode each example, from 4 on with torchcodec."""
         return datasets.ArrowBasedBuilder._get_examples_iterable_for_split(self, split_generator)
 
     def open_splits(self) -> dict[str, dict[str, Any]]:
         """Return the `gen_kwargs` (`shards`, `release`) of each split. Raises `EmotionTalkError`."""
-        return {found.name: found.gen_kwargs for found in self._split_generators(self._streaming_manager())}
+        return {split.name: split.gen_kwargs for split in self._split_generators(self._streaming_manager())}
 
     def open_archives(self, release: Release) -> Archives:
         """Open the archives of a release, by name. Raises `EmotionTalkError`."""
@@ -363,7 +379,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, Example]]:
         """Yield (id, example) for each utterance (or dialogue) of some shards; audio and video are still a `Member`.
 
-        skip_media: see `utterances`.
+        Args:
+            shards, release, skip_media: see `utterances`.
+
+        Raises:
+            EmotionTalkError: the release is not as it should be.
         """
         if self.config.name != "dialogues":
             for utterance, example in self.utterances(shards, release, self.spec.fields, skip_media):
@@ -371,8 +391,8 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             return
         for run in runs_of(shards):  # in a sum of slices, a dialogue can stand in two of them
             pairs = self.utterances([run], release, TURN_FIELDS)
-            for name, found in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
-                turns = sorted((turn for _, turn in found), key=lambda turn: turn["turn"])
+            for name, pairs_of in itertools.groupby(pairs, key=lambda pair: pair[0].dialogue):
+                turns = sorted((turn for _, turn in pairs_of), key=lambda turn: turn["turn"])
                 group = name.split("_")[0]
                 keys = {"id": name, "group": group, "dialogue": name, "speaker_set": speaker_set_of(group)}
                 yield name, {**keys, "turns": turns}
@@ -394,7 +414,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             yield from reader.utterances(run, tuple(fields), skip_media)
 
 
-def _taken(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the given keywords that a method takes, or {} where it needs others, or has no `gen_kwargs`."""
-    names = list(inspect.signature(function).parameters)[1:]
-    return {name: given[name] for name in names} if {"gen_kwargs", *names} <= set(given) else {}
+def _accepted_keywords(method: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    """Return those keywords that a method takes, or {} where it needs others, or has no `gen_kwargs`."""
+    names = list(inspect.signature(method).parameters)[1:]
+    return {name: keywords[name] for name in names} if {"gen_kwargs", *names} <= set(keywords) else {}

@@ -18,6 +18,7 @@ import datasets
 from ..archives.locations import url_fingerprints
 from ..archives.urls import checked_token, full_source
 from ..errors import NoUtteranceError, Path, logger
+from ..request_error import RequestError
 from ..schema import MEDIA, MEDIA_FEATURE, archives_of, splits_of
 from .emotiontalk import EmotionTalk
 from .options import INSTEAD, EmotionTalkConfig
@@ -29,11 +30,11 @@ MAJOR = int(datasets.__version__.split(".")[0])  # of `datasets`
 def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> list[str]:
     """Return the splits that some of `split=` name, in order. Raises `ValueError` for one that is not there."""
     try:
-        named = set().union(*(split_names(instruction_of(one or "all", splits), splits) for one in wanted))
+        named = set().union(*(split_names(instruction_of(part or "all", splits), splits) for part in wanted))
     except ValueError as error:
         if fold is None or "validation" not in str(error):
             raise
-        raise ValueError(
+        raise RequestError(
             f"fold={fold} has no validation split: it has train and test. Take every tenth dialogue of train: "
             'sorted(set(train["dialogue"]))[9::10].'
         ) from None
@@ -43,23 +44,34 @@ def _named(wanted: Iterable[Any], splits: Iterable[str], fold: int | None) -> li
 def _prepare(
     builder: Callable[..., EmotionTalk], names: list[str], all_splits: bool, download_mode: Any, **options: Any
 ) -> dict[str, EmotionTalk]:
-    """Prepare splits: name -> the builder that has prepared it.
+    """Prepare splits.
 
-    all_splits: every split is requested, so one of them may have no utterance.
+    Args:
+        builder: makes the builder of a split.
+        names: the splits.
+        all_splits: every split is requested, so one of them may have no utterance.
+        download_mode: as in `datasets`.
+        options: of `download_and_prepare`.
+
+    Returns:
+        Split -> the builder that has prepared it.
+
+    Raises:
+        NoUtteranceError: a requested split, or every one, has no utterance.
     """
     prepared: dict[str, EmotionTalk] = {}
     absent: NoUtteranceError | None = None
     for name in names:
-        one = builder(prepare_splits=[name], whole=all_splits)
+        of_split = builder(prepare_splits=[name], all_splits=all_splits)
         try:
-            one.download_and_prepare(download_mode=download_mode, **options)
-            one.check_not_empty(name)
+            of_split.download_and_prepare(download_mode=download_mode, **options)
+            of_split.check_not_empty(name)
         except NoUtteranceError as error:
             if not all_splits:
                 raise
             absent = error
             continue
-        prepared[name] = one
+        prepared[name] = of_split
         if download_mode and datasets.DownloadMode(download_mode) == datasets.DownloadMode.FORCE_REDOWNLOAD:
             download_mode = datasets.DownloadMode.REUSE_CACHE_IF_EXISTS  # once is enough
     if absent and not prepared:
@@ -109,7 +121,7 @@ def _can_decode(name: str) -> bool:
 
 
 def _decodable(dataset: Any) -> Any:
-    """Leave audio and video as plain `{bytes, path}` where `datasets` cannot decode them.
+    """Give audio and video as plain `{bytes, path}` where `datasets` cannot decode them.
 
     Not as `Audio(decode=False)`: from 4 on, what removes or renames a column of a stream encodes it again, which needs
     torchcodec, too. A prepared table is not copied.
@@ -156,21 +168,22 @@ def load_dataset(
         `{bytes, path}`, after one warning (see `decode_audio`).
 
     Raises:
-        ValueError: an option or a split is unknown or has no meaning.
+        RequestError: an option is unknown, or its value is not supported. It is a `ValueError`.
+        ValueError: a split is unknown.
         EmotionTalkError: the release is not as it should be.
     """
     for keyword in others:
         if keyword in INSTEAD:
-            raise ValueError(f"{keyword}= has no meaning here: {INSTEAD[keyword]}.")
+            raise RequestError(f"{keyword}= is not supported: {INSTEAD[keyword]}.")
         near = difflib.get_close_matches(keyword, load_dataset.__kwdefaults__ or (), 1)
         fix = f" Did you mean {near[0]}=?" if near else ""
-        raise ValueError(f"{keyword}= is no option of emotiontalk.load_dataset.{fix}")
+        raise RequestError(f"{keyword}= is not an option of emotiontalk.load_dataset.{fix}")
     if streaming and num_proc is not None:
-        raise NotImplementedError("num_proc= does not go with streaming=True. Use num_workers= of a DataLoader.")
+        raise NotImplementedError("num_proc= is not supported with streaming=True. Use num_workers= of a DataLoader.")
     if num_proc is not None and (
         isinstance(num_proc, bool) or not isinstance(num_proc, numbers.Integral) or num_proc < 1
     ):
-        raise ValueError(f"num_proc={num_proc!r}: choose a whole number from 1 on, or None.")
+        raise RequestError(f"num_proc={num_proc!r}: choose a whole number from 1 on, or None.")
     name, token = name or "multimodal", checked_token(token)
     folder = os.fspath(cache_dir) if cache_dir is not None else None
     source = full_source(os.fspath(data_dir)) if data_dir is not None else None
@@ -191,21 +204,21 @@ def load_dataset(
     builder = functools.partial(EmotionTalk, **options, **how_rows_are, fingerprints=fingerprints)
     if streaming:
         source_builder = builder(prepare_splits=names if split else None)
-        found = source_builder.as_streaming_dataset() if split is None else {}
-        read = found.get if split is None else source_builder.as_streaming_dataset
+        by_name = source_builder.as_streaming_dataset() if split is None else {}
+        read = by_name.get if split is None else source_builder.as_streaming_dataset
     else:
         how = {"verification_mode": verification_mode, "num_proc": num_proc and int(num_proc)}
-        found = _prepare(builder, names, split is None, download_mode, **how)
-        read = functools.partial(_read_prepared, found, keep_in_memory, splits)
+        by_name = _prepare(builder, names, split is None, download_mode, **how)
+        read = functools.partial(_read_prepared, by_name, keep_in_memory, splits)
 
-    def give(one: Any) -> Any:
-        return _decodable(read(one))
+    def dataset_of(part: Any) -> Any:
+        return _decodable(read(part))
 
     if split is None or isinstance(split, dict):
         kind = datasets.IterableDatasetDict if streaming else datasets.DatasetDict
-        all_of_them = split or {name: name for name in splits if name in found}
-        return kind({key: give(one) for key, one in all_of_them.items()})
-    return type(split)(map(give, split)) if isinstance(split, (list, tuple)) else give(split)
+        parts = split or {name: name for name in splits if name in by_name}
+        return kind({key: dataset_of(part) for key, part in parts.items()})
+    return type(split)(map(dataset_of, split)) if isinstance(split, (list, tuple)) else dataset_of(split)
 
 
 class PickledByName(types.ModuleType):

@@ -1,4 +1,4 @@
-"""The options of the loader, and what is said of options that have no meaning here."""
+"""The options of the loader, and what to use instead of options that are not supported."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..errors import redacted
 from ..request_error import RequestError
 from ..schema import CONFIGS, archives_of, features_of, splits_of
 
-# Keywords of `datasets.load_dataset` that have no meaning here, and what to do instead.
+# Keywords of `datasets.load_dataset` that are not supported here, and what to do instead.
 INSTEAD = {
     "path": 'the config comes first, for example load_dataset("audio")',
     "data_files": "pass data_dir= with the folder or the URL that holds the archives",
     "revision": f'pass data_dir="hf://datasets/{REPO_ID}@REVISION"',
     "prepare_splits": "pass split=, only the splits that it names are prepared",
-    "trust_remote_code": "leave it out, no script is run",
+    "trust_remote_code": "remove it, no script is run",
     "features": "call cast() on what this returns",
     "download_config": "pass token=, cache_dir= or download_mode=",
-    "storage_options": "pass data_dir= with the URL, and leave the rest to the settings of its library",
-    "save_infos": "leave it out, the expected sizes are in the loader",
+    "storage_options": "pass data_dir= with the URL; the library that reads it has settings of its own",
+    "save_infos": "remove it, the expected sizes are in the loader",
     "ignore_verifications": "pass verification_mode=",
     "use_auth_token": "pass token=",
 }
@@ -36,17 +36,17 @@ INSTEAD = {
 
 @dataclasses.dataclass
 class EmotionTalkConfig(datasets.BuilderConfig):
-    """The options of the loader: the config's name, and these.
+    """The options of the loader.
 
     Args:
+        name: the config, "multimodal", …
         label_set: "all" seven emotions, or "four": only utterances whose label (this config's) is neutral, happy, sad
             or angry, the paper's "Four" setting. Then `emotion` has these four classes, numbered as before, and
             `soft_label` four shares.
-        sampling_rate: convert audio to this rate while it is read, in Hz, 8,000 to 768,000; None: as
-            released.
+        sampling_rate: convert audio to this rate while it is read, in Hz, 8,000 to 768,000; None: as released.
         mono: True averages the channels while audio is read. With either, rows hold 16-bit WAV.
-        prepare_splits: prepare only these, for example ["test"]; None: all. For the script alone, where
-            `split="test"` makes `datasets` prepare every split. `emotiontalk.load_dataset` needs no such option.
+        prepare_splits: prepare only these splits, for example ["test"]; None: all. Only the script needs it, where
+            `split="test"` makes `datasets` prepare every split; `emotiontalk.load_dataset` prepares those of `split`.
         fold: 1…5, a fold of speaker-independent cross-validation: `test` is the speaker set of this number, `train`
             the other four; no speaker is in both, and there is no `validation`. None: the official splits.
         strict: True raises an error for an utterance that is incomplete or wrong (annotation without media or the
@@ -75,20 +75,20 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         if is_remote(self.data_dir):
             kwargs["data_dir"] = without_secrets(str(self.data_dir))
         elif self.data_dir is not None:
-            found = (find_archive(name, self.data_dir) for name in archives_of(self.name))
-            kwargs["archives"] = tuple(map(fingerprint_of, found))
+            paths = (find_archive(name, self.data_dir) for name in archives_of(self.name))
+            kwargs["archives"] = tuple(map(fingerprint_of, paths))
         return str(super().create_config_id(kwargs, custom_features=custom_features))
 
     def check(self) -> None:
-        """Raise `RequestError` for an option that has no meaning."""
+        """Raise `RequestError` for a value that is not supported."""
         if self.name not in CONFIGS:
             raise RequestError(f"BuilderConfig {self.name!r} not found: choose from {', '.join(CONFIGS)}.")
         if self.data_files is not None:
-            raise RequestError(f"data_files= has no meaning here: {INSTEAD['data_files']}.")
+            raise RequestError(f"data_files= is not supported: {INSTEAD['data_files']}.")
         if self.label_set not in ("all", "four"):
             raise RequestError(f'label_set={self.label_set!r}: choose "all" or "four".')
         if self.label_set == "four" and self.name == "dialogues":
-            raise RequestError('label_set="four" would leave holes in the dialogues; choose "all".')
+            raise RequestError('label_set="four" is not supported with the config "dialogues", which would lack turns.')
         if not isinstance(self.strict, bool):
             raise RequestError(f"strict={self.strict!r}: choose True or False.")
         self._check_fold()

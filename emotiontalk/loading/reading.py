@@ -11,7 +11,7 @@ from ..archives.local import LocalArchive, merged
 from ..archives.remote import RemoteArchive
 from ..corpus import CONDITIONS, EMOTIONS, FOUR, GROUPS, HOMEPAGE, Shard
 from ..errors import AudioDecodeError, BadUtteranceError, EmotionTalkError, logger
-from ..members import Member
+from ..members import Member, NotFetched
 from ..schema import CONFIGS, FIELDS, fields_of
 from .options import EmotionTalkConfig
 
@@ -23,7 +23,7 @@ class GroupReader:
     """Reads the utterances of a config, group by group.
 
     Args:
-        config: what is wanted, and how.
+        config: the options of the loader.
         archives: by name, those that the config reads.
         complete: whether they are the whole release: then the utterances of each group are counted.
         warned: (group, what was warned of), by this and by earlier readers.
@@ -81,7 +81,7 @@ class GroupReader:
                 example = self._example(utterance, fields)
             except BadUtteranceError as error:
                 if self.config.strict:
-                    raise BadUtteranceError(f"{error} Or pass strict=False to leave such utterances out.") from None
+                    raise BadUtteranceError(f"{error} Or pass strict=False to skip such utterances.") from None
                 skipped.append(f"{uid} ({error})")
                 continue
             for what, where in utterance.notes:
@@ -91,7 +91,14 @@ class GroupReader:
             self._report(group, seen, skipped, notes)
 
     def _report(self, group: str, seen: int, skipped: list[str], notes: dict[str, list[str]]) -> None:
-        """Log what is left out or odd, of `seen` utterances."""
+        """Log what is left out or odd.
+
+        Args:
+            group: that was read.
+            seen: how many of its utterances were read.
+            skipped: the ids of those that are left out, and why.
+            notes: what is odd -> the members.
+        """
         if skipped:
             logger.warning(f"{group}: {len(skipped)} of {seen} utterances left out: {'; '.join(skipped)}")
         for what, members in notes.items():
@@ -105,10 +112,10 @@ class GroupReader:
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
         audio_format = self.config.audio_format
-        if "audio" in example and audio_format:
-            clip = example["audio"]["bytes"]
+        clip = example["audio"]["bytes"] if "audio" in example and audio_format else None
+        if clip is not None and not isinstance(clip.source, NotFetched):
             try:
-                example["audio"]["bytes"] = audio_format.convert_clip(clip)
+                example["audio"]["bytes"] = clip.replaced_by(audio_format.convert(clip.read()))
             except AudioDecodeError as error:
                 raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import datasets
 
 from ..corpus import OPEN_END, SHARDS, Shard, shards_of
+from ..request_error import RequestError
 
 UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
 Position = tuple[str, int]  # group, number of an utterance (or dialogue) in the sorted group
@@ -17,8 +18,10 @@ Position = tuple[str, int]  # group, number of an utterance (or dialogue) in the
 class SplitRuns(NamedTuple):
     """A split at hand.
 
-    name: "test", …; runs: the whole of each of its groups; positions: a function that yields where each of its examples
-    is, in order.
+    Attributes:
+        name: "test", …
+        runs: the whole of each of its groups.
+        positions: a function that yields where each of its examples is, in order.
     """
 
     name: str
@@ -67,10 +70,10 @@ def absolute_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int])
 
 
 def filled_parts(instruction: datasets.ReadInstruction, sizes: dict[str, int]) -> list[tuple[str, int, int]]:
-    """As `absolute_parts`, those that have an example. Raises `ValueError` where none has."""
+    """As `absolute_parts`, those that have an example. Raises `RequestError` where none has."""
     parts = [part for part in absolute_parts(instruction, sizes) if part[1] < min(part[2], sizes[part[0]])]
     if not parts:
-        raise ValueError(f"split={str(instruction)!r} names no example.")
+        raise RequestError(f"split={str(instruction)!r} names no example.")
     return parts
 
 
@@ -82,7 +85,7 @@ def split_names(instruction: datasets.ReadInstruction, splits: Iterable[str]) ->
 def sliced_shards(instruction: datasets.ReadInstruction, splits: dict[str, SplitRuns]) -> list[Shard]:
     """Return the shards that hold exactly the examples that an instruction names, in its order.
 
-    Examples are counted as far as it needs: by percent and from the end of a split, all of them. Raises `ValueError`
+    Examples are counted as far as it needs: by percent and from the end of a split, all of them. Raises `RequestError`
     where it names none.
     """
     guess = absolute_parts(instruction, dict.fromkeys(splits, UNKNOWN_SIZE))
@@ -92,13 +95,13 @@ def sliced_shards(instruction: datasets.ReadInstruction, splits: dict[str, Split
         needed: int | None = max((bound for bound in bounds if bound < UNKNOWN_SIZE), default=0)
         if any(UNKNOWN_SIZE // 1000 < bound < UNKNOWN_SIZE for bound in bounds):  # by percent, or from the end
             needed = None
-        found = list(itertools.islice(splits[name].positions(), needed + 1 if needed else needed))
-        positions[name] = found
-        sizes[name] = len(found) if needed is None or len(found) <= needed > 0 else UNKNOWN_SIZE
+        counted = list(itertools.islice(splits[name].positions(), needed + 1 if needed else needed))
+        positions[name] = counted
+        sizes[name] = len(counted) if needed is None or len(counted) <= needed > 0 else UNKNOWN_SIZE
     shards: list[Shard] = []
     for name, begin, end in filled_parts(instruction, sizes):
-        found = positions[name]
-        first = found[begin] if begin else None
-        after = None if end == sizes[name] else (found[end - 1][0], found[end - 1][1] + 1)
+        first = positions[name][begin] if begin else None
+        group, last = positions[name][end - 1] if end != sizes[name] else ("", 0)
+        after = (group, last + 1) if group else None
         shards += splits[name].shards(first, after)
     return shards

@@ -34,7 +34,7 @@ class _File(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        data = self._member.part(self._at, len(self._member) if size < 0 else size)
+        data = self._member[self._at : len(self._member) if size < 0 else self._at + size]
         self._at += len(data)
         return data
 

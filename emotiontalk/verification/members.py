@@ -196,5 +196,5 @@ def _audit_mp4(audit: Audit, add: Add, member: Member) -> None:
     audit.examined["mp4"] += 1
     if not member.size:
         add("mp4", "empty: 0 bytes")
-    elif member.part(4, 4) != b"ftyp":
+    elif member[4:8] != b"ftyp":
         add("mp4", "not an MP4 file: it does not begin with an ftyp box")
