@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 
+import datasets
 import pytest
 from hub_server import HubServer
 from support import PROJECT, archives, command
@@ -49,7 +50,11 @@ def clean():
 
 @pytest.mark.slow
 def test_a_rebuilt_release_is_whole(rebuilt):
-    run = command("verify", "--data-dir", rebuilt())
+    datasets.enable_progress_bars()
+    try:
+        run = command("verify", "--data-dir", rebuilt())
+    finally:
+        datasets.disable_progress_bars()
     assert "Nothing is wrong." in run.stdout and "wrong " not in run.stdout
     (line,) = [line for line in run.stdout.splitlines() if "format" in line.lower() and "kHz" in line]
     assert "18,612 44.1 kHz stereo, 518 44.1 kHz mono, 120 16 kHz mono (reported" in line
