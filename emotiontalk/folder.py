@@ -329,7 +329,7 @@ def holding(path: Path) -> Iterator[Folder]:
         try:
             yield folder
         finally:
-            with contextlib.suppress(OSError):  # where there is no room: the list that is there is right, too
+            with contextlib.suppress(OSError):  # where there is no room: the manifest that is there is right, too
                 folder.end()
 
 
@@ -427,8 +427,8 @@ def _holds(path: Path, data: bytes) -> bool:
 def _is_whole(path: Path, mark: bytes) -> bool:
     """Whether a file is what its digest says that it was."""
     with open(path, "rb") as file:
-        before, found, _ = file.read(BEGINNING).partition(mark)
-        if not found:
+        before, sealed, _ = file.read(BEGINNING).partition(mark)
+        if not sealed:
             return False
         file.seek(0)
         data = file.read()

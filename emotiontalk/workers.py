@@ -22,7 +22,7 @@ class Workers(concurrent.futures.ProcessPoolExecutor):
 
     def results(self, function: Callable[..., T], arguments: Iterable[tuple[Any, ...]]) -> list[T]:
         """Call a function with each of these arguments; return the results in order."""
-        return [future.result() for future in [self.submit(function, *given) for given in arguments]]
+        return [future.result() for future in [self.submit(function, *each) for each in arguments]]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import csv
 import functools
 import gzip
 import io
-import logging
 import os
 import shutil
 import signal
@@ -98,8 +97,6 @@ def command(*arguments, status=0, **options):
 def _command_here(arguments):
     emotiontalk.errors.warn_once.cache_clear()
     out, err, before, interrupt = io.StringIO(), io.StringIO(), sys.argv, signal.getsignal(signal.SIGINT)
-    handler = logging.StreamHandler(err)
-    logging.getLogger("emotiontalk").addHandler(handler)
     sys.argv = ["emotiontalk", *arguments]
     status = 0
     try:
@@ -114,7 +111,6 @@ def _command_here(arguments):
     finally:
         sys.argv = before
         signal.signal(signal.SIGINT, interrupt)
-        logging.getLogger("emotiontalk").removeHandler(handler)
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 

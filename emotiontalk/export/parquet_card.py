@@ -49,10 +49,10 @@ release are gated: whoever loads them here must have accepted the terms at the s
 
 def export_features(config: str, audio_format: AudioFormat, labels_as_text: bool = False) -> datasets.Features:
     """Return the features of an export: the loader's, with the rate of the converted audio, labels as text or not."""
-    given = features_of(config)
-    if "audio" in given:
-        given["audio"] = datasets.Audio(sampling_rate=audio_format.rate)
-    return text_features(given) if labels_as_text else given
+    features = features_of(config)
+    if "audio" in features:
+        features["audio"] = datasets.Audio(sampling_rate=audio_format.rate)
+    return text_features(features) if labels_as_text else features
 
 
 def write_card(export: ParquetExport) -> None:
@@ -67,9 +67,9 @@ def write_card(export: ParquetExport) -> None:
         files = [{"split": size["name"], "path": f"{config}/{size['name']}-*.parquet"} for size in sizes]
         configs.append({"config_name": config, "data_files": files})
         if config != "video":  # a feature that older versions do not know would keep them from reading the whole card
-            given = export_features(config, export.audio_format, export.labels_as_text)._to_yaml_list()
+            features = export_features(config, export.audio_format, export.labels_as_text)._to_yaml_list()
             sums = dict.fromkeys(("download_size", "dataset_size"), sum(size["num_bytes"] for size in sizes))
-            infos.append({"config_name": config, "features": given, "splits": sizes, **sums})
+            infos.append({"config_name": config, "features": features, "splits": sizes, **sums})
         texts.append(_text_of(config, sizes, export.audio_format, export.labels_as_text))
     first: dict[str, Any] = configs[0]
     first["default"] = True

@@ -48,5 +48,5 @@ def references(row: UtteranceRow, task: str) -> list[str]:
         return [row.text] if row.text else []
     captions = row.fields.get("captions") or {}
     kind = task.partition("-")[2]
-    found = [captions.get(kind)] if kind else captions.get(CAPTIONS[0]) or []
-    return [caption for caption in found if caption]
+    texts = [captions.get(kind)] if kind else captions.get(CAPTIONS[0]) or []
+    return [caption for caption in texts if caption]

@@ -43,8 +43,8 @@ class EvaluationFormat(Format):
                 names.append(f"emotiontalk_{task}_{language}")
                 for split, rows in utterances.rows.items():
                     records = [_record(context, row, task, language) for row in rows]
-                    found = jsonl(record for record in records if record)
-                    context.write_file(f"evaluation/{task}-{language}-{split}.jsonl", found)
+                    content = jsonl(record for record in records if record)
+                    context.write_file(f"evaluation/{task}-{language}-{split}.jsonl", content)
                 context.write_file(f"evaluation/lmms_eval/{names[-1]}.yaml", _yaml(context, task, language))
         group = f"group: emotiontalk\ntask: {json.dumps(names)}\n"
         context.write_file("evaluation/lmms_eval/emotiontalk.yaml", group)

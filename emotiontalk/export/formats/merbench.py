@@ -27,7 +27,7 @@ class MERBenchFormat(Format):
         """See `Format`."""
         require_one_channel("merbench", request.audio_format)
         if (request.audio_format.rate, request.audio_format.suffix) != (16_000, "wav"):
-            raise RequestError("merbench reads WAV of 16 kHz: leave --sampling-rate and --format away for it.")
+            raise RequestError("merbench reads WAV of 16 kHz: remove sampling_rate= and encoding= for it.")
         return None
 
     def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:

@@ -55,8 +55,8 @@ class MessagesFormat(Format):
                 },
             }
             if context.request.task == "caption" and split != "train":
-                found = {row.id: references(row, task) for row in rows}
-                text = json.dumps({uid: said for uid, said in found.items() if said}, ensure_ascii=False, indent=1)
+                answers = {row.id: references(row, task) for row in rows}
+                text = json.dumps({uid: texts for uid, texts in answers.items() if texts}, ensure_ascii=False, indent=1)
                 context.write_file(f"messages/references-{task}-{split}.json", text + "\n")
         context.write_file(INFO, json.dumps(infos, indent=2) + "\n")
         return utterances.counts()
