@@ -4,8 +4,8 @@
 
 The encoder has the shape of wav2vec 2.0 large (on a CPU: a fifth of the parameters of base), with random weights. The
 clips are noise; their lengths are spread as those of the corpus are, 1 to 12 s. Both ways alternate. One at a time is
-`Options(one_at_a_time=True)`: no batches, float32. On a GPU the batches use automatic mixed precision, too; the last
-table says by how much the features differ, relative to their standard deviation.
+`ExtractionOptions(one_at_a_time=True)`: no batches, float32. On a GPU the batches use automatic mixed precision, too;
+the last table says by how much the features differ, relative to their standard deviation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 from emotiontalk.probing.upstreams.opening import open_upstream  # noqa: E402
-from emotiontalk.probing.upstreams.upstream import Options  # noqa: E402
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions  # noqa: E402
 
 RATE = 16_000
 SIZES = {
@@ -66,7 +66,9 @@ def main(arguments: argparse.Namespace) -> None:
     ways = {"one at a time": True, "batches": False}
     with tempfile.TemporaryDirectory() as folder:
         name = encoder(folder, size)
-        upstreams = {way: open_upstream(name, Options(device=device, one_at_a_time=one)) for way, one in ways.items()}
+        upstreams = {
+            way: open_upstream(name, ExtractionOptions(device=device, one_at_a_time=one)) for way, one in ways.items()
+        }
         found: dict[str, numpy.ndarray] = {}
         for way, upstream in upstreams.items():  # the first calls of a device take longer
             found[way] = numpy.stack(list(upstream.features(given)))

@@ -13,5 +13,5 @@ def usable(device: str | None) -> str:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise RequestError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+        raise RequestError(f"device={device!r} cannot be used: {str(error).splitlines()[0]}") from None
     return device

@@ -15,7 +15,7 @@ from emotiontalk.evaluation.labels import read_corpus
 from emotiontalk.probing.run import check_modality, features_of_corpus
 from emotiontalk.probing.upstreams.built_in import TextTfidf
 from emotiontalk.probing.upstreams.opening import open_upstream
-from emotiontalk.probing.upstreams.upstream import Options
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions
 from emotiontalk.release import ReleaseReader
 from emotiontalk.request_error import RequestError
 
@@ -62,7 +62,7 @@ class FeatureTable:
 
 
 def extract_features(
-    upstream: str,
+    upstream: str | os.PathLike[str],
     *,
     config: str = "multimodal",
     splits: str | Sequence[str] = (),
@@ -99,7 +99,7 @@ def extract_features(
     wanted = [splits] if isinstance(splits, str) else list(splits)
     for split in wanted:
         choices.check_choice("splits", split, SPLITS)
-    opened = open_upstream(upstream, Options(layer, pooling, frames, device, one_at_a_time))
+    opened = open_upstream(os.fspath(upstream), ExtractionOptions(layer, pooling, frames, device, one_at_a_time))
     if isinstance(opened, TextTfidf):
         raise RequestError("text-tfidf is fitted on train by `probe`: its features are not extracted.")
     check_modality(opened, config)
@@ -109,6 +109,6 @@ def extract_features(
     if not corpus.labels.ids:
         raise RequestError(f"the release at hand has no utterances of {', '.join(wanted)}.")
     features = features_of_corpus(opened, corpus, corpus, reader, one_at_a_time)
-    settings = {"upstream": upstream, "config": config, **features.settings}
+    settings = {"upstream": opened.name, "config": config, **features.settings}
     rows = features.of({"all": numpy.arange(len(corpus.labels.ids))})["all"]
     return FeatureTable(corpus.labels.ids, corpus.splits.tolist(), rows, settings)

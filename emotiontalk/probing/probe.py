@@ -14,7 +14,7 @@ from emotiontalk.probing.run import run
 
 
 def probe(
-    upstream: str | Sequence[str] | None = None,
+    upstream: str | os.PathLike[str] | Sequence[str] | None = None,
     *,
     config: str = "multimodal",
     label_set: str = "all",
@@ -64,10 +64,10 @@ def probe(
         RequestError: options cannot be combined, or features cannot be used.
         EmotionTalkError: the release is not as it should be; see `load_dataset`.
     """
-    upstreams = [upstream] if isinstance(upstream, str) else list(upstream or ())
+    upstreams = [upstream] if isinstance(upstream, (str, os.PathLike)) else list(upstream or ())
     files = [features] if isinstance(features, (str, os.PathLike)) else list(features)
     request = ProbeRequest(
-        upstreams=upstreams or ([] if files else ["text-tfidf"]),
+        upstreams=[os.fspath(name) for name in upstreams] or ([] if files else ["text-tfidf"]),
         config=config,
         label_set=label_set,
         seeds=seeds,

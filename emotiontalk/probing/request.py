@@ -1,4 +1,4 @@
-"""What a probe is asked for, and which options cannot be combined."""
+"""What is requested of a probe, and which options cannot be combined."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emotiontalk.request_error import RequestError
 
 @dataclasses.dataclass(frozen=True)
 class ProbeRequest:
-    """What is asked for.
+    """What is requested.
 
     Attributes:
         upstreams: names, see `upstreams`.
@@ -33,6 +33,7 @@ class ProbeRequest:
         frames: of a video clip.
         device: of encoders and recipes.
         one_at_a_time: no batches.
+        data_dir, cache_dir, token: as in `load_dataset`.
     """
 
     upstreams: Sequence[str] = ("text-tfidf",)
@@ -52,7 +53,7 @@ class ProbeRequest:
     one_at_a_time: bool = False
     data_dir: str | None = None
     cache_dir: str | None = None
-    token: str | None = None
+    token: str | None = dataclasses.field(default=None, repr=False)
 
     @property
     def classes(self) -> list[str]:

@@ -42,7 +42,7 @@ class Outcome:
 
     def predicted(self) -> list[numpy.ndarray]:
         """Return for each seed the class, 0…, or the score of each utterance."""
-        return [given.argmax(axis=1) if self.classes else given for given in self.test]
+        return [of_seed.argmax(axis=1) if self.classes else of_seed for of_seed in self.test]
 
     def rates(self, y: numpy.ndarray) -> dict[str, list[float | None]]:
         """Return each rate (fractions, 0…1; of scores as `metrics.regression`) for each seed. y: the labels of test.

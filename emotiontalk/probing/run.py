@@ -22,13 +22,13 @@ from emotiontalk.corpus import DEFAULT_SOURCE, FOLDS, REVISION, __version__
 from emotiontalk.errors import logger, redacted
 from emotiontalk.evaluation.labels import Corpus, read_corpus
 from emotiontalk.probing.feature_files import open_features
-from emotiontalk.probing.features import Features, TextFeatures, extract, media_of, texts_of
+from emotiontalk.probing.features import Features, TextFeatures, extract_cached, media_source, text_source
 from emotiontalk.probing.heads import linear, recipes, ridge, training
 from emotiontalk.probing.request import ProbeRequest
 from emotiontalk.probing.result import FoldsResult, Outcome, ProbeResult, result_of
 from emotiontalk.probing.upstreams.built_in import BUILT_IN, TextTfidf
 from emotiontalk.probing.upstreams.opening import open_upstream
-from emotiontalk.probing.upstreams.upstream import Options, Upstream
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions, Upstream
 from emotiontalk.release import ReleaseReader
 from emotiontalk.request_error import RequestError
 from emotiontalk.schema import CONFIGS
@@ -44,7 +44,7 @@ def run(
     """Run the protocol.
 
     Args:
-        request: what is asked for.
+        request: what is requested.
         finished: is called with each of `folds` and its result when it is there.
         command: the words of the command line, where there is one, for the settings of the result.
 
@@ -55,10 +55,10 @@ def run(
     request.check()
     if request.head in recipes.RECIPES:
         training.device_of(request.head, request.device)
-    opened = [open_upstream(name, _options(request, name)) for name in request.upstreams]
+    opened = [open_upstream(name, _extraction_options(request, name)) for name in request.upstreams]
     for upstream in opened:
         check_modality(upstream, request.config)
-    if request.frames and not any(upstream.modality == "video" for upstream in opened):
+    if request.frames is not None and not any(upstream.modality == "video" for upstream in opened):
         raise RequestError("frames= are those of a video clip, and no upstream reads video: remove it.")
     release = ReleaseReader(request.data_dir, request.cache_dir, request.token)
     everything = _read(request, release)
@@ -67,27 +67,32 @@ def run(
     divisions = {fold: corpus.parts(fold) for fold in (FOLDS if request.folds else [request.fold])}
     for fold, places in divisions.items():
         _check_classes(corpus.labels.values[places["train"]], fold)
-    given = [open_features(path, request.inputs, request.pooling, corpus) for path in request.features]
-    found = [*(features_of_corpus(one, everything, corpus, release, request.one_at_a_time) for one in opened), *given]
-    settings = {**_settings(request, found, corpus), "command": list(command) if command else None}
+    own_files = [open_features(path, request.inputs, request.pooling, corpus) for path in request.features]
+    features = [
+        *(features_of_corpus(upstream, everything, corpus, release, request.one_at_a_time) for upstream in opened),
+        *own_files,
+    ]
+    settings = {**_settings(request, features, corpus), "command": list(command) if command else None}
     results: dict[int | None, ProbeResult] = {}
     for fold, places in divisions.items():
         if request.folds:
             logger.info(f"fold {fold}")
         y = {part: corpus.labels.values[some] for part, some in places.items()}
-        outcome = _outcome([one.of(places) for one in found], y, request)
+        outcome = _outcome([of_upstream.of(places) for of_upstream in features], y, request)
         results[fold] = result_of(outcome, corpus, places, {**settings, "fold": fold})
         if request.folds and finished and fold:
             finished(fold, results[fold])
-    return FoldsResult({fold: one for fold, one in results.items() if fold}) if request.folds else results[request.fold]
+    if request.folds:
+        return FoldsResult({fold: result for fold, result in results.items() if fold})
+    return results[request.fold]
 
 
-def _options(request: ProbeRequest, name: str) -> Options:
+def _extraction_options(request: ProbeRequest, name: str) -> ExtractionOptions:
     """Return what of an upstream the head takes."""
     layer: Any = -1 if request.layer is None else request.layer
     layer = "all" if layer == "weighted" or request.inputs == "layers" else layer
     pooling = "frames" if request.inputs == "frames" else request.pooling
-    whole = Options(device=request.device, one_at_a_time=request.one_at_a_time)
+    whole = ExtractionOptions(device=request.device, one_at_a_time=request.one_at_a_time)
     if name == "egemaps" and request.inputs == "frames":  # one vector of an utterance, taken as one frame
         return whole
     if name in BUILT_IN and len(request.upstreams) > 1:  # options are for those of the others that have them
@@ -127,13 +132,18 @@ def features_of_corpus(
 ) -> Features:
     """Extract the features of a corpus.
 
-    everything: the utterances that are extracted and cached, also those whose label is not asked for now.
+    Args:
+        upstream: what gives them.
+        everything: the utterances that are extracted and cached, also those whose label is not requested now.
+        corpus: those that are wanted.
+        release: where clips are read.
+        one_at_a_time: without batches.
     """
     if isinstance(upstream, TextTfidf):
         return TextFeatures(upstream, corpus.texts)
     is_text = upstream.modality == "text"
-    inputs = texts_of(everything) if is_text else media_of(upstream.modality, everything, release)
-    return extract(upstream, inputs, corpus, release.cache_dir, one_at_a_time)
+    source = text_source(everything) if is_text else media_source(upstream.modality, everything, release)
+    return extract_cached(upstream, source, corpus, release.cache_dir, one_at_a_time)
 
 
 def _outcome(x: Sequence[Mapping[str, Any]], y: Mapping[str, numpy.ndarray], request: ProbeRequest) -> Outcome:
@@ -153,9 +163,9 @@ def _naming_overflow(request: ProbeRequest) -> Iterator[None]:
     except ValueError as error:
         if isinstance(error, RequestError) or not re.search("infinity|NaN", str(error)):
             raise
-        given = ", ".join([*request.upstreams, *map(str, request.features)])
+        names = ", ".join([*request.upstreams, *map(str, request.features)])
         what = "its numbers are too far apart for float32: standardised, some are infinite. Is the file damaged?"
-        raise RequestError(f"{given}: {what}") from None
+        raise RequestError(f"{names}: {what}") from None
 
 
 def _trained(x: Sequence[Mapping[str, Any]], y: Mapping[str, numpy.ndarray], request: ProbeRequest) -> Outcome:
@@ -173,9 +183,9 @@ def _trained(x: Sequence[Mapping[str, Any]], y: Mapping[str, numpy.ndarray], req
 
 
 def _ridge(x: Mapping[str, Any], y: Mapping[str, numpy.ndarray]) -> Outcome:
-    found = ridge.fit(x, y)
-    errors = {str(alpha): error for alpha, error in found.validation.items()}
-    return Outcome([found.predict(x["test"])], None, {"alpha": found.alpha}, errors)
+    head = ridge.fit(x, y)
+    errors = {str(alpha): error for alpha, error in head.validation.items()}
+    return Outcome([head.predict(x["test"])], None, {"alpha": head.alpha}, errors)
 
 
 def _linear(x: Mapping[str, Any], y: Mapping[str, numpy.ndarray], request: ProbeRequest) -> Outcome:
@@ -210,16 +220,16 @@ def _best_layer(x: Mapping[str, Any], y: Mapping[str, numpy.ndarray], request: P
     return dataclasses.replace(chosen, chosen={"layer": best, **chosen.chosen}, details={"layers": layers})
 
 
-def _settings(request: ProbeRequest, found: Sequence[Features], corpus: Corpus) -> dict[str, Any]:
+def _settings(request: ProbeRequest, features: Sequence[Features], corpus: Corpus) -> dict[str, Any]:
     """Return all that is needed to run it again, but for the fold."""
-    own = found[0].settings if len(found) == 1 else {}
+    own = features[0].settings if len(features) == 1 else {}
     training = {"epochs": linear.EPOCHS, **linear.OPTIMISER} if request.head == "linear" else {}
-    modules = [numpy, sklearn, *(module for one in found for module in one.modules)]
+    modules = [numpy, sklearn, *(module for of_upstream in features for module in of_upstream.modules)]
     return {
-        "upstream": " + ".join(one.name for one in found),
+        "upstream": " + ".join(of_upstream.name for of_upstream in features),
         **own,
-        "upstreams": [{"name": one.name, **one.settings} for one in found],
-        "fusion": request.fusion if len(found) > 1 else None,
+        "upstreams": [{"name": of_upstream.name, **of_upstream.settings} for of_upstream in features],
+        "fusion": request.fusion if len(features) > 1 else None,
         "config": request.config,
         "target": request.target,
         "label_set": request.label_set,

@@ -93,14 +93,14 @@ def _opened(data: bytes) -> Iterator[tuple[Any, Any]]:
 
 
 def open_mp4(file: Any) -> Any:
-    """Open a clip that is a file in memory, and nothing but it. Raises `RequestError` for what is no MP4."""
+    """Open a clip that is a file in memory, and nothing but it. Raises `RequestError` for what is not an MP4."""
     import av
 
     try:
         return av.open(file, **MP4_ALONE)
     except (_error(), OSError, ValueError) as error:
         why = brief(getattr(error, "strerror", None) or error)
-        raise RequestError(f"it is no video that can be read: no MP4 ({why}). Download the clip again.") from None
+        raise RequestError(f"its video cannot be read: not an MP4 ({why}). Download the clip again.") from None
 
 
 def _error() -> type[Exception]:

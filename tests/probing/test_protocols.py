@@ -19,11 +19,11 @@ from test_probe import encoder, rates
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, FOLDS, SPEAKER_SETS, SPLITS
 from emotiontalk.evaluation import labels
-from emotiontalk.probing import feature_files, features
+from emotiontalk.probing import feature_files, feature_store, features
 from emotiontalk.probing import run as probe
 from emotiontalk.probing.heads import linear, recipes
 from emotiontalk.probing.upstreams.opening import open_upstream
-from emotiontalk.probing.upstreams.upstream import Options
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions
 from emotiontalk.release import ReleaseReader
 from emotiontalk.request_error import RequestError
 
@@ -321,7 +321,7 @@ def test_concatenated_features_are_those_of_both(separable, corpus):
     x = [feature_files.open_features(path, "vectors", "mean", corpus).of(corpus.parts(None)) for path in separable]
     joined = linear.joined(x)
     assert joined["test"].shape == (8, 14) and (joined["test"][:, 7:] == x[1]["test"]).all()
-    sparse = open_upstream("text-tfidf", Options()).of_texts(
+    sparse = open_upstream("text-tfidf", ExtractionOptions()).of_texts(
         {part: [corpus.texts[n] for n in some] for part, some in corpus.parts(None).items()}
     )
     mixed = linear.joined([sparse, x[0]])
@@ -451,18 +451,17 @@ class Counted:
 
 
 def test_a_stopped_extraction_goes_on_where_it_was(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr(features, "PART", 3)
+    monkeypatch.setattr(feature_store, "PART", 3)
     stopped, later, third = Counted(stop_after=12), Counted(), Counted()
     with pytest.raises(KeyboardInterrupt):
-        features.extract(stopped, features.texts_of(corpus), corpus, str(tmp_path))
-    found = features.extract(later, features.texts_of(corpus), corpus, str(tmp_path))
+        features.extract_cached(stopped, features.text_source(corpus), corpus, str(tmp_path))
+    found = features.extract_cached(later, features.text_source(corpus), corpus, str(tmp_path))
     assert len(stopped.seen) == 12 and len(later.seen) == 24 - 11  # 8 of the first split, 3 of the second were stored
     assert not set(later.seen) & set(stopped.seen[:11])
     rows = found.of({"all": numpy.arange(24)})["all"]
     assert rows[:, 0].tolist() == [len(text) for text in corpus.texts]
-    again = features.extract(third, features.texts_of(corpus), corpus, str(tmp_path)).of({"all": numpy.arange(24)})[
-        "all"
-    ]
+    cached = features.extract_cached(third, features.text_source(corpus), corpus, str(tmp_path))
+    again = cached.of({"all": numpy.arange(24)})["all"]
     assert third.seen == [] and (again == rows).all()
     assert not list((tmp_path / "emotiontalk-features").glob("*.parts"))
 
@@ -484,8 +483,8 @@ def test_a_killed_probe_goes_on_from_its_cached_features(rebuilt, tmp_path):
     (part,) = cache.glob("emotiontalk-features/*.parts/00000.npz")
     with numpy.load(part) as stored:
         ids, marked = stored["ids"], stored["x"] + 1_000
-    store = features._Store(part.parent.with_suffix(""), False, [])
-    store._write(part, ids=ids, x=marked)  # to be told from features that are extracted a second time
+    store = feature_store.SplitStore(part.parent.with_suffix(""), False, [])
+    store._write_npz(part, ids=ids, x=marked)  # to be told from features that are extracted a second time
     command(*words, "--cache-dir", cache)
     split = next(split for split in SPLITS if part.parent.name.startswith(f"audio-{split}-"))
     (path,) = cache.glob(f"emotiontalk-features/audio-{split}-*.npz")

@@ -161,9 +161,9 @@ def test_damage_of_any_kind_gives_the_same_numbers(cached, cache):
 @pytest.mark.slow
 def test_damaged_frames_are_extracted_again(tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    from emotiontalk.probing import features
+    from emotiontalk.probing import feature_store
 
-    monkeypatch.setattr(features, "PART", 3)
+    monkeypatch.setattr(feature_store, "PART", 3)
     cache, whole = tmp_path / "cache", tmp_path / "whole"
     words = ("probe", "--upstream", "logmel", "--head", "emobox", *DUMMY, "--cache-dir", cache)
     expected = command(*words).stdout

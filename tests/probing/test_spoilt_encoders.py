@@ -309,9 +309,9 @@ def test_numbers_of_a_whole_encoder_are_those_of_before(copied, tmp_path):
     folder = copied("bert")
     probe(folder, cache=tmp_path / "c")
     from emotiontalk.probing.upstreams.opening import open_upstream
-    from emotiontalk.probing.upstreams.upstream import Options
+    from emotiontalk.probing.upstreams.upstream import ExtractionOptions
 
-    upstream = open_upstream(str(folder), Options())
+    upstream = open_upstream(str(folder), ExtractionOptions())
     model = transformers.AutoModel.from_pretrained(folder).eval()
     inputs = transformers.AutoTokenizer.from_pretrained(folder)("你好", return_tensors="pt")
     with torch.inference_mode():

@@ -15,7 +15,7 @@ from emotiontalk.probing.upstreams import built_in as upstreams
 from emotiontalk.probing.upstreams import encoder as encoder_base
 from emotiontalk.probing.upstreams.built_in import TextTfidf
 from emotiontalk.probing.upstreams.opening import open_upstream
-from emotiontalk.probing.upstreams.upstream import Options
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions
 from emotiontalk.probing.video_frames import frames_of
 from emotiontalk.request_error import RequestError
 
@@ -148,7 +148,7 @@ def items_of(kind):
 
 
 def arrays(folder, items, **options):
-    return list(open_upstream(folder, Options(**options)).features(items))
+    return list(open_upstream(folder, ExtractionOptions(**options)).features(items))
 
 
 WAYS = [
@@ -230,7 +230,7 @@ def test_time_steps_of_a_video_are_of_their_frames(encoder):
 def test_only_encoders_that_do_not_see_padding_get_it(encoder):
     seen = {}
     for kind in ("wav2vec2-group", "wav2vec2-layer", "bert", "whisper"):
-        upstream, sizes = open_upstream(encoder(kind), Options()), []
+        upstream, sizes = open_upstream(encoder(kind), ExtractionOptions()), []
         collated = upstream.collated
         upstream.collated = lambda batch, sizes=sizes, collated=collated: sizes.append(len(batch)) or collated(batch)
         list(upstream.features(items_of(kind)))
@@ -243,7 +243,7 @@ def test_only_encoders_that_do_not_see_padding_get_it(encoder):
 @slow
 @pytest.mark.parametrize("kind", ["bert", "wav2vec2-layer", "clip"])
 def test_no_more_than_two_windows_are_read_ahead_and_the_order_is_kept(encoder, kind):
-    upstream = open_upstream(encoder(kind), Options())
+    upstream = open_upstream(encoder(kind), ExtractionOptions())
     upstream.window = 4
     items, read = items_of(kind), []
 
@@ -263,7 +263,7 @@ def test_no_more_than_two_windows_are_read_ahead_and_the_order_is_kept(encoder, 
 def test_a_batch_for_which_memory_is_short_is_halved(encoder):
     import torch
 
-    upstream, sizes = open_upstream(encoder("bert"), Options()), []
+    upstream, sizes = open_upstream(encoder("bert"), ExtractionOptions()), []
     hidden = upstream.hidden
 
     def short(batch, most=2):
@@ -286,12 +286,15 @@ def test_a_batch_for_which_memory_is_short_is_halved(encoder):
 def test_mixed_precision_is_near_and_left_where_float16_is_too_small(encoder):
     folder, items = encoder("bert"), items_of("bert")
     exact = arrays(folder, items, one_at_a_time=True)
-    upstream = open_upstream(folder, Options())
+    upstream = open_upstream(folder, ExtractionOptions())
     upstream._mixed = True  # as on a GPU
     for one, other in zip(upstream.features(items), exact):
         assert one == pytest.approx(other, abs=2e-2) and one != pytest.approx(other, abs=1e-6)
     assert upstream._mixed
-    large, alone = open_upstream(folder, Options()), open_upstream(folder, Options(one_at_a_time=True))
+    large, alone = (
+        open_upstream(folder, ExtractionOptions()),
+        open_upstream(folder, ExtractionOptions(one_at_a_time=True)),
+    )
     for changed in (large, alone):
         changed.model.embeddings.LayerNorm.weight.data *= 1e5
     large._mixed = True
@@ -302,20 +305,20 @@ def test_mixed_precision_is_near_and_left_where_float16_is_too_small(encoder):
 
 @slow
 def test_what_features_depend_on_is_in_the_settings(encoder):
-    known = open_upstream(encoder("videomae"), Options(layer=1, device="cpu")).settings()
+    known = open_upstream(encoder("videomae"), ExtractionOptions(layer=1, device="cpu")).settings()
     assert known["frames"] == 4 and known["layer"] == 1 and known["pooling"] == "mean" and known["weights"]
     assert not {"device", "one_at_a_time"} & set(known)
-    assert open_upstream(encoder("clip"), Options(frames=3)).settings()["frames"] == 3
-    normalized = open_upstream(encoder("wav2vec2-layer"), Options())
-    raw = open_upstream(encoder("wav2vec2-layer"), Options())
+    assert open_upstream(encoder("clip"), ExtractionOptions(frames=3)).settings()["frames"] == 3
+    normalized = open_upstream(encoder("wav2vec2-layer"), ExtractionOptions())
+    raw = open_upstream(encoder("wav2vec2-layer"), ExtractionOptions())
     raw.reader.do_normalize = False
     assert raw.settings() != normalized.settings() and raw.settings()["weights"] == normalized.settings()["weights"]
-    assert all(module.__version__ for module in open_upstream(encoder("clip"), Options()).modules())
+    assert all(module.__version__ for module in open_upstream(encoder("clip"), ExtractionOptions()).modules())
 
 
 def test_logmel_is_that_of_librosa():
     items = [("a", wav(1.3)), ("b", wav(0.01)), ("c", wav(0.5, rate=44_100))]
-    upstream = open_upstream("logmel", Options())
+    upstream = open_upstream("logmel", ExtractionOptions())
     found = list(upstream.features(items))
     for one, (_, audio) in zip(found, items):
         samples = decoded(audio, 16_000)
@@ -353,7 +356,7 @@ def test_a_clip_that_cannot_be_decoded_is_named():
 def test_a_clip_that_an_encoder_cannot_decode_is_named(encoder):
     with pytest.raises(RequestError, match="b: its audio cannot be decoded"):
         arrays(encoder("wav2vec2-layer"), [("a", wav(0.3)), ("b", b"no audio")])
-    with pytest.raises(RequestError, match="b: it is no video that can be read"):
+    with pytest.raises(RequestError, match="^b: "):
         arrays(encoder("clip"), [("a", mp4([3] * 9)), ("b", b"no video")])
 
 
@@ -371,7 +374,7 @@ def test_a_clip_without_video_is_told():
     with pytest.raises(RequestError, match="no video stream"):
         frames_of(mp4([], audio=True), 4)
     for data in (b"", b"no video", mp4(range(99))[:900]):
-        with pytest.raises(RequestError, match="no video that can be read"):
+        with pytest.raises(RequestError, match="not an MP4"):
             frames_of(data, 4)
 
 
@@ -381,7 +384,7 @@ def test_a_clip_that_is_cut_off_gives_the_frames_that_are_there():
     assert levels_of(frames_of(clip, 4)) == pytest.approx([20, 20, 220, 220], abs=3)
     assert levels_of(frames_of(clip[: ends[2]], 4)) == pytest.approx([20] * 4, abs=3)
     assert levels_of(frames_of(clip[: ends[3] - 4], 3)) == pytest.approx([20, 20, 220], abs=3)
-    with pytest.raises(RequestError, match="no frames|no video that can be read"):
+    with pytest.raises(RequestError, match="no frames|not an MP4"):
         frames_of(clip[: ends[0]], 4)
 
 
@@ -398,22 +401,22 @@ def test_damaged_frames_are_left_out():
 @pytest.mark.parametrize(
     "name, options, message",
     [
-        ("logmel", {"pooling": "max"}, "pooling 'max': choose from mean, mean.std, frames"),
+        ("logmel", {"pooling": "max"}, "pooling='max'"),
         ("logmel", {"layer": 3}, "logmel has no layer"),
-        ("logmel", {"layer": "some"}, "layer 'some': give the number"),
-        ("logmel", {"layer": "all", "pooling": "frames"}, "too many numbers"),
+        ("logmel", {"layer": "some"}, "layer='some'"),
+        ("logmel", {"layer": "all", "pooling": "frames"}, "pooling=.frames"),
         ("logmel", {"frames": 4}, "logmel has no frames"),
-        ("logmel", {"frames": 0}, "at least one"),
+        ("logmel", {"frames": 0}, "frames=0"),
         ("egemaps", {"pooling": "mean+std"}, "egemaps has no pooling"),
         ("egemaps", {"layer": 0}, "egemaps has no layer"),
         ("text-tfidf", {"pooling": "frames"}, "text-tfidf has no pooling"),
         ("text-tfidf", {"layer": "all"}, "text-tfidf has no layer"),
     ],
 )
-def test_what_does_not_go_together_is_refused_before_anything_is_read(name, options, message):
+def test_options_that_cannot_be_combined_are_refused_before_anything_is_read(name, options, message):
     with pytest.raises(RequestError, match=message):
-        open_upstream(name, Options(**options))
-    assert isinstance(open_upstream("text-tfidf", Options()), TextTfidf)
+        open_upstream(name, ExtractionOptions(**options))
+    assert isinstance(open_upstream("text-tfidf", ExtractionOptions()), TextTfidf)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +431,7 @@ def test_what_must_be_installed_is_said(missing, name, message, monkeypatch, req
     folder = request.getfixturevalue("encoder")(name) if name == "clip" else name
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     with pytest.raises(RequestError, match=message):
-        open_upstream(folder, Options())
+        open_upstream(folder, ExtractionOptions())
 
 
 @slow
@@ -437,14 +440,14 @@ def test_encoders_refuse_what_they_cannot_do(encoder, tmp_path):
 
     def refused(message, folder, **options):
         with pytest.raises(RequestError, match=message):
-            open_upstream(str(folder), Options(**options))
+            open_upstream(str(folder), ExtractionOptions(**options))
 
     refused(r"layer 3: .* has the hidden states 0…2 \(or -3…-1\)", encoder("bert"), layer=3)
     refused("layer -4", encoder("whisper"), layer=-4)
-    refused("device 'gpu'", encoder("bert"), device="gpu")
+    refused("device='gpu'", encoder("bert"), device="gpu")
     refused("cannot load it", tmp_path / "none")
     refused("made for 4 frames", encoder("videomae"), frames=8)
-    open_upstream(encoder("videomae"), Options(frames=4))
+    open_upstream(encoder("videomae"), ExtractionOptions(frames=4))
     config = transformers.ASTConfig(**SMALL, max_length=64, num_mel_bins=32)
     transformers.ASTModel(config).save_pretrained(tmp_path / "ast")
     transformers.ASTFeatureExtractor(max_length=64, num_mel_bins=32).save_pretrained(tmp_path / "ast")

@@ -90,8 +90,8 @@ def _probabilities(model: Any, x: Any, classes: int) -> numpy.ndarray:
 
 def cross_entropy(shares: numpy.ndarray, y: numpy.ndarray) -> float:
     """Average over utterances; a class that train has not has the least share that a float tells from none."""
-    given = shares[numpy.arange(len(y)), y]
-    return float(-numpy.log(numpy.maximum(given, numpy.finfo(float).tiny)).mean())
+    of_label = shares[numpy.arange(len(y)), y]
+    return float(-numpy.log(numpy.maximum(of_label, numpy.finfo(float).tiny)).mean())
 
 
 def joined(features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

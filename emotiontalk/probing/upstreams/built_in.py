@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy
 
 from emotiontalk.clips import decoded, naming
-from emotiontalk.probing.upstreams.upstream import Item, Options, Upstream
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions, Item, Upstream
 from emotiontalk.request_error import RequestError
 from emotiontalk.workers import workers
 
@@ -29,13 +29,19 @@ AHEAD = 32  # clips that are read before their turn
 NGRAMS = {"ngram_range": (1, 2), "min_df": 2}
 
 
-def _only(name: str, options: Options, *given: str) -> None:
-    """Raise `RequestError` for options of features that an upstream does not know; these are those that it knows."""
-    default = Options()
+def _refuse_options(name: str, options: ExtractionOptions, but: Sequence[str] = ()) -> None:
+    """Raise `RequestError` for an option that was set, and that an upstream does not have.
+
+    Args:
+        name: of the upstream.
+        options: that were set.
+        but: those that it has.
+    """
+    default = ExtractionOptions()
     for option in ("layer", "pooling", "frames"):
         value = getattr(options, option)
-        if option not in given and value != getattr(default, option):
-            raise RequestError(f"{name} has no {option} to choose: remove {option}={value!r}.")
+        if option not in but and value != getattr(default, option):
+            raise RequestError(f"{name} has no {option}: remove {option}={value!r}.")
 
 
 class TextTfidf:
@@ -43,8 +49,8 @@ class TextTfidf:
 
     name, modality = "text-tfidf", "text"
 
-    def __init__(self, options: Options) -> None:
-        _only(self.name, options)
+    def __init__(self, options: ExtractionOptions) -> None:
+        _refuse_options(self.name, options)
 
     def settings(self) -> dict[str, Any]:
         """Return what its features depend on, next to the versions of `modules`."""
@@ -66,7 +72,7 @@ class TextTfidf:
             vectorizer.fit(texts["train"])
         except ValueError as error:
             raise RequestError(f"the texts of train are too few for n-grams: {error}") from None
-        return {split: vectorizer.transform(given) for split, given in texts.items()}
+        return {split: vectorizer.transform(of_split) for split, of_split in texts.items()}
 
 
 class LogMel:
@@ -74,8 +80,8 @@ class LogMel:
 
     name, modality = "logmel", "audio"
 
-    def __init__(self, options: Options) -> None:
-        _only(self.name, options, "pooling")
+    def __init__(self, options: ExtractionOptions) -> None:
+        _refuse_options(self.name, options, but=["pooling"])
         self._pooling = options.pooling
 
     def settings(self) -> dict[str, Any]:
@@ -117,8 +123,8 @@ class Egemaps:
 
     name, modality = "egemaps", "audio"
 
-    def __init__(self, options: Options) -> None:
-        _only(self.name, options)
+    def __init__(self, options: ExtractionOptions) -> None:
+        _refuse_options(self.name, options)
         try:
             import opensmile  # noqa: F401
         except (ImportError, OSError):  # OSError: of its library, which is built for few systems
@@ -159,19 +165,20 @@ def _in_workers(function: Callable[[bytes], numpy.ndarray], items: Iterable[Item
     pending: collections.deque[Any] = collections.deque()  # not `map`, which would read all clips into memory
     with workers() as pool:
         for item in items:
-            pending.append(pool.submit(_named, function, *item))
+            pending.append(pool.submit(_call_naming, function, *item))
             if len(pending) > AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-def _named(function: Callable[[bytes], numpy.ndarray], uid: str, audio: bytes) -> numpy.ndarray:
+def _call_naming(function: Callable[[bytes], numpy.ndarray], uid: str, audio: bytes) -> numpy.ndarray:
+    """Call a function with an audio file. Raises `RequestError` with its id where it cannot be decoded."""
     with naming(uid):
         return function(audio)
 
 
-BUILT_IN: dict[str, Callable[[Options], Upstream | TextTfidf]] = {
+BUILT_IN: dict[str, Callable[[ExtractionOptions], Upstream | TextTfidf]] = {
     "text-tfidf": TextTfidf,
     "logmel": LogMel,
     "egemaps": Egemaps,

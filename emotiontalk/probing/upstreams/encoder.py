@@ -17,14 +17,14 @@ import numpy
 
 from emotiontalk.errors import brief
 from emotiontalk.probing.upstreams.encoder_files import check_random
-from emotiontalk.probing.upstreams.upstream import Item, Options
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions, Item
 from emotiontalk.request_error import RequestError
 
 # Positions (tokens, or 20 ms of audio, padding included) of a batch: a CPU gains little by batches.
 POSITIONS = {"cuda": 16_384}
 POSITIONS_ELSEWHERE = 2_048
 HALF_MAX = 65_504.0  # the largest float16
-Inputs = dict[str, numpy.ndarray]  # of one utterance: what the model takes, without the axis of the batch
+ModelInputs = dict[str, numpy.ndarray]  # of one utterance: what the model takes, without the axis of the batch
 
 
 class Encoder(abc.ABC):
@@ -37,11 +37,11 @@ class Encoder(abc.ABC):
     window = 128  # utterances; as many again are prepared meanwhile
     threads: int | None = None  # None: one for each core
 
-    def __init__(self, name: str, options: Options, model: Any, reader: Any, revision: str | None) -> None:
+    def __init__(self, name: str, options: ExtractionOptions, model: Any, reader: Any, revision: str | None) -> None:
         self.name, self.model, self.reader = name, model, reader
         self._options, self._revision = options, revision
         self._device, self._budget, self._mixed = "cpu", POSITIONS_ELSEWHERE, False
-        self._starts_mixed = False  # what it is asked for; features too large for float16 are float32 all the same
+        self._starts_mixed = False  # what is requested; features too large for float16 are float32 all the same
         self.random: dict[str, str] = {}  # parameters that are not among the weights -> what is wrong
         self._pads = True  # whether padding leaves the features of the rest as they are
 
@@ -93,13 +93,13 @@ class Encoder(abc.ABC):
         """
         layers = getattr(self.model.config, "num_hidden_layers", None)
         self._check_layer(layers)
-        trial = [self.inputs(given) for given in self.examples()]
+        trial = [self.inputs(example) for example in self.examples()]
         if self.random:
             check_random(self.name, self.model, self.random, lambda: self._states(trial[:1]))
         differ = len({self.length(inputs) for inputs in trial}) == len(trial)  # not of Whisper: it is always 30 s
         alone = [self.hidden([inputs])[0] for inputs in (trial if differ else trial[:1])]
         if not all(one.isfinite().all() for one in alone):
-            raise RequestError(f"{self.name}: what it gives is infinite or no number. Are its weights damaged?")
+            raise RequestError(f"{self.name}: what it gives is infinite or not a number. Are its weights damaged?")
         if len(alone) > 1:
             self._pads = all(_equal(one, other) for one, other in zip(alone, self.hidden(trial)))
         self._device = device
@@ -122,11 +122,11 @@ class Encoder(abc.ABC):
                     found[n] = array
             yield from found
 
-    def _windows(self, items: Iterator[Item]) -> Iterator[list[Inputs]]:
+    def _windows(self, items: Iterator[Item]) -> Iterator[list[ModelInputs]]:
         """Yield the inputs of a window of items after the other; the next one is prepared meanwhile."""
         pool = ThreadPoolExecutor(self.threads or os.cpu_count())
 
-        def submitted() -> list[Future[Inputs]]:
+        def submitted() -> list[Future[ModelInputs]]:
             return [pool.submit(self.prepare, *item) for item in islice(items, self.window)]
 
         try:
@@ -152,7 +152,7 @@ class Encoder(abc.ABC):
         if batch:
             yield batch
 
-    def _features(self, batch: list[Inputs]) -> list[numpy.ndarray]:
+    def _features(self, batch: list[ModelInputs]) -> list[numpy.ndarray]:
         """Return the features of a batch; one for which there is too little memory is halved."""
         import torch
 
@@ -181,7 +181,7 @@ class Encoder(abc.ABC):
         found = torch.cat([torch.stack(part) for part in parts], dim=-1).cpu().numpy()  # once for all
         return list(found if self._options.layer == "all" else found[:, 0])
 
-    def hidden(self, batch: list[Inputs]) -> list[Any]:
+    def hidden(self, batch: list[ModelInputs]) -> list[Any]:
         """Return the hidden states (layers, time, dims) of each utterance of a batch, float32, without the padding."""
         import torch
 
@@ -202,7 +202,7 @@ class Encoder(abc.ABC):
         self._mixed = False  # too large for float16: from here on float32
         return self.hidden(batch)
 
-    def _states(self, batch: list[Inputs]) -> Any:
+    def _states(self, batch: list[ModelInputs]) -> Any:
         """Return all hidden states of a batch, as the model gives them."""
         import torch
 
@@ -230,18 +230,18 @@ class Encoder(abc.ABC):
         """Return made-up utterances, as `inputs` takes them: two, where their length can differ."""
 
     @abc.abstractmethod
-    def prepare(self, uid: str, data: Any) -> Inputs:
+    def prepare(self, uid: str, data: Any) -> ModelInputs:
         """Make the inputs of an item; called in threads. Raises `RequestError` where it cannot be decoded."""
 
     @abc.abstractmethod
-    def inputs(self, given: Any) -> Inputs:
+    def inputs(self, content: Any) -> ModelInputs:
         """Make the inputs of a decoded item."""
 
-    def length(self, inputs: Inputs) -> int:
+    def length(self, inputs: ModelInputs) -> int:
         """Return how long an utterance is, in units of its own: what is padded to one length in a batch."""
         return len(inputs["attention_mask"])
 
-    def collated(self, batch: list[Inputs]) -> Inputs:
+    def collated(self, batch: list[ModelInputs]) -> ModelInputs:
         """Stack the inputs of utterances, padded at their end to the longest."""
         longest = max(map(self.length, batch))
         return {name: _stacked([one[name] for one in batch], longest, self.fill(name)) for name in batch[0]}
@@ -250,15 +250,15 @@ class Encoder(abc.ABC):
         """Return the value with which an input is padded."""
         return 0
 
-    def over_time(self, state: Any, batch: list[Inputs]) -> list[Any]:
+    def over_time(self, state: Any, batch: list[ModelInputs]) -> list[Any]:
         """Return (time, dims) float32 of each utterance, without the padding, of the state (batch, time, dims)."""
-        given = max(map(self.length, batch))
+        padded = max(map(self.length, batch))
         real = [int(one["attention_mask"].sum()) for one in batch]
-        return [one[: self.states_of(n, given, len(one))].float() for one, n in zip(three_axes(state), real)]
+        return [one[: self.states_of(n, padded, len(one))].float() for one, n in zip(three_axes(state), real)]
 
-    def states_of(self, real: int, given: int, states: int) -> int:
-        """Return how many of the hidden states are of the `real` first ones of the `given` inputs; at least one."""
-        return max(1, -(-real * states // given))
+    def states_of(self, real: int, padded: int, states: int) -> int:
+        """Return how many of the hidden states are of the first `real` of the `padded` inputs; at least one."""
+        return max(1, -(-real * states // padded))
 
 
 def three_axes(state: Any) -> Any:

@@ -20,19 +20,19 @@ from emotiontalk.clips import decoded, naming
 from emotiontalk.errors import logger, redacted
 from emotiontalk.probing.arrays import reason
 from emotiontalk.probing.devices import usable
-from emotiontalk.probing.upstreams.encoder import Encoder, Inputs, three_axes
+from emotiontalk.probing.upstreams.encoder import Encoder, ModelInputs, three_axes
 from emotiontalk.probing.upstreams.encoder_files import PROCESSOR, TOKENIZER, check_reader, open_model
-from emotiontalk.probing.upstreams.upstream import Options
+from emotiontalk.probing.upstreams.upstream import ExtractionOptions
 from emotiontalk.probing.video_frames import frames_of, require_pyav
 from emotiontalk.request_error import RequestError
 
 FRAMES = 8  # of a video clip, for image encoders
 
 
-def open_encoder(name: str, options: Options) -> Encoder:
+def open_encoder(name: str, options: ExtractionOptions) -> Encoder:
     """Open an encoder by its name on the Hub or its path, and try it.
 
-    Raises `RequestError` for what cannot be loaded, is no encoder, or does not go with the options.
+    Raises `RequestError` for what cannot be loaded, is not an encoder, or does not have these options.
     """
     try:
         import torch  # noqa: F401
@@ -54,7 +54,7 @@ def open_encoder(name: str, options: Options) -> Encoder:
         raise RequestError(f"{name}: transformers cannot load it as {needs}: {redacted(reason(error))}") from None
 
 
-def _opened(name: str, options: Options, device: str) -> Encoder:
+def _opened(name: str, options: ExtractionOptions, device: str) -> Encoder:
     """Open an encoder as `open_encoder`. Raises `RequestError`, and whatever transformers raises."""
     model, random = open_model(name)
     revision = getattr(model.config, "_commit_hash", None)
@@ -99,8 +99,8 @@ class TextEncoder(Encoder):
     modality = "text"
     threads = 1  # one tokenizer serves one thread
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         ids = [n for text in self.examples() for n in self.reader(text, add_special_tokens=False)["input_ids"]]
         if not ids or all(n == self.reader.unk_token_id for n in ids):
             text = "".join(self.examples())
@@ -120,13 +120,13 @@ class TextEncoder(Encoder):
         """See `Encoder`."""
         return ["好", "你好，今天过得怎么样？"]
 
-    def prepare(self, uid: str, data: Any) -> Inputs:
+    def prepare(self, uid: str, data: Any) -> ModelInputs:
         """See `Encoder`."""
         return self.inputs(data)
 
-    def inputs(self, given: Any) -> Inputs:
+    def inputs(self, content: Any) -> ModelInputs:
         """See `Encoder`."""
-        found = self.reader(given or " ", truncation=True, return_attention_mask=True)
+        found = self.reader(content or " ", truncation=True, return_attention_mask=True)
         return {name: numpy.array(values) for name, values in found.items()}
 
     def fill(self, name: str) -> float:
@@ -140,8 +140,8 @@ class AudioEncoder(Encoder):
     modality = "audio"
     positions = 1 / 2  # of 20 ms, for one of the spectra every 10 ms
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         if self.model.main_input_name == "input_values":
             self.positions = 1 / 320  # for one of the samples, at 16 kHz
 
@@ -157,15 +157,15 @@ class AudioEncoder(Encoder):
         noise = numpy.random.default_rng(0).normal(0, 0.1, self.reader.sampling_rate).astype(numpy.float32)
         return [noise[: len(noise) // 2], noise]
 
-    def prepare(self, uid: str, data: Any) -> Inputs:
+    def prepare(self, uid: str, data: Any) -> ModelInputs:
         """See `Encoder`."""
         with naming(uid):
             return self.inputs(decoded(data, self.reader.sampling_rate))
 
-    def inputs(self, given: Any) -> Inputs:
+    def inputs(self, content: Any) -> ModelInputs:
         """See `Encoder`."""
         rate = self.reader.sampling_rate
-        samples = numpy.pad(given, (0, max(0, rate // 10 - len(given))))  # the strides of an encoder need some
+        samples = numpy.pad(content, (0, max(0, rate // 10 - len(content))))  # the strides of an encoder need some
         found = self.reader(samples, sampling_rate=rate, return_attention_mask=True, return_tensors="np")
         inputs = {name: values[0] for name, values in found.items()}
         main = inputs[self.model.main_input_name]
@@ -176,12 +176,12 @@ class AudioEncoder(Encoder):
             inputs["attention_mask"] = numpy.ones(len(main), dtype=numpy.int64)
         return inputs
 
-    def states_of(self, real: int, given: int, states: int) -> int:
+    def states_of(self, real: int, padded: int, states: int) -> int:
         """See `Encoder`: where the model says how many its convolutions give, so many."""
         of_samples = getattr(self.model, "_get_feat_extract_output_lengths", None)
-        if real < given and of_samples and self.model.main_input_name == "input_values":
+        if real < padded and of_samples and self.model.main_input_name == "input_values":
             return min(states, max(1, int(of_samples(real))))
-        return super().states_of(real, given, states)
+        return super().states_of(real, padded, states)
 
 
 class _VisionEncoder(Encoder):
@@ -191,8 +191,8 @@ class _VisionEncoder(Encoder):
     window = 16  # a clip's frames take 5 MB
     frames: int
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         require_pyav()
 
     @staticmethod
@@ -218,7 +218,7 @@ class _VisionEncoder(Encoder):
         """See `Encoder`."""
         return [list(numpy.random.default_rng(0).integers(0, 256, (self.frames, 64, 64, 3), dtype=numpy.uint8))]
 
-    def prepare(self, uid: str, data: Any) -> Inputs:
+    def prepare(self, uid: str, data: Any) -> ModelInputs:
         """See `Encoder`."""
         try:
             frames = frames_of(data, self.frames)
@@ -226,13 +226,13 @@ class _VisionEncoder(Encoder):
             raise RequestError(f"{uid}: {error}") from None
         return self.inputs(frames)
 
-    def length(self, inputs: Inputs) -> int:
+    def length(self, inputs: ModelInputs) -> int:
         """See `Encoder`: frames."""
         return self.frames
 
-    def inputs(self, given: Any) -> Inputs:
+    def inputs(self, content: Any) -> ModelInputs:
         """See `Encoder`: pixel_values (frames, 3, height, width)."""
-        found = self.reader(list(given), return_tensors="np")["pixel_values"]
+        found = self.reader(list(content), return_tensors="np")["pixel_values"]
         return {"pixel_values": numpy.asarray(found, dtype=numpy.float32).reshape(-1, *found.shape[-3:])}
 
 
@@ -241,15 +241,15 @@ class ImageEncoder(_VisionEncoder):
 
     positions = 256.0
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.frames = self._options.frames or FRAMES
 
-    def collated(self, batch: list[Inputs]) -> Inputs:
+    def collated(self, batch: list[ModelInputs]) -> ModelInputs:
         """See `Encoder`: pixel_values (utterances × frames, 3, height, width)."""
         return {"pixel_values": numpy.concatenate([one["pixel_values"] for one in batch])}
 
-    def over_time(self, state: Any, batch: list[Inputs]) -> list[Any]:
+    def over_time(self, state: Any, batch: list[ModelInputs]) -> list[Any]:
         """See `Encoder`."""
         return list(three_axes(state).float().mean(dim=1).reshape(len(batch), self.frames, -1))
 
@@ -265,8 +265,8 @@ class VideoEncoder(_VisionEncoder):
     LAYOUTS = {"videomae": (0, True), "vivit": (1, True), "timesformer": (1, False)}
     positions = 128.0  # two frames of 16 patches by 16 make 256
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         config, options = self.model.config, self._options
         self.frames = config.num_frames
         if options.frames not in (None, self.frames):
@@ -280,7 +280,7 @@ class VideoEncoder(_VisionEncoder):
                 "take another pooling than frames."
             )
 
-    def over_time(self, state: Any, batch: list[Inputs]) -> list[Any]:
+    def over_time(self, state: Any, batch: list[ModelInputs]) -> list[Any]:
         """See `Encoder`."""
         tokens = three_axes(state).float()
         if self._options.pooling != "frames":

@@ -15,7 +15,7 @@ Item = tuple[str, Any]  # id, and text, or the bytes of an audio file or an MP4
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ExtractionOptions:
     """How features are extracted.
 
     Args:
@@ -37,7 +37,7 @@ class Upstream(Protocol):
     """What turns each utterance into an array.
 
     Attributes:
-        name: as it was asked for.
+        name: as it was requested.
         modality: of what it reads: "text", "audio" or "video".
     """
 
