@@ -229,6 +229,7 @@ LOAD = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG)
 import emotiontalk
+import emotiontalk.archives.http
 emotiontalk.archives.http.WAITS = ()
 try:
     print(sum(1 for _ in emotiontalk.load_dataset("text", split="test", streaming=True, cache_dir=sys.argv[1])))

@@ -186,8 +186,8 @@ def test_what_is_no_file_is_not_read(call, tmp_path, ends, kind):
         os.mkfifo(tmp_path / "Audio.tar")
     else:
         (tmp_path / "Audio.tar").symlink_to("/dev/zero")
-    with pytest.raises(emotiontalk.EmotionTalkError, match="Audio.tar is no regular file"):
+    with pytest.raises(emotiontalk.EmotionTalkError, match="Audio.tar is not a regular file"):
         call("audio", tmp_path)
     run = command("verify", "--data-dir", tmp_path, status=2)
-    assert "Audio.tar is no regular file" in run.stdout
+    assert "Audio.tar is not a regular file" in run.stdout
     run = command("verify", "--quick", "--data-dir", tmp_path, status=2)

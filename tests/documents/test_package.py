@@ -219,11 +219,11 @@ def test_what_the_options_can_be_is_what_there_is():
 
 
 def test_a_word_that_is_no_option_names_the_nearest(call):
-    with pytest.raises(ValueError, match=r"sampling_rte= is no option .* Did you mean sampling_rate=\?"):
+    with pytest.raises(ValueError, match=r"sampling_rte= is not an option .* Did you mean sampling_rate=\?"):
         call("audio", sampling_rte=16_000)
-    with pytest.raises(ValueError, match=r"folds= is no option .* Did you mean fold=\?"):
+    with pytest.raises(ValueError, match=r"folds= is not an option .* Did you mean fold=\?"):
         call("audio", folds=1)
-    with pytest.raises(ValueError, match=r"xyzzy= is no option of emotiontalk.load_dataset\.$"):
+    with pytest.raises(ValueError, match=r"xyzzy= is not an option of emotiontalk.load_dataset\.$"):
         call("audio", xyzzy=1)
 
 

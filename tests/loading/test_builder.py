@@ -73,7 +73,7 @@ def test_another_way_of_preparing_loses_nothing_but_speed(shape, call, monkeypat
             lambda self, fpath, **kwargs: own(self, where=fpath, **kwargs),
         )
     elif shape == "not by tables":
-        monkeypatch.setattr(emotiontalk.loading.emotiontalk, "_taken", lambda function, given: {})
+        monkeypatch.setattr(emotiontalk.loading.emotiontalk, "_accepted_keywords", lambda function, given: {})
     else:
         monkeypatch.delattr(emotiontalk.EmotionTalk, "_prepare_split_single")
     assert rows(call("audio", split="test", cache_dir=tmp_path / "other")) == expected

@@ -128,6 +128,6 @@ def test_the_loader_gives_no_decoder_a_text_that_names_files(call, release, said
         members["Multimodal"][name] = text
 
     out = release(change)
-    with pytest.raises(emotiontalk.BadUtteranceError, match="is no MP4 file.*strict=False"):
+    with pytest.raises(emotiontalk.BadUtteranceError, match="is not an MP4 file.*strict=False"):
         list(call("video", out, split="test", streaming=True))
-    assert len(call("video", out, split="test", strict=False)) == 7 and "is no MP4 file" in said.text
+    assert len(call("video", out, split="test", strict=False)) == 7 and "is not an MP4 file" in said.text

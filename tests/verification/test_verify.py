@@ -242,7 +242,7 @@ FAULTS = [
      {("duplicates", "wrong", IDS[0], "duplicate id")}),
     (truncated_sound, {("wav", "wrong", IDS[0], "truncated: its header says")}),
     (no_samples, {("wav", "wrong", IDS[0], "empty: no samples")}),
-    (text_for_a_sound, {("wav", "wrong", IDS[0], "no WAV file")}),
+    (text_for_a_sound, {("wav", "wrong", IDS[0], "not a WAV file")}),
     (another_rate, {("format", "warning", IDS[0], "an unknown format: 22,050 Hz")}),
     (no_clip, {("mp4", "wrong", IDS[0], "not an MP4 file")}),
     (empty_clip, {("mp4", "wrong", IDS[0], "empty")}),
