@@ -24,8 +24,8 @@ PUBLIC = {
         "SHARDS", "SPEAKER_SETS", "SPLITS", "TOTAL", "__version__", "speaker_set_of", "split_of",
     ),
     "errors": (
-        "AudioDecodeError", "BadUtteranceError", "EmotionTalkError", "MissingArchiveError", "NoConnectionError",
-        "NoUtteranceError",
+        "AudioDecodeError", "BadUtteranceError", "DamagedArchiveError", "EmotionTalkError", "MissingArchiveError",
+        "NoConnectionError", "NoUtteranceError",
     ),
     "request_error": ("RequestError",),
     "audio": ("AudioFormat", "decode_audio"),

@@ -50,7 +50,7 @@ BAD_UTTERANCES = {
     "video without annotation": (remove("Multimodal", "json"), "video", [UID, "no annotation in Multimodal"]),
     "no JSON": (replace("Audio", b'{"data": '), "audio", ["Audio.tar", UID + ".json", "not JSON"]),
     "not UTF-8": (replace("Text", '{"content": "你"}'.encode("gbk")), "text", ["Text.tar", UID + ".json", "not JSON"]),
-    "no object": (replace("Text", b"[]"), "text", ["Text.tar", UID + ".json", "no JSON object"]),
+    "no object": (replace("Text", b"[]"), "text", ["Text.tar", UID + ".json", "JSON object"]),
     "unknown emotion": (
         edit("Audio", emotion_result="bored"),
         "audio",
@@ -194,7 +194,7 @@ def test_a_damaged_archive(load, release, damage):
     size = {"Audio": "14,811,722,752", "Text": "1,477,776"}[archive]
     for words in (f"{archive}.tar", says, size, "SHA-256", "download it again"):
         assert words in str(error.value)
-    assert type(error.value).__name__ == "EmotionTalkError"
+    assert type(error.value).__name__ == "DamagedArchiveError"
 
 
 def test_no_utterance_of_the_split(load, release):

@@ -165,7 +165,7 @@ def test_prepare_splits_prepares_only_those(load):
         pytest.param("zh-en", {"prepare_splits": ["train"]}, "choose from ['test']", marks=as_script),
         ("audio", {"data_files": str(PROJECT / "dummy_data" / "Audio.tar")}, "pass data_dir="),
         ("audio", {"strict": "no"}, "choose True or False"),
-        ("dialogues", {"label_set": "four"}, "holes"),
+        ("dialogues", {"label_set": "four"}, "dialogues"),
         ("sound", {}, "'sound' not found"),
         ("audio", {"labels": "four"}, "labels"),
     ],
