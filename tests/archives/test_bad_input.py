@@ -50,7 +50,7 @@ BAD_UTTERANCES = {
     "video without annotation": (remove("Multimodal", "json"), "video", [UID, "no annotation in Multimodal"]),
     "no JSON": (replace("Audio", b'{"data": '), "audio", ["Audio.tar", UID + ".json", "not JSON"]),
     "not UTF-8": (replace("Text", '{"content": "你"}'.encode("gbk")), "text", ["Text.tar", UID + ".json", "not JSON"]),
-    "no object": (replace("Text", b"[]"), "text", ["Text.tar", UID + ".json", "not hold a JSON object"]),
+    "no object": (replace("Text", b"[]"), "text", ["Text.tar", UID + ".json", "JSON object"]),
     "unknown emotion": (
         edit("Audio", emotion_result="bored"),
         "audio",

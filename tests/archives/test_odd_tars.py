@@ -36,7 +36,7 @@ def test_a_header_of_zeros_loses_nothing_silently(call, tmp_path):
     at = data.index(b"G00003_13_07_002.json") // 512 * 512
     data[at : at + 512] = bytes(512)
     (tmp_path / "Text.tar").write_bytes(data)
-    with pytest.raises(emotiontalk.EmotionTalkError, match="Text.tar: corrupt at byte .*zeros, then something"):
+    with pytest.raises(emotiontalk.DamagedArchiveError, match="Text.tar: corrupt at byte .*zeros"):
         call("text", tmp_path)
 
 
@@ -50,7 +50,8 @@ def tar_with(member, out, data=b""):
 
 
 @pytest.mark.parametrize(
-    "kind, what", [("3", "a device"), ("6", "a FIFO"), ("5", "a folder"), ("Z", "no regular file"), ("2", "a link")]
+    "kind, what",
+    [("3", "a device"), ("6", "a FIFO"), ("5", "a folder"), ("Z", ".*not a regular file"), ("2", "a link")],
 )
 def test_what_is_no_file_under_a_releases_name_is_named(call, tmp_path, kind, what):
     info = tarfile.TarInfo("Text/json/" + relative("G00003_13_06_009", "json"))
@@ -62,7 +63,7 @@ def test_what_is_no_file_under_a_releases_name_is_named(call, tmp_path, kind, wh
 def test_a_group_that_is_none(call, tmp_path):
     info = tarfile.TarInfo("Text/json/G00099/G00099_01/G00099_01_01/G00099_01_01_001.json")
     info.size = 2
-    with pytest.raises(emotiontalk.EmotionTalkError, match="G00099 is not a group of EmotionTalk"):
+    with pytest.raises(emotiontalk.EmotionTalkError, match="Text.tar: .*G00099"):
         call("text", tar_with(info, tmp_path / "release", b"{}"))
 
 

@@ -1,6 +1,9 @@
 """The builder, as people who build on it use it: public methods, private hooks of `datasets` that may change."""
 
+import errno
+import os
 import pickle
+import re
 
 import datasets
 import pytest
@@ -52,7 +55,7 @@ def test_what_is_skipped_cannot_be_read_by_mistake(rebuilt, tmp_path):
     "shape",
     [
         "other keywords",
-        pytest.param("not by tables", marks=as_script),
+        pytest.param("not as Arrow tables", marks=as_script),
         pytest.param("not called", marks=as_script),
     ],
 )
@@ -72,8 +75,80 @@ def test_another_way_of_preparing_loses_nothing_but_speed(shape, call, monkeypat
             "_prepare_split_single",
             lambda self, fpath, **kwargs: own(self, where=fpath, **kwargs),
         )
-    elif shape == "not by tables":
-        monkeypatch.setattr(emotiontalk.loading.emotiontalk, "_accepted_keywords", lambda function, given: {})
+    elif shape == "not as Arrow tables":
+        monkeypatch.setattr(emotiontalk.loading.emotiontalk, "_accepted_keywords", lambda method, keywords: {})
     else:
         monkeypatch.delattr(emotiontalk.EmotionTalk, "_prepare_split_single")
     assert rows(call("audio", split="test", cache_dir=tmp_path / "other")) == expected
+
+
+class Fails:
+    """Raises an error where `datasets` reads the facts of a script, in the constructor of its builder."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *_):
+        raise self.error
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES])
+def test_a_file_that_cannot_be_read_is_not_called_a_cache_that_cannot_be_written(number, monkeypatch, tmp_path):
+    """As one of the modules of `datasets`: neither HF_HOME nor cache_dir= would help."""
+    error = OSError(number, os.strerror(number), "/usr/lib/python3/site-packages/datasets/module.py")
+    monkeypatch.setattr(datasets.GeneratorBasedBuilder, "_build_cache_dir", Fails(error))
+    with pytest.raises(OSError, match="module.py") as raised:
+        emotiontalk.EmotionTalk(config_name="text", data_dir=str(DUMMY), cache_dir=str(tmp_path))
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    "number, where",
+    [(errno.EACCES, "{}/cache/a.lock"), (errno.ENOTDIR, "{}"), (errno.EROFS, "{}/cache"), (errno.ENOSPC, None)],
+)
+def test_a_cache_that_cannot_be_written_is_named(number, where, monkeypatch, tmp_path):
+    error = OSError(number, os.strerror(number), where and where.format(tmp_path))
+    monkeypatch.setattr(datasets.GeneratorBasedBuilder, "_build_cache_dir", Fails(error))
+    with pytest.raises(emotiontalk.EmotionTalkError, match=f"{tmp_path}.*cache_dir="):
+        emotiontalk.EmotionTalk(config_name="text", data_dir=str(DUMMY), cache_dir=str(tmp_path / "cache"))
+
+
+def test_an_archive_that_cannot_be_read_is_named(monkeypatch):
+    """Nobody is sent to another cache for it."""
+    stat = os.stat
+
+    def refused(path, *arguments, **options):
+        if str(path).endswith("Text.tar"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, *arguments, **options)
+
+    path = DUMMY / "Text.tar"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refused)
+        with pytest.raises(emotiontalk.EmotionTalkError, match=rf"{path} cannot be read.*permissions"):
+            emotiontalk.archives.local.facts_of(str(path))
+
+
+def test_a_builder_can_be_pickled(tmp_path):
+    builder = emotiontalk.EmotionTalk(config_name="audio", data_dir=str(DUMMY), cache_dir=str(tmp_path), mono=True)
+    again = pickle.loads(pickle.dumps(builder))
+    assert again.cache_dir == builder.cache_dir and again.config == builder.config
+    assert list(again.open_splits()) == ["train", "validation", "test"]
+
+
+def test_the_cache_is_named_after_the_script(tmp_path):
+    """`datasets` names its folders by the module of the builder: the package's is called as the script."""
+    builder = emotiontalk.EmotionTalk(config_name="text", data_dir=str(DUMMY), cache_dir=str(tmp_path))
+    assert type(builder).__module__ == "emotiontalk.loading.emotiontalk" and builder.name == "emotiontalk"
+    assert os.path.relpath(builder.cache_dir, tmp_path).split(os.sep)[0] == "emotiontalk"
+
+
+def test_what_the_docstring_says_of_private_hooks_is_so():
+    """Each private name of `datasets` that the builder has a method of is in its docstring, and each there exists."""
+    own = {name for name in vars(emotiontalk.EmotionTalk) if hasattr(datasets.ArrowBasedBuilder, name)}
+    documented = {"_info", "_split_generators", "_generate_examples", "_generate_tables"}  # for subclasses
+    private = {name for name in own - documented if name.startswith("_") and not name.startswith("__")}
+    private -= {"_abc_impl"}
+    said = set(re.findall(r"`(_\w+)`", emotiontalk.EmotionTalk.__doc__))
+    assert private <= said
+    assert all(hasattr(datasets.ArrowBasedBuilder, name) for name in said - documented - {"_cache_dir", "_output_dir"})

@@ -107,15 +107,15 @@ def test_what_was_asked_for_is_what_is_cached(call):
 @pytest.mark.parametrize("config", [config for config in CONFIGS if config not in WITH_AUDIO])
 def test_configs_without_audio_refuse(call, config):
     for options in ({"mono": True}, {"sampling_rate": 16_000}):
-        with pytest.raises(ValueError, match=f"convert audio, which the config '{config}' does not have"):
+        with pytest.raises(emotiontalk.RequestError, match=f"sampling_rate= and mono= .*'{config}'"):
             call(config, split="test", **options)
 
 
 @pytest.mark.parametrize("rate", [0, 7_999, -1, 768_001, 2**31, 16_000.0, "16000", True])
 def test_a_rate_that_is_none(call, rate):
-    with pytest.raises(ValueError, match="sampling_rate=.* from 8,000 to 768,000"):
+    with pytest.raises(emotiontalk.RequestError, match="sampling_rate=.* 8,000 to 768,000"):
         call("audio", split="test", sampling_rate=rate)
-    with pytest.raises(ValueError, match="choose True or False"):
+    with pytest.raises(emotiontalk.RequestError, match="mono="):
         call("audio", split="test", mono="yes")
 
 
