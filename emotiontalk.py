@@ -74,7 +74,7 @@ from typing import Any, IO, NamedTuple, Protocol, TypeVar, Union, cast
 #
 # Sources: the dataset card and the paper (Sun et al., *EmotionTalk*, Findings of ACL 2026; arXiv 2505.23018).
 
-__version__ = "1.5.0"
+__version__ = "1.6.0"
 
 REPO_ID = "BAAI/Emotiontalk"
 REVISION = "adbc17fc944e8cf2873643906160c6ca0259ab61"
