@@ -165,7 +165,7 @@ OPEN_END = 1 << 30  # the number after the last of a group, however many it has
 
 
 def match_member(name: str) -> re.Match[str] | None:
-    """Match `MEMBER` against the path of a member; None if it is no part of the release (`._*`, zips, …)."""
+    """Match `MEMBER` against the path of a member; None if it is not a part of the release (`._*`, zips, …)."""
     *folders, name = name.replace("\\", "/").split("/")
     return None if "__MACOSX" in folders else MEMBER.fullmatch(name)
 
@@ -235,7 +235,7 @@ HIDDEN = "…@"
 def redacted(value: object, text: bool = False) -> str:
     """Return a URL, or the path of a folder, as it may stand in a message or a file; text: the text of an error or log.
 
-    User names and passwords are left out; "?…" and "#…" stand for a query and a fragment. Hosts and paths are kept.
+    User names and passwords are removed; "?…" and "#…" stand for a query and a fragment. Hosts and paths are kept.
     Where a name or password holds what ends it in a URL (`/`, `?`, `#`, `@`), too much is hidden rather than too
     little, and "…@" stands for it.
     """
@@ -266,7 +266,7 @@ def _redacted_path(path: str) -> str:
 
 
 def _redacted_words(text: str) -> str:
-    """Return a part of a text that is no URL; what looks like one without scheme or host is redacted."""
+    """Return a part of a text that is not a URL; what looks like one without scheme or host is redacted."""
     text = re.sub(r"(?<![^\s/\\'\"(=<\[,])[^\s/\\:@'\"(=<\[,]+:[^\s/\\@]+@", HIDDEN, text)
     return re.sub(r"\?[\w.~%-]+=[^\s'\")]*", "?…", text)
 
@@ -279,7 +279,7 @@ def _redacted_url(said: str, begin: re.Match[str], text: bool) -> tuple[str, int
     body = said[start:end]
     own, hidden = _credentials(begin[0].strip(), body)
     body = hidden + _without_odd_port(body[own:], text)
-    start = end - len(body)  # as if nothing was left out
+    start = end - len(body)  # as if nothing was removed
     query = re.search(r"[?#]", body)
     path = body[: query.start()] if query else body
     path = _redacted_words(path) if text else re.sub(r"(?<=/)[^/\\:@…]+:[^/\\@]+@", HIDDEN, path)
@@ -315,7 +315,7 @@ def _credentials(scheme: str, body: str) -> tuple[int, str]:
 
 
 def _without_odd_port(body: str, text: bool) -> str:
-    """Hide a port that is no number: of user:password, where the host is missing."""
+    """Hide a port that is not a number: of user:password, where the host is missing."""
     found = re.match(r"([^/?#:\[\]\s]+):([^/?#\s]+)" if text else r"([^/?#:\[\]]+):([^/?#]+)", body)
     port = found[2].rstrip(PUNCTUATION) if found else ""
     if not found or not port or port.isdigit() or re.fullmatch("[0-9A-Fa-f:.]+", f"{found[1]}:{port}"):
@@ -351,13 +351,13 @@ def wrong_endpoint(address: str) -> str:
     if found and found[1] and HOST.fullmatch(found[1]) and not is_ambiguous(address) and not re.search("[?#]", address):
         return ""
     return (
-        f"HF_ENDPOINT={redacted(address)} is no address of a mirror: write https://HOST, in a user name or password / "
+        f"HF_ENDPOINT={redacted(address)} is not an address of a mirror: write https://HOST, in a user name or password / "
         "as %2F, ? as %3F, # as %23, @ as %40; or unset it."
     )
 
 
 def is_ambiguous(url: str) -> bool:
-    """Whether nobody can say where a user name or password ends: what ends it must be percent-encoded."""
+    """Whether it is ambiguous where a user name or password ends: what ends it must be percent-encoded."""
     links = ((SCHEME.search(link), link) for link in NEXT_LINK.split(url))
     return any(found and _credentials(found[0], link[found.end() :])[1] for found, link in links)
 
@@ -585,7 +585,7 @@ def workers_follow() -> Iterator[None]:
     """Let processes that are forked in this block ignore Ctrl-C, and end when this one does, in whatever way.
 
     Where a worker dies of Ctrl-C itself, it can hold the lock that ending the others waits for. In this process a
-    `KeyboardInterrupt` stays one, also where whoever waits for the workers has raised something else meanwhile.
+    `KeyboardInterrupt` stays one, also where the code that waits for the workers has raised another error meanwhile.
     """
     interrupt, by_python = Interrupt(), signal.getsignal(signal.SIGINT) is signal.default_int_handler
     replaced = by_python and threading.current_thread() is threading.main_thread()
@@ -797,7 +797,7 @@ NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) |
 
 
 def partial_path(folder: Path) -> str:
-    """Return where in a folder a file is written before it is complete: a name that nobody can have chosen."""
+    """Return where in a folder a file is written before it is complete: a random name, which no other file has."""
     return os.path.join(folder, f".emotiontalk-{secrets.token_hex(8)}.part")
 
 
@@ -930,7 +930,7 @@ class Member:
         return f"{self.source.path}: {brief(self.name, 300)}"
 
     def read(self) -> bytes:
-        """Read all its bytes. Raises `EmotionTalkError` where they are no longer there."""
+        """Read all its bytes. Raises `EmotionTalkError` where the file has become shorter."""
         data = bytearray(self.size)
         self.read_into(memoryview(data))
         return bytes(data)
@@ -939,10 +939,10 @@ class Member:
         """Fill a writable view of `size` bytes, straight from the source."""
         self.source.read_into(self, view)
 
-    def __getitem__(self, wanted: slice) -> bytes:
-        if not isinstance(wanted, slice) or wanted.step not in (None, 1):
+    def __getitem__(self, part: slice) -> bytes:
+        if not isinstance(part, slice) or part.step not in (None, 1):
             raise TypeError("a member is read by slices without a step")
-        start, end, _ = wanted.indices(self.size)
+        start, end, _ = part.indices(self.size)
         size = max(0, end - start)
         if self.source.fd is not None and hasattr(os, "pread"):  # measured: a third of the time of the general way
             data = os.pread(self.source.fd, size, self.offset + start)
@@ -1023,7 +1023,7 @@ def wav_format(clip: AudioBytes) -> WavFormat:
             if form is None:
                 raise ValueError("its samples come before their format")
             there = size - at - 8
-            said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
+            said = there if length == 0xFFFFFFFF else length  # written to a pipe: the length was not known yet
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
             consistent = second == rate * frame or form[3] not in UNCOMPRESSED
@@ -1585,7 +1585,7 @@ class ConfigSpec:
 STRING, FLOAT, INT32 = datasets.Value("string"), datasets.Value("float64"), datasets.Value("int32")
 EMOTION = datasets.ClassLabel(names=list(EMOTIONS))
 SENTIMENT = datasets.ClassLabel(names=list(SENTIMENTS))
-MEDIA_FEATURE = {"bytes": datasets.Value("binary"), "path": STRING}  # audio or video that nobody decodes
+MEDIA_FEATURE = {"bytes": datasets.Value("binary"), "path": STRING}  # audio or video that is not decoded
 VIDEO = datasets.Video() if hasattr(datasets, "Video") else MEDIA_FEATURE
 VOTE = {"annotator": STRING, "emotion": EMOTION, "confidence": FLOAT, "sentiment": datasets.Value("int8")}
 MEDIA = frozenset({"audio", "video"})
@@ -1898,7 +1898,7 @@ def parse_header(block: bytes, magic: bool = True) -> Header | None:
 
     Args:
         block: the bytes.
-        magic: require "ustar" in it: payload could pass for a header of the oldest tars, which have no such word.
+        magic: require "ustar" in it: payload could pass for a header of the oldest tars, which do not have that word.
     """
     if len(block) < BLOCK or (magic and block[257:262] != b"ustar"):
         return None
@@ -2328,7 +2328,7 @@ def hub_endpoint() -> str:
 
 
 def checked_endpoint() -> str:
-    """As `hub_endpoint`. Raises `EmotionTalkError` where `HF_ENDPOINT` is no URL."""
+    """As `hub_endpoint`. Raises `EmotionTalkError` where `HF_ENDPOINT` is not a URL."""
     address = hub_endpoint()
     wrong = wrong_endpoint(address)
     if wrong:
@@ -2344,7 +2344,7 @@ def modelscope_endpoint() -> str:
 def full_source(source: str) -> str:
     """Return `data_dir` as it is read: the path of a file:// URL; that of "modelscope", if no folder is so called.
 
-    Raises `EmotionTalkError` for a URL that can be read in two ways, and for one that is none.
+    Raises `EmotionTalkError` for a URL that can be read in two ways, and for a path that is neither a folder nor a URL.
     """
     if source == MODELSCOPE and not os.path.isdir(source):
         return f"{modelscope_endpoint()}/datasets/{REPO_ID}/resolve/{MODELSCOPE_REVISION}"
@@ -2524,12 +2524,12 @@ class ByteRanges(Protocol):
 class BlockStream:
     """The bytes of a file in order from `position` on, fetched in blocks ahead of the reader.
 
-    One block at first, then more and larger ones; none beyond `end`, where what is wanted is believed to end.
+    One block at first, then more and larger ones; none beyond `end`, unless more is read or `extend` is called.
 
     Args:
         file: what is read.
         position: the first byte.
-        end: where what is wanted is believed to end.
+        end: what is fetched ahead ends here.
         block: bytes of the first block.
         in_flight: blocks that are fetched at once in the beginning.
     """
@@ -2550,7 +2550,7 @@ class BlockStream:
         self._rest, self._closed = memoryview(b""), False
 
     def extend(self, size: int) -> None:
-        """Believe that what is wanted ends at least so many bytes from here."""
+        """Fetch ahead to at least so many bytes from the present position."""
         self._end = max(self._end, min(self._size, self.position + size))
 
     def read(self, size: int) -> bytes:
@@ -2593,7 +2593,7 @@ class BlockStream:
     def _fetch(self, blocks: object, start: int, end: int) -> bytearray:
         data = bytearray()
         for chunk in self.file.chunks(start, end):
-            if blocks is not self._blocks or self._closed:  # nobody waits for it any more
+            if blocks is not self._blocks or self._closed:  # it is not read any more
                 break
             data += chunk
         return data
@@ -2622,14 +2622,16 @@ HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
 TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, and until all headers of a response are there
 LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: a slower connection counts as broken
-LONGEST_FAILURE = 120  # seconds of retries without progress after which there is no other one
+LONGEST_FAILURE = 120  # seconds of retries without progress after which there is not another one
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
-LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
+ALTERED = (
+    "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
+)
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
-    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is none."""
+    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is missing or cannot be read."""
     found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", headers.get("Content-Range", "").strip())
     return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, 0)
 
@@ -2671,7 +2673,7 @@ class Pace:
     def failed(self, position: int, seconds: float) -> None:
         """Note a failure, and how long it was waited for."""
         took = self._waited + self._connecting + seconds
-        if took > LEAST_RATE[1]:  # what came so slowly is no progress
+        if took > LEAST_RATE[1]:  # what came so slowly does not count as progress
             self._reached = position
         self.failing += took
         self._bytes, self._waited, self._connecting = 0, 0.0, 0.0
@@ -2860,12 +2862,12 @@ class RemoteFile:
             )
 
     def _wait(self, error: ConnectionError, pace: Pace, position: int) -> None:
-        """Wait before the next retry. Raises `NoConnectionError` where another one is no use.
+        """Wait before the next retry. Raises `NoConnectionError` where another one would not help.
 
         Args:
             error: why it is retried.
             pace: of the read.
-            position: the byte that is wanted.
+            position: the next byte that is read.
         """
         if pace.failures == len(WAITS) or pace.failing > LONGEST_FAILURE:
             raise NoConnectionError(
@@ -2907,7 +2909,7 @@ class RemoteFile:
             raise self.error(str(error)) from None
 
     def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int, int | None]:
-        """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: nobody knows).
+        """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: unknown).
 
         A server may send fewer than were requested, and say so. Raises `ConnectionError` for what a retry may solve.
         """
@@ -2928,27 +2930,29 @@ class RemoteFile:
         if not self.ranged:
             return iter(response), 0, self.size
         sent_end = _content_range(response.headers)[1] + 1
-        wanted_end = sent_end if end is None else min(end, sent_end)
-        return self._of_range(iter(response), sent_end - start, wanted_end - start), start, wanted_end
+        requested_end = sent_end if end is None else min(end, sent_end)
+        return self._of_range(iter(response), sent_end - start, requested_end - start), start, requested_end
 
-    def _of_range(self, body: Iterator[bytes], sent: int, wanted: int) -> Iterator[bytes]:
-        """Yield the wanted bytes of the body of a response to a range.
+    def _of_range(self, body: Iterator[bytes], sent: int, requested: int) -> Iterator[bytes]:
+        """Yield the requested bytes of the body of a response to a range.
 
         Raises `EmotionTalkError` where it holds more than its Content-Range says: then it is not that range.
 
         Args:
             body: of the response.
             sent: bytes that it has by its Content-Range.
-            wanted: bytes that were requested, from the same start.
+            requested: bytes that were requested, from the same start.
         """
         position = 0
         for chunk in body:
             if position + len(chunk) > sent:
-                raise self.error(f"the server sends more than the {sent:,} bytes that its Content-Range names. {LIES}")
-            if position < wanted:
-                yield chunk[: wanted - position]
+                raise self.error(
+                    f"the server sends more than the {sent:,} bytes that its Content-Range names. {ALTERED}"
+                )
+            if position < requested:
+                yield chunk[: requested - position]
             position += len(chunk)
-            if sent > wanted and position >= wanted:  # a server may send more than was requested
+            if sent > requested and position >= requested:  # a server may send more than was requested
                 return
 
     def _follow(self, start: int, end: int | None) -> tuple[Response, str]:
@@ -3008,9 +3012,11 @@ class RemoteFile:
         if status == 206:
             first, last, size = _content_range(headers)
             if first != start or not start <= last < size:
-                raise self.error(f"the server gives another range than was wanted ({brief(content_range)}). Run again.")
+                raise self.error(
+                    f"the server gives another range than was requested ({brief(content_range)}). Run again."
+                )
             if length not in (None, last + 1 - first):
-                raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {LIES}")
+                raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {ALTERED}")
         self._remember(status == 206, size, headers.get("ETag") or headers.get("Last-Modified"))
         return True
 
@@ -3021,7 +3027,7 @@ class RemoteFile:
         odd = [f"{name}: {value}" for name, value in said.items() if value not in ("", "identity", "chunked")]
         odd += [f"Content-Type: {kind}"] if kind.startswith("multipart/") else []
         if odd:
-            raise self.error(f"the server sends the file as {brief(odd[0], 80)}, which was not requested. {LIES}")
+            raise self.error(f"the server sends the file as {brief(odd[0], 80)}, which was not requested. {ALTERED}")
 
     def _remember(self, ranged: bool, size: int | None, tag: str | None) -> None:
         """Remember what a response says of the file. Raises `EmotionTalkError` where it is another file than before."""
@@ -3099,7 +3105,7 @@ class FsspecFile(RemoteFile):
             info = self._call(files.info, path)
             self.size, self.ranged = info.get("size"), True
             if info.get("type") == "directory" or not isinstance(self.size, int):
-                raise MissingArchiveError(f"{self.path} is no file, or its size is unknown.")
+                raise MissingArchiveError(f"{self.path} is not a file, or its size is unknown.")
             tag = next((info[key] for key in self.TAGS if info.get(key)), None)
             self.tag = None if tag is None else brief(tag)
             self._head = b"".join(self.chunks(0, min(self.size, HEAD_BYTES)))
@@ -3182,7 +3188,7 @@ END = Key(Kind.END)
 
 
 def key_of(header: Header | None) -> Key | None:
-    """Return the key of a tar header; None for what is no part of the release."""
+    """Return the key of a tar header; None for what is not a part of the release."""
     match = match_member(header.name) if header and header.kind == "0" else None
     if match is None:
         return None
@@ -3200,7 +3206,7 @@ class FoundHeader(NamedTuple):
 
 
 class WavSizes:
-    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are no frames.
+    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are not samples.
 
     The usual format is the most frequent one of those seen. It begins as that of the real archive, so that a first clip
     of another format does not change it.
@@ -3500,7 +3506,7 @@ class RemoteArchive:
         self._groups: dict[str, GroupAnnotations] = {}
         self._unpacked: tuple[str, dict[str, Member]] = ("", {})  # of the group that was requested last
         self._continuation: Continuation | None = None
-        self._read_before = False  # whether clips were read: whoever reads one run continues with another
+        self._read_before = False  # whether clips were read: another run probably follows
         self._whole: LocalArchive | None = None  # all of it, once it had to be fetched
         self._offsets_file, self._were_cached = "", False
         if file.size is not None and size <= SMALL_ARCHIVE:
@@ -3747,9 +3753,16 @@ LARGEST_CHECKED = 256 << 20  # bytes of a compressed download that is read befor
 
 @functools.lru_cache(maxsize=64)
 def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
-    """Open a file behind a URL, once in a process; its head has been read, and can be that of an archive.
+    """Open a file behind a URL, once in a process, and read its head.
 
-    Raises `EmotionTalkError`.
+    Args:
+        name: of the archive, "Audio", …
+        url: of the file.
+        token: of the Hub.
+
+    Raises:
+        DamagedArchiveError: an archive cannot begin with this head.
+        EmotionTalkError: the file is missing, or cannot be read.
     """
     kind = RemoteFile if re.match("https?:|hf://datasets/", url) else FsspecFile
     file = kind(name, url, token)
@@ -3784,10 +3797,10 @@ def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, 
     except Exception:  # each library has errors of its own
         raise errors[0] from None
     pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
-    found = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
-    if not found:
+    urls = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
+    if not urls:
         raise errors[0]
-    return tuple(found)
+    return tuple(urls)
 
 
 def cached_file(url: str) -> str | None:
@@ -3797,8 +3810,8 @@ def cached_file(url: str) -> str | None:
     repo, revision, path = split_hf_url(url)
     if not (re.fullmatch("[0-9a-f]{40}", revision) or is_offline()):
         return None
-    found = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
-    return found if isinstance(found, str) else None
+    cached = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
+    return cached if isinstance(cached, str) else None
 
 
 def _digest(about: object) -> str:
@@ -3826,11 +3839,14 @@ def _open_remote(name: str, url: str, token: str | bool | None, folder: str | No
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """Where an archive is: local paths (tars, or a folder), or a URL where there are none.
+    """Where an archive is: at local paths, or else behind a URL.
 
-    url: with paths, the one that they were downloaded from.
-    fingerprint: `fingerprint_of` the paths; of a URL that can change its `RemoteFile.fingerprint`; None: nothing is
-        compared.
+    Attributes:
+        archive: its name, "Audio", …
+        paths: local tars, or a folder.
+        url: where it is read; with paths, where they were downloaded from.
+        fingerprint: `fingerprint_of` the paths; of a URL that can change its `RemoteFile.fingerprint`; None: nothing
+            is compared.
     """
 
     archive: str
@@ -3848,9 +3864,14 @@ class Location:
         return remote_file(self.archive, self.url, token)
 
     def open(self, token: str | bool | None = None, folder: str | None = None) -> LocalArchive | RemoteArchive:
-        """Open the archive, once in a process. Raises `EmotionTalkError`, also where the file has changed.
+        """Open the archive, once in a process.
 
-        folder: where what is learned about a URL is cached.
+        Args:
+            token: of the Hub.
+            folder: where what is learned about a URL is cached.
+
+        Raises:
+            EmotionTalkError: it cannot be read, or another file is behind the URL than before.
         """
         if self.paths:  # a folder has too many files to look at each of them for each shard
             unpacked = any(map(os.path.isdir, self.paths))
@@ -3862,15 +3883,20 @@ class Location:
                     raise
                 fix = f'This is the cached download of {redacted(self.url)}: pass download_mode="force_redownload".'
                 raise EmotionTalkError(f"{error} {fix}") from None
-        found = _open_remote(self.archive, self.url, token, folder)
-        if self.fingerprint and self.fingerprint != tuple(found.file.fingerprint()):
-            raise EmotionTalkError(f"{found.file.path}: this is another file than before. Run again.")
-        return found
+        opened = _open_remote(self.archive, self.url, token, folder)
+        if self.fingerprint and self.fingerprint != tuple(opened.file.fingerprint()):
+            raise EmotionTalkError(f"{opened.file.path}: this is another file than before. Run again.")
+        return opened
 
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """The archives that a config reads. complete: whether they are the whole release, or somebody's selection."""
+    """The archives that a config reads.
+
+    Attributes:
+        locations: of each archive, by name.
+        complete: whether they are the whole release, or a selection of it.
+    """
 
     locations: dict[str, Location]
     complete: bool
@@ -3880,7 +3906,10 @@ class Release:
 class Downloads:
     """Archives that are downloaded whole.
 
-    folder: where they are stored; force: download them again; check: compare the SHA-256 of the pinned ones.
+    Attributes:
+        folder: where they are stored.
+        force: whether they are downloaded again.
+        check: whether the SHA-256 of the pinned ones is compared.
     """
 
     folder: str
@@ -3888,7 +3917,12 @@ class Downloads:
     check: bool = False
 
     def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
-        """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
+        """Return where a file is stored.
+
+        Args:
+            url: of the file.
+            fingerprint: of a URL that can change, None for others.
+        """
         return os.path.join(self.folder, _digest([without_secrets(http_url(url)), fingerprint]))
 
     def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
@@ -3966,10 +4000,10 @@ def _partial(path: str, remote: RemoteFile, force: bool) -> str:
     """Return where a download is written before it is complete. What is there of another file is removed."""
     begins = [remote.size, remote.tag, hashlib.sha256(remote.head()).hexdigest()]
     partial = f"{path}.{_digest(begins)[:16]}.incomplete"
-    for found in glob.glob(f"{glob.escape(path)}.*incomplete"):
+    for other in glob.glob(f"{glob.escape(path)}.*incomplete"):
         # of unknown size: nothing says whether what is there belongs to it
-        if found != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
-            os.remove(found)
+        if other != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
+            os.remove(other)
     return partial
 
 
@@ -3986,7 +4020,12 @@ def _is_certain(known: UrlFingerprint | None) -> bool:
 
 
 def locate_remote(
-    name: str, source: str, token: str | bool | None, known: UrlFingerprint | None, downloads: Downloads, whole: bool
+    name: str,
+    source: str,
+    token: str | bool | None,
+    known: UrlFingerprint | None,
+    downloads: Downloads,
+    read_whole: bool,
 ) -> Location:
     """Return where an archive behind a URL is read: downloaded before, downloaded now, or by ranges.
 
@@ -3996,13 +4035,13 @@ def locate_remote(
         token: of the Hub.
         known: what tells its files from others, where they can change.
         downloads: what was downloaded.
-        whole: all of it will be read. Then it is downloaded, as is one in several parts.
+        read_whole: whether all of it will be read. Then it is downloaded, as is one in several parts.
     """
-    found = downloads.find(name, source, token, known)
-    if found:
-        return found
+    downloaded = downloads.find(name, source, token, known)
+    if downloaded:
+        return downloaded
     urls = find_remote(name, source, token)
-    if whole or len(urls) > 1:
+    if read_whole or len(urls) > 1:
         return downloads.fetch(name, source, token, known)
     return Location(name, url=urls[0], fingerprint=tuple(known[0]) if known else None)
 
@@ -4016,9 +4055,19 @@ def forget_urls() -> None:
 def url_fingerprints(
     names: Iterable[str], source: str | None, token: str | bool | None, folder: str
 ) -> dict[str, UrlFingerprint]:
-    """Ask a server what tells its archives from others; {} for a folder or a pinned URL, which need no such thing.
+    """Ask a server what tells its archives from others.
 
-    Cached in `folder` for when the server cannot be reached.
+    Args:
+        names: of the archives.
+        source: a folder, or the URL of one; None: the pinned release.
+        token: of the Hub.
+        folder: where the answers are cached, for when the server cannot be reached.
+
+    Returns:
+        Of each archive, the fingerprints of its files; {} for a folder or a pinned URL, whose content is known.
+
+    Raises:
+        EmotionTalkError: the server cannot be reached, or the folder cannot be written.
     """
     if source is not None and not is_remote(source):
         return {}
@@ -4101,7 +4150,7 @@ def tables_of(
 # === emotiontalk/loading/slices.py ====================================================================================
 # Slices and sums of splits, as users write them, as shards: a stream of a slice is cut by utterance, not by reader.
 
-UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
+UNKNOWN_SIZE = 1 << 40  # examples of a split that were not counted yet
 Position = tuple[str, int]  # group, number of an utterance (or dialogue) in the sorted group
 
 
@@ -4780,7 +4829,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             raise unwritable(os.path.dirname(pattern or self._cache_dir), cause, needed) from None
 
     def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
-        """As in `datasets`, also for slices and sums of splits: whoever reads them, and however shuffled, their rows.
+        """As in `datasets`, also for slices and sums of splits: their rows, on each node and however shuffled.
 
         Where not every utterance is an example (`label_set="four"`, `strict=False`), those before a slice's end are
         read first, to count them. Raises `ValueError` for a split that is not there.

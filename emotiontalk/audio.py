@@ -78,7 +78,7 @@ def wav_format(clip: AudioBytes) -> WavFormat:
             if form is None:
                 raise ValueError("its samples come before their format")
             there = size - at - 8
-            said = there if length == 0xFFFFFFFF else length  # written to a pipe, whose length nobody knew
+            said = there if length == 0xFFFFFFFF else length  # written to a pipe: the length was not known yet
             if min(said, there) < frame:
                 raise ValueError("empty: no samples")
             consistent = second == rate * frame or form[3] not in UNCOMPRESSED

@@ -98,7 +98,7 @@ OPEN_END = 1 << 30  # the number after the last of a group, however many it has
 
 
 def match_member(name: str) -> re.Match[str] | None:
-    """Match `MEMBER` against the path of a member; None if it is no part of the release (`._*`, zips, …)."""
+    """Match `MEMBER` against the path of a member; None if it is not a part of the release (`._*`, zips, …)."""
     *folders, name = name.replace("\\", "/").split("/")
     return None if "__MACOSX" in folders else MEMBER.fullmatch(name)
 

@@ -16,7 +16,7 @@ NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) |
 
 
 def partial_path(folder: Path) -> str:
-    """Return where in a folder a file is written before it is complete: a name that nobody can have chosen."""
+    """Return where in a folder a file is written before it is complete: a random name, which no other file has."""
     return os.path.join(folder, f".emotiontalk-{secrets.token_hex(8)}.part")
 
 

@@ -115,7 +115,7 @@ def workers_follow() -> Iterator[None]:
     """Let processes that are forked in this block ignore Ctrl-C, and end when this one does, in whatever way.
 
     Where a worker dies of Ctrl-C itself, it can hold the lock that ending the others waits for. In this process a
-    `KeyboardInterrupt` stays one, also where whoever waits for the workers has raised something else meanwhile.
+    `KeyboardInterrupt` stays one, also where the code that waits for the workers has raised another error meanwhile.
     """
     interrupt, by_python = Interrupt(), signal.getsignal(signal.SIGINT) is signal.default_int_handler
     replaced = by_python and threading.current_thread() is threading.main_thread()

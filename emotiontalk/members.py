@@ -98,7 +98,7 @@ class Member:
         return f"{self.source.path}: {brief(self.name, 300)}"
 
     def read(self) -> bytes:
-        """Read all its bytes. Raises `EmotionTalkError` where they are no longer there."""
+        """Read all its bytes. Raises `EmotionTalkError` where the file has become shorter."""
         data = bytearray(self.size)
         self.read_into(memoryview(data))
         return bytes(data)
@@ -107,10 +107,10 @@ class Member:
         """Fill a writable view of `size` bytes, straight from the source."""
         self.source.read_into(self, view)
 
-    def __getitem__(self, wanted: slice) -> bytes:
-        if not isinstance(wanted, slice) or wanted.step not in (None, 1):
+    def __getitem__(self, part: slice) -> bytes:
+        if not isinstance(part, slice) or part.step not in (None, 1):
             raise TypeError("a member is read by slices without a step")
-        start, end, _ = wanted.indices(self.size)
+        start, end, _ = part.indices(self.size)
         size = max(0, end - start)
         if self.source.fd is not None and hasattr(os, "pread"):  # measured: a third of the time of the general way
             data = os.pread(self.source.fd, size, self.offset + start)

@@ -28,7 +28,7 @@ HIDDEN = "…@"
 def redacted(value: object, text: bool = False) -> str:
     """Return a URL, or the path of a folder, as it may stand in a message or a file; text: the text of an error or log.
 
-    User names and passwords are left out; "?…" and "#…" stand for a query and a fragment. Hosts and paths are kept.
+    User names and passwords are removed; "?…" and "#…" stand for a query and a fragment. Hosts and paths are kept.
     Where a name or password holds what ends it in a URL (`/`, `?`, `#`, `@`), too much is hidden rather than too
     little, and "…@" stands for it.
     """
@@ -59,7 +59,7 @@ def _redacted_path(path: str) -> str:
 
 
 def _redacted_words(text: str) -> str:
-    """Return a part of a text that is no URL; what looks like one without scheme or host is redacted."""
+    """Return a part of a text that is not a URL; what looks like one without scheme or host is redacted."""
     text = re.sub(r"(?<![^\s/\\'\"(=<\[,])[^\s/\\:@'\"(=<\[,]+:[^\s/\\@]+@", HIDDEN, text)
     return re.sub(r"\?[\w.~%-]+=[^\s'\")]*", "?…", text)
 
@@ -72,7 +72,7 @@ def _redacted_url(said: str, begin: re.Match[str], text: bool) -> tuple[str, int
     body = said[start:end]
     own, hidden = _credentials(begin[0].strip(), body)
     body = hidden + _without_odd_port(body[own:], text)
-    start = end - len(body)  # as if nothing was left out
+    start = end - len(body)  # as if nothing was removed
     query = re.search(r"[?#]", body)
     path = body[: query.start()] if query else body
     path = _redacted_words(path) if text else re.sub(r"(?<=/)[^/\\:@…]+:[^/\\@]+@", HIDDEN, path)
@@ -108,7 +108,7 @@ def _credentials(scheme: str, body: str) -> tuple[int, str]:
 
 
 def _without_odd_port(body: str, text: bool) -> str:
-    """Hide a port that is no number: of user:password, where the host is missing."""
+    """Hide a port that is not a number: of user:password, where the host is missing."""
     found = re.match(r"([^/?#:\[\]\s]+):([^/?#\s]+)" if text else r"([^/?#:\[\]]+):([^/?#]+)", body)
     port = found[2].rstrip(PUNCTUATION) if found else ""
     if not found or not port or port.isdigit() or re.fullmatch("[0-9A-Fa-f:.]+", f"{found[1]}:{port}"):
@@ -144,13 +144,13 @@ def wrong_endpoint(address: str) -> str:
     if found and found[1] and HOST.fullmatch(found[1]) and not is_ambiguous(address) and not re.search("[?#]", address):
         return ""
     return (
-        f"HF_ENDPOINT={redacted(address)} is no address of a mirror: write https://HOST, in a user name or password / "
+        f"HF_ENDPOINT={redacted(address)} is not an address of a mirror: write https://HOST, in a user name or password / "
         "as %2F, ? as %3F, # as %23, @ as %40; or unset it."
     )
 
 
 def is_ambiguous(url: str) -> bool:
-    """Whether nobody can say where a user name or password ends: what ends it must be percent-encoded."""
+    """Whether it is ambiguous where a user name or password ends: what ends it must be percent-encoded."""
     links = ((SCHEME.search(link), link) for link in NEXT_LINK.split(url))
     return any(found and _credentials(found[0], link[found.end() :])[1] for found, link in links)
 

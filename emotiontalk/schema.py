@@ -66,7 +66,7 @@ class ConfigSpec:
 STRING, FLOAT, INT32 = datasets.Value("string"), datasets.Value("float64"), datasets.Value("int32")
 EMOTION = datasets.ClassLabel(names=list(EMOTIONS))
 SENTIMENT = datasets.ClassLabel(names=list(SENTIMENTS))
-MEDIA_FEATURE = {"bytes": datasets.Value("binary"), "path": STRING}  # audio or video that nobody decodes
+MEDIA_FEATURE = {"bytes": datasets.Value("binary"), "path": STRING}  # audio or video that is not decoded
 VIDEO = datasets.Video() if hasattr(datasets, "Video") else MEDIA_FEATURE
 VOTE = {"annotator": STRING, "emotion": EMOTION, "confidence": FLOAT, "sentiment": datasets.Value("int8")}
 MEDIA = frozenset({"audio", "video"})

@@ -72,7 +72,7 @@ class FsspecFile(RemoteFile):
             info = self._call(files.info, path)
             self.size, self.ranged = info.get("size"), True
             if info.get("type") == "directory" or not isinstance(self.size, int):
-                raise MissingArchiveError(f"{self.path} is no file, or its size is unknown.")
+                raise MissingArchiveError(f"{self.path} is not a file, or its size is unknown.")
             tag = next((info[key] for key in self.TAGS if info.get(key)), None)
             self.tag = None if tag is None else brief(tag)
             self._head = b"".join(self.chunks(0, min(self.size, HEAD_BYTES)))

@@ -28,14 +28,16 @@ HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
 TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, and until all headers of a response are there
 LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: a slower connection counts as broken
-LONGEST_FAILURE = 120  # seconds of retries without progress after which there is no other one
+LONGEST_FAILURE = 120  # seconds of retries without progress after which there is not another one
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
-LIES = "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
+ALTERED = (
+    "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
+)
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
-    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is none."""
+    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is missing or cannot be read."""
     found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", headers.get("Content-Range", "").strip())
     return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, 0)
 
@@ -77,7 +79,7 @@ class Pace:
     def failed(self, position: int, seconds: float) -> None:
         """Note a failure, and how long it was waited for."""
         took = self._waited + self._connecting + seconds
-        if took > LEAST_RATE[1]:  # what came so slowly is no progress
+        if took > LEAST_RATE[1]:  # what came so slowly does not count as progress
             self._reached = position
         self.failing += took
         self._bytes, self._waited, self._connecting = 0, 0.0, 0.0
@@ -266,12 +268,12 @@ class RemoteFile:
             )
 
     def _wait(self, error: ConnectionError, pace: Pace, position: int) -> None:
-        """Wait before the next retry. Raises `NoConnectionError` where another one is no use.
+        """Wait before the next retry. Raises `NoConnectionError` where another one would not help.
 
         Args:
             error: why it is retried.
             pace: of the read.
-            position: the byte that is wanted.
+            position: the next byte that is read.
         """
         if pace.failures == len(WAITS) or pace.failing > LONGEST_FAILURE:
             raise NoConnectionError(
@@ -313,7 +315,7 @@ class RemoteFile:
             raise self.error(str(error)) from None
 
     def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int, int | None]:
-        """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: nobody knows).
+        """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: unknown).
 
         A server may send fewer than were requested, and say so. Raises `ConnectionError` for what a retry may solve.
         """
@@ -334,27 +336,29 @@ class RemoteFile:
         if not self.ranged:
             return iter(response), 0, self.size
         sent_end = _content_range(response.headers)[1] + 1
-        wanted_end = sent_end if end is None else min(end, sent_end)
-        return self._of_range(iter(response), sent_end - start, wanted_end - start), start, wanted_end
+        requested_end = sent_end if end is None else min(end, sent_end)
+        return self._of_range(iter(response), sent_end - start, requested_end - start), start, requested_end
 
-    def _of_range(self, body: Iterator[bytes], sent: int, wanted: int) -> Iterator[bytes]:
-        """Yield the wanted bytes of the body of a response to a range.
+    def _of_range(self, body: Iterator[bytes], sent: int, requested: int) -> Iterator[bytes]:
+        """Yield the requested bytes of the body of a response to a range.
 
         Raises `EmotionTalkError` where it holds more than its Content-Range says: then it is not that range.
 
         Args:
             body: of the response.
             sent: bytes that it has by its Content-Range.
-            wanted: bytes that were requested, from the same start.
+            requested: bytes that were requested, from the same start.
         """
         position = 0
         for chunk in body:
             if position + len(chunk) > sent:
-                raise self.error(f"the server sends more than the {sent:,} bytes that its Content-Range names. {LIES}")
-            if position < wanted:
-                yield chunk[: wanted - position]
+                raise self.error(
+                    f"the server sends more than the {sent:,} bytes that its Content-Range names. {ALTERED}"
+                )
+            if position < requested:
+                yield chunk[: requested - position]
             position += len(chunk)
-            if sent > wanted and position >= wanted:  # a server may send more than was requested
+            if sent > requested and position >= requested:  # a server may send more than was requested
                 return
 
     def _follow(self, start: int, end: int | None) -> tuple[Response, str]:
@@ -414,9 +418,11 @@ class RemoteFile:
         if status == 206:
             first, last, size = _content_range(headers)
             if first != start or not start <= last < size:
-                raise self.error(f"the server gives another range than was wanted ({brief(content_range)}). Run again.")
+                raise self.error(
+                    f"the server gives another range than was requested ({brief(content_range)}). Run again."
+                )
             if length not in (None, last + 1 - first):
-                raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {LIES}")
+                raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {ALTERED}")
         self._remember(status == 206, size, headers.get("ETag") or headers.get("Last-Modified"))
         return True
 
@@ -427,7 +433,7 @@ class RemoteFile:
         odd = [f"{name}: {value}" for name, value in said.items() if value not in ("", "identity", "chunked")]
         odd += [f"Content-Type: {kind}"] if kind.startswith("multipart/") else []
         if odd:
-            raise self.error(f"the server sends the file as {brief(odd[0], 80)}, which was not requested. {LIES}")
+            raise self.error(f"the server sends the file as {brief(odd[0], 80)}, which was not requested. {ALTERED}")
 
     def _remember(self, ranged: bool, size: int | None, tag: str | None) -> None:
         """Remember what a response says of the file. Raises `EmotionTalkError` where it is another file than before."""

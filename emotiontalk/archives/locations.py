@@ -46,9 +46,16 @@ LARGEST_CHECKED = 256 << 20  # bytes of a compressed download that is read befor
 
 @functools.lru_cache(maxsize=64)
 def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
-    """Open a file behind a URL, once in a process; its head has been read, and can be that of an archive.
+    """Open a file behind a URL, once in a process, and read its head.
 
-    Raises `EmotionTalkError`.
+    Args:
+        name: of the archive, "Audio", …
+        url: of the file.
+        token: of the Hub.
+
+    Raises:
+        DamagedArchiveError: an archive cannot begin with this head.
+        EmotionTalkError: the file is missing, or cannot be read.
     """
     kind = RemoteFile if re.match("https?:|hf://datasets/", url) else FsspecFile
     file = kind(name, url, token)
@@ -83,10 +90,10 @@ def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, 
     except Exception:  # each library has errors of its own
         raise errors[0] from None
     pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
-    found = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
-    if not found:
+    urls = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
+    if not urls:
         raise errors[0]
-    return tuple(found)
+    return tuple(urls)
 
 
 def cached_file(url: str) -> str | None:
@@ -96,8 +103,8 @@ def cached_file(url: str) -> str | None:
     repo, revision, path = split_hf_url(url)
     if not (re.fullmatch("[0-9a-f]{40}", revision) or is_offline()):
         return None
-    found = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
-    return found if isinstance(found, str) else None
+    cached = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
+    return cached if isinstance(cached, str) else None
 
 
 def _digest(about: object) -> str:
@@ -125,11 +132,14 @@ def _open_remote(name: str, url: str, token: str | bool | None, folder: str | No
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """Where an archive is: local paths (tars, or a folder), or a URL where there are none.
+    """Where an archive is: at local paths, or else behind a URL.
 
-    url: with paths, the one that they were downloaded from.
-    fingerprint: `fingerprint_of` the paths; of a URL that can change its `RemoteFile.fingerprint`; None: nothing is
-        compared.
+    Attributes:
+        archive: its name, "Audio", …
+        paths: local tars, or a folder.
+        url: where it is read; with paths, where they were downloaded from.
+        fingerprint: `fingerprint_of` the paths; of a URL that can change its `RemoteFile.fingerprint`; None: nothing
+            is compared.
     """
 
     archive: str
@@ -147,9 +157,14 @@ class Location:
         return remote_file(self.archive, self.url, token)
 
     def open(self, token: str | bool | None = None, folder: str | None = None) -> LocalArchive | RemoteArchive:
-        """Open the archive, once in a process. Raises `EmotionTalkError`, also where the file has changed.
+        """Open the archive, once in a process.
 
-        folder: where what is learned about a URL is cached.
+        Args:
+            token: of the Hub.
+            folder: where what is learned about a URL is cached.
+
+        Raises:
+            EmotionTalkError: it cannot be read, or another file is behind the URL than before.
         """
         if self.paths:  # a folder has too many files to look at each of them for each shard
             unpacked = any(map(os.path.isdir, self.paths))
@@ -161,15 +176,20 @@ class Location:
                     raise
                 fix = f'This is the cached download of {redacted(self.url)}: pass download_mode="force_redownload".'
                 raise EmotionTalkError(f"{error} {fix}") from None
-        found = _open_remote(self.archive, self.url, token, folder)
-        if self.fingerprint and self.fingerprint != tuple(found.file.fingerprint()):
-            raise EmotionTalkError(f"{found.file.path}: this is another file than before. Run again.")
-        return found
+        opened = _open_remote(self.archive, self.url, token, folder)
+        if self.fingerprint and self.fingerprint != tuple(opened.file.fingerprint()):
+            raise EmotionTalkError(f"{opened.file.path}: this is another file than before. Run again.")
+        return opened
 
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """The archives that a config reads. complete: whether they are the whole release, or somebody's selection."""
+    """The archives that a config reads.
+
+    Attributes:
+        locations: of each archive, by name.
+        complete: whether they are the whole release, or a selection of it.
+    """
 
     locations: dict[str, Location]
     complete: bool
@@ -179,7 +199,10 @@ class Release:
 class Downloads:
     """Archives that are downloaded whole.
 
-    folder: where they are stored; force: download them again; check: compare the SHA-256 of the pinned ones.
+    Attributes:
+        folder: where they are stored.
+        force: whether they are downloaded again.
+        check: whether the SHA-256 of the pinned ones is compared.
     """
 
     folder: str
@@ -187,7 +210,12 @@ class Downloads:
     check: bool = False
 
     def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
-        """Return where a file is stored. fingerprint: of a URL that can change, None for others."""
+        """Return where a file is stored.
+
+        Args:
+            url: of the file.
+            fingerprint: of a URL that can change, None for others.
+        """
         return os.path.join(self.folder, _digest([without_secrets(http_url(url)), fingerprint]))
 
     def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
@@ -265,10 +293,10 @@ def _partial(path: str, remote: RemoteFile, force: bool) -> str:
     """Return where a download is written before it is complete. What is there of another file is removed."""
     begins = [remote.size, remote.tag, hashlib.sha256(remote.head()).hexdigest()]
     partial = f"{path}.{_digest(begins)[:16]}.incomplete"
-    for found in glob.glob(f"{glob.escape(path)}.*incomplete"):
+    for other in glob.glob(f"{glob.escape(path)}.*incomplete"):
         # of unknown size: nothing says whether what is there belongs to it
-        if found != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
-            os.remove(found)
+        if other != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
+            os.remove(other)
     return partial
 
 
@@ -285,7 +313,12 @@ def _is_certain(known: UrlFingerprint | None) -> bool:
 
 
 def locate_remote(
-    name: str, source: str, token: str | bool | None, known: UrlFingerprint | None, downloads: Downloads, whole: bool
+    name: str,
+    source: str,
+    token: str | bool | None,
+    known: UrlFingerprint | None,
+    downloads: Downloads,
+    read_whole: bool,
 ) -> Location:
     """Return where an archive behind a URL is read: downloaded before, downloaded now, or by ranges.
 
@@ -295,13 +328,13 @@ def locate_remote(
         token: of the Hub.
         known: what tells its files from others, where they can change.
         downloads: what was downloaded.
-        whole: all of it will be read. Then it is downloaded, as is one in several parts.
+        read_whole: whether all of it will be read. Then it is downloaded, as is one in several parts.
     """
-    found = downloads.find(name, source, token, known)
-    if found:
-        return found
+    downloaded = downloads.find(name, source, token, known)
+    if downloaded:
+        return downloaded
     urls = find_remote(name, source, token)
-    if whole or len(urls) > 1:
+    if read_whole or len(urls) > 1:
         return downloads.fetch(name, source, token, known)
     return Location(name, url=urls[0], fingerprint=tuple(known[0]) if known else None)
 
@@ -315,9 +348,19 @@ def forget_urls() -> None:
 def url_fingerprints(
     names: Iterable[str], source: str | None, token: str | bool | None, folder: str
 ) -> dict[str, UrlFingerprint]:
-    """Ask a server what tells its archives from others; {} for a folder or a pinned URL, which need no such thing.
+    """Ask a server what tells its archives from others.
 
-    Cached in `folder` for when the server cannot be reached.
+    Args:
+        names: of the archives.
+        source: a folder, or the URL of one; None: the pinned release.
+        token: of the Hub.
+        folder: where the answers are cached, for when the server cannot be reached.
+
+    Returns:
+        Of each archive, the fingerprints of its files; {} for a folder or a pinned URL, whose content is known.
+
+    Raises:
+        EmotionTalkError: the server cannot be reached, or the folder cannot be written.
     """
     if source is not None and not is_remote(source):
         return {}

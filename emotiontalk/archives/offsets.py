@@ -65,7 +65,7 @@ END = Key(Kind.END)
 
 
 def key_of(header: Header | None) -> Key | None:
-    """Return the key of a tar header; None for what is no part of the release."""
+    """Return the key of a tar header; None for what is not a part of the release."""
     match = match_member(header.name) if header and header.kind == "0" else None
     if match is None:
         return None
@@ -83,7 +83,7 @@ class FoundHeader(NamedTuple):
 
 
 class WavSizes:
-    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are no frames.
+    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are not samples.
 
     The usual format is the most frequent one of those seen. It begins as that of the real archive, so that a first clip
     of another format does not change it.

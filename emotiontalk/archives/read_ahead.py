@@ -25,12 +25,12 @@ class ByteRanges(Protocol):
 class BlockStream:
     """The bytes of a file in order from `position` on, fetched in blocks ahead of the reader.
 
-    One block at first, then more and larger ones; none beyond `end`, where what is wanted is believed to end.
+    One block at first, then more and larger ones; none beyond `end`, unless more is read or `extend` is called.
 
     Args:
         file: what is read.
         position: the first byte.
-        end: where what is wanted is believed to end.
+        end: what is fetched ahead ends here.
         block: bytes of the first block.
         in_flight: blocks that are fetched at once in the beginning.
     """
@@ -51,7 +51,7 @@ class BlockStream:
         self._rest, self._closed = memoryview(b""), False
 
     def extend(self, size: int) -> None:
-        """Believe that what is wanted ends at least so many bytes from here."""
+        """Fetch ahead to at least so many bytes from the present position."""
         self._end = max(self._end, min(self._size, self.position + size))
 
     def read(self, size: int) -> bytes:
@@ -94,7 +94,7 @@ class BlockStream:
     def _fetch(self, blocks: object, start: int, end: int) -> bytearray:
         data = bytearray()
         for chunk in self.file.chunks(start, end):
-            if blocks is not self._blocks or self._closed:  # nobody waits for it any more
+            if blocks is not self._blocks or self._closed:  # it is not read any more
                 break
             data += chunk
         return data

@@ -99,7 +99,7 @@ class RemoteArchive:
         self._groups: dict[str, GroupAnnotations] = {}
         self._unpacked: tuple[str, dict[str, Member]] = ("", {})  # of the group that was requested last
         self._continuation: Continuation | None = None
-        self._read_before = False  # whether clips were read: whoever reads one run continues with another
+        self._read_before = False  # whether clips were read: another run probably follows
         self._whole: LocalArchive | None = None  # all of it, once it had to be fetched
         self._offsets_file, self._were_cached = "", False
         if file.size is not None and size <= SMALL_ARCHIVE:

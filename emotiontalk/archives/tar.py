@@ -50,7 +50,7 @@ def parse_header(block: bytes, magic: bool = True) -> Header | None:
 
     Args:
         block: the bytes.
-        magic: require "ustar" in it: payload could pass for a header of the oldest tars, which have no such word.
+        magic: require "ustar" in it: payload could pass for a header of the oldest tars, which do not have that word.
     """
     if len(block) < BLOCK or (magic and block[257:262] != b"ustar"):
         return None

@@ -40,7 +40,7 @@ def hub_endpoint() -> str:
 
 
 def checked_endpoint() -> str:
-    """As `hub_endpoint`. Raises `EmotionTalkError` where `HF_ENDPOINT` is no URL."""
+    """As `hub_endpoint`. Raises `EmotionTalkError` where `HF_ENDPOINT` is not a URL."""
     address = hub_endpoint()
     wrong = wrong_endpoint(address)
     if wrong:
@@ -56,7 +56,7 @@ def modelscope_endpoint() -> str:
 def full_source(source: str) -> str:
     """Return `data_dir` as it is read: the path of a file:// URL; that of "modelscope", if no folder is so called.
 
-    Raises `EmotionTalkError` for a URL that can be read in two ways, and for one that is none.
+    Raises `EmotionTalkError` for a URL that can be read in two ways, and for a path that is neither a folder nor a URL.
     """
     if source == MODELSCOPE and not os.path.isdir(source):
         return f"{modelscope_endpoint()}/datasets/{REPO_ID}/resolve/{MODELSCOPE_REVISION}"

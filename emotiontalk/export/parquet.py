@@ -38,7 +38,7 @@ from emotiontalk.manifest import OWN_NAMES
 from emotiontalk.progress import progress_bar
 from emotiontalk.release import ConfigReader, Fingerprints, ReleaseReader, SplitReader
 from emotiontalk.request_error import RequestError
-from emotiontalk.rows.label_names import named_table, text_features
+from emotiontalk.rows.label_names import table_with_names, text_features
 from emotiontalk.schema import splits_of
 from emotiontalk.workers import Workers, workers
 
@@ -239,7 +239,7 @@ def _write_shard(audio_format: AudioFormat, labels_as_text: bool, shard: Shard) 
             if audio_format and "audio" in schema.names:
                 table = _converted(table, audio_format)
             if labels_as_text:
-                table = named_table(table, features)
+                table = table_with_names(table, features)
             writer.write_table(pa.Table.from_arrays(table.columns, schema=schema))
             _add_rest(digest, file)  # while it is in memory
             write_out(path)

@@ -337,7 +337,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
             raise unwritable(os.path.dirname(pattern or self._cache_dir), cause, needed) from None
 
     def as_streaming_dataset(self, split: Any = None, base_path: str | None = None) -> Any:
-        """As in `datasets`, also for slices and sums of splits: whoever reads them, and however shuffled, their rows.
+        """As in `datasets`, also for slices and sums of splits: their rows, on each node and however shuffled.
 
         Where not every utterance is an example (`label_set="four"`, `strict=False`), those before a slice's end are
         read first, to count them. Raises `ValueError` for a split that is not there.

@@ -11,7 +11,7 @@ import datasets
 from ..corpus import OPEN_END, SHARDS, Shard, shards_of
 from ..request_error import RequestError
 
-UNKNOWN_SIZE = 1 << 40  # examples of a split that nobody has counted yet
+UNKNOWN_SIZE = 1 << 40  # examples of a split that were not counted yet
 Position = tuple[str, int]  # group, number of an utterance (or dialogue) in the sorted group
 
 

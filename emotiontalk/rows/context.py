@@ -28,7 +28,7 @@ def context(turns: Iterable[Turn] | Mapping[str, Any], k: int) -> list[list[Turn
         gap: the turn before counts, whatever its number. The turns are the given dicts, not copies.
 
     Raises:
-        TypeError: these are no turns, or k is no whole number.
+        TypeError: `turns` are not turns, or k is not a whole number.
         ValueError: k is negative.
     """
     if isinstance(k, bool) or not isinstance(k, int):
@@ -39,5 +39,5 @@ def context(turns: Iterable[Turn] | Mapping[str, Any], k: int) -> list[list[Turn
         raise TypeError('context takes the turns of one dialogue: context(row["turns"], k).')
     if isinstance(turns, (str, bytes)) or not isinstance(turns, Iterable):
         raise TypeError(f'context takes the turns of a dialogue, row["turns"], not {type(turns).__name__}.')
-    given = dicts_of(turns)
-    return [given[max(0, n - k) : n + 1] for n in range(len(given))]
+    dialogue = dicts_of(turns)
+    return [dialogue[max(0, n - k) : n + 1] for n in range(len(dialogue))]

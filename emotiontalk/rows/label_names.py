@@ -49,10 +49,10 @@ def text_features(features: datasets.Features) -> datasets.Features:
     return datasets.Features({name: text_feature(feature) for name, feature in features.items()})
 
 
-def named(value: Any, feature: Any) -> Any:
+def labels_to_names(value: Any, feature: Any) -> Any:
     """Return a value with words in place of its labels: a number, or lists, arrays and dicts of them, of any depth.
 
-    None and words stay. Raises `ValueError` for a number that is no class.
+    None and words stay. Raises `ValueError` for a number that is not a class.
     """
     feature = _element(feature)
     if value is None or isinstance(value, (str, bytes)) or not has_labels(feature):
@@ -60,13 +60,13 @@ def named(value: Any, feature: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy, torch: a scalar becomes a number
         value = value.tolist()
     if isinstance(feature, dict) and isinstance(value, Mapping):
-        return {key: named(inner, feature[key]) if key in feature else inner for key, inner in value.items()}
+        return {key: labels_to_names(inner, feature[key]) if key in feature else inner for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [named(one, feature) for one in value]
-    return _word(value, feature)
+        return [labels_to_names(element, feature) for element in value]
+    return _label_to_name(value, feature)
 
 
-def _word(value: Any, feature: Any) -> Any:
+def _label_to_name(value: Any, feature: Any) -> Any:
     """Return the name of a class, None for None and NaN (which pandas has instead), a word as it is."""
     if value is None or value != value:
         return None
@@ -81,18 +81,18 @@ def _word(value: Any, feature: Any) -> Any:
     return names[number]
 
 
-def named_table(table: pa.Table, features: Mapping[str, Any]) -> pa.Table:
+def table_with_names(table: pa.Table, features: Mapping[str, Any]) -> pa.Table:
     """Return a table with words in place of its labels, by the features of its columns."""
     for position, name in enumerate(table.column_names):
         if has_labels(features.get(name)):
-            wanted = datasets.Features({name: text_feature(features[name])}).arrow_schema.field(name)
-            words = pa.array(named(table[name].to_pylist(), features[name]), type=wanted.type)
-            table = table.set_column(position, wanted, words)
+            field = datasets.Features({name: text_feature(features[name])}).arrow_schema.field(name)
+            words = pa.array(labels_to_names(table[name].to_pylist(), features[name]), type=field.type)
+            table = table.set_column(position, field, words)
     return table
 
 
-def _named_row(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: named(row[name], feature) for name, feature in features.items() if name in row}
+def _row_with_names(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: labels_to_names(row[name], feature) for name, feature in features.items() if name in row}
 
 
 def _of_dataset(dataset: datasets.Dataset) -> datasets.Dataset:
@@ -107,7 +107,7 @@ def _of_dataset(dataset: datasets.Dataset) -> datasets.Dataset:
     )
     of_labels = datasets.Features({name: dataset.features[name] for name in columns})
     words = plain.select_columns(columns).map(
-        functools.partial(_named_row, features=of_labels),
+        functools.partial(_row_with_names, features=of_labels),
         batched=True,
         features=text_features(of_labels),
         keep_in_memory=True,
@@ -129,13 +129,13 @@ def _of_stream(stream: Any) -> Any:
     labels = {name: feature for name, feature in features.items() if has_labels(feature)}
     if not labels:
         return stream
-    words, wanted = functools.partial(_named_row, features=labels), text_features(features)
+    to_names, with_text = functools.partial(_row_with_names, features=labels), text_features(features)
     if MAJOR >= 4:  # what `map` has got decoded is neither encoded nor decoded again
-        return stream.map(words, features=wanted)
+        return stream.map(to_names, features=with_text)
     for name in MEDIA.intersection(features):
         if getattr(features[name], "decode", False):
             stream = stream.cast_column(name, MEDIA_FEATURE)  # else it would be encoded again, as another file
-    return stream.map(words).cast(wanted)
+    return stream.map(to_names).cast(with_text)
 
 
 def label_names(rows: Any) -> Any:
@@ -150,8 +150,8 @@ def label_names(rows: Any) -> Any:
         `Value("string")`. Nothing is decoded or copied but the labels; a stream stays lazy.
 
     Raises:
-        TypeError: `rows` is nothing of these.
-        ValueError: a label is a number that is none of the classes.
+        TypeError: `rows` is none of these.
+        ValueError: a label is a number that is not a class.
     """
     if isinstance(rows, (datasets.DatasetDict, datasets.IterableDatasetDict)):
         return type(rows)({split: label_names(dataset) for split, dataset in rows.items()})
@@ -161,7 +161,7 @@ def label_names(rows: Any) -> Any:
         return _of_stream(rows)
     if isinstance(rows, Mapping):
         # an annotation has a `sentiment`, too: a rating, not a class
-        return named(dict(rows), VOTE if "annotator" in rows else FEATURES)
+        return labels_to_names(dict(rows), VOTE if "annotator" in rows else FEATURES)
     if isinstance(rows, Sequence) and not isinstance(rows, (str, bytes)):
         return [label_names(row) for row in rows]
     raise TypeError(f"label_names takes a row, rows or a dataset, not {type(rows).__name__}.")

@@ -17,7 +17,7 @@ from emotiontalk.audio import decode_audio
 from emotiontalk.corpus import EMOTIONS
 from emotiontalk.errors import brief, printable
 from emotiontalk.rows.context import dicts_of
-from emotiontalk.rows.label_names import FEATURES, named
+from emotiontalk.rows.label_names import FEATURES, labels_to_names
 
 RATE = 16_000  # Hz, of the clip in a player: one channel, as FLAC
 LONGEST_VIDEO = 8 << 20  # bytes of a video clip in a player; in the release the mean is 1.1 MB
@@ -88,9 +88,9 @@ def _text(value: Any) -> str:
 
 
 def _label(value: Any, name: str) -> str:
-    """Return a label as a word; what is no class stays."""
+    """Return a label as a word; what is not a class stays."""
     try:
-        return _text(value if isinstance(value, bool) else named(value, FEATURES[name]))
+        return _text(value if isinstance(value, bool) else labels_to_names(value, FEATURES[name]))
     except (ValueError, TypeError):
         return _text(value)
 
@@ -322,7 +322,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_batch(rows: Mapping[str, Any]) -> bool:
-    """Whether a dict is a batch, a list for each field: by a field whose value in a row is no list, if it has one."""
+    """Whether a dict is a batch, a list for each field: by a field whose value in a row is not a list, if it has one."""
     known = [name for name in rows if name in FEATURES and not _is_list(FEATURES[name]) and rows[name] is not None]
     if known:
         return all(_is_list(rows[name]) for name in known)
@@ -331,7 +331,7 @@ def _is_batch(rows: Mapping[str, Any]) -> bool:
 
 
 def _rows_of(batch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of a batch; a field that is no list, or is too short, is None in the rows that it has not."""
+    """Return the rows of a batch; a field that is not a list, or is too short, is None in the rows that it lacks."""
     number = max(len(values) for values in batch.values() if _is_list(values))
     return [
         {name: values[n] if _is_list(values) and n < len(values) else None for name, values in batch.items()}
@@ -358,7 +358,7 @@ def show(rows: Any) -> Shown:
         player has the clip in it, at 16 kHz with one channel: a saved notebook holds gated audio.
 
     Raises:
-        TypeError: `rows` is nothing of these.
+        TypeError: `rows` is none of these.
     """
     if isinstance(rows, Mapping):
         shown = Shown(_rows_of(rows) if _is_batch(rows) else [rows])
