@@ -351,8 +351,8 @@ def wrong_endpoint(address: str) -> str:
     if found and found[1] and HOST.fullmatch(found[1]) and not is_ambiguous(address) and not re.search("[?#]", address):
         return ""
     return (
-        f"HF_ENDPOINT={redacted(address)} is not an address of a mirror: write https://HOST, in a user name or password / "
-        "as %2F, ? as %3F, # as %23, @ as %40; or unset it."
+        f"HF_ENDPOINT={redacted(address)} is not an address of a mirror: write https://HOST, in a user name or password "
+        "/ as %2F, ? as %3F, # as %23, @ as %40; or unset it."
     )
 
 
@@ -2625,13 +2625,11 @@ LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: a slower connection cou
 LONGEST_FAILURE = 120  # seconds of retries without progress after which there is not another one
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
-ALTERED = (
-    "A proxy or a mirror on the way changes what it serves: take another one, or pass data_dir= with a local folder."
-)
+ALTERED = "A proxy or a mirror changes what it serves: take another one, or pass data_dir= with a local folder."
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
-    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where it is missing or cannot be read."""
+    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where there is none."""
     found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", headers.get("Content-Range", "").strip())
     return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, 0)
 
@@ -2946,9 +2944,7 @@ class RemoteFile:
         position = 0
         for chunk in body:
             if position + len(chunk) > sent:
-                raise self.error(
-                    f"the server sends more than the {sent:,} bytes that its Content-Range names. {ALTERED}"
-                )
+                raise self.error(f"the server sends more than the {sent:,} bytes of its Content-Range. {ALTERED}")
             if position < requested:
                 yield chunk[: requested - position]
             position += len(chunk)
@@ -3012,9 +3008,7 @@ class RemoteFile:
         if status == 206:
             first, last, size = _content_range(headers)
             if first != start or not start <= last < size:
-                raise self.error(
-                    f"the server gives another range than was requested ({brief(content_range)}). Run again."
-                )
+                raise self.error(f"the server gives another range than requested ({brief(content_range)}). Run again.")
             if length not in (None, last + 1 - first):
                 raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {ALTERED}")
         self._remember(status == 206, size, headers.get("ETag") or headers.get("Last-Modified"))
@@ -3206,7 +3200,7 @@ class FoundHeader(NamedTuple):
 
 
 class WavSizes:
-    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are not samples.
+    """What tells the bytes of a WAV file from its length: the formats seen, and the bytes that are not samples.
 
     The usual format is the most frequent one of those seen. It begins as that of the real archive, so that a first clip
     of another format does not change it.

@@ -83,7 +83,7 @@ class FoundHeader(NamedTuple):
 
 
 class WavSizes:
-    """What tells the bytes of a WAV file from its length: the formats that were seen, and the bytes that are not samples.
+    """What tells the bytes of a WAV file from its length: the formats seen, and the bytes that are not samples.
 
     The usual format is the most frequent one of those seen. It begins as that of the real archive, so that a first clip
     of another format does not change it.

@@ -322,7 +322,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_batch(rows: Mapping[str, Any]) -> bool:
-    """Whether a dict is a batch, a list for each field: by a field whose value in a row is not a list, if it has one."""
+    """Whether a dict is a batch, a list for each field: by a field that is not a list in a row, if it has one."""
     known = [name for name in rows if name in FEATURES and not _is_list(FEATURES[name]) and rows[name] is not None]
     if known:
         return all(_is_list(rows[name]) for name in known)

@@ -101,7 +101,7 @@ def several(request, file, start, end):
     "lie, says",
     [
         (whole_as_range, "sends [0-9,]+ bytes as the range"),
-        (surplus, "sends more than the [0-9,]+ bytes that its Content-Range names"),
+        (surplus, "sends more than the [0-9,]+ bytes of its Content-Range"),
         (packed, "content-encoding: gzip, which was not requested"),
         (several, "content-type: multipart/byteranges; b=1, which was not requested"),
     ],
