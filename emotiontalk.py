@@ -351,8 +351,8 @@ def wrong_endpoint(address: str) -> str:
     if found and found[1] and HOST.fullmatch(found[1]) and not is_ambiguous(address) and not re.search("[?#]", address):
         return ""
     return (
-        f"HF_ENDPOINT={redacted(address)} is not an address of a mirror: write https://HOST, in a user name or password "
-        "/ as %2F, ? as %3F, # as %23, @ as %40; or unset it."
+        f"HF_ENDPOINT={redacted(address)} is not an address of a mirror: write https://HOST, in a user name or "
+        "password / as %2F, ? as %3F, # as %23, @ as %40; or unset it."
     )
 
 
