@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -241,6 +242,45 @@ def test_what_a_killed_run_has_begun_is_removed_by_the_next(tmp_path):
     mine.write_text("mine")
     command(*arguments)
     assert left(out) == [mine] and mine.read_text() == "mine"
+
+
+KILLED_AT = """
+import os, sys
+from emotiontalk import folder, manifest
+steps = iter(range(int(sys.argv.pop(1))))
+def counted(function):
+    def call(*arguments):
+        if next(steps, None) is None:
+            os.killpg(0, 9)
+        return function(*arguments)
+    return call
+manifest.Manifest.append = counted(manifest.Manifest.append)  # before a line,
+folder.Folder._rename = counted(folder.Folder._rename)  # behind it and before a name,
+manifest.os.replace = counted(os.replace)  # before a new manifest
+from emotiontalk.__main__ import main
+sys.argv[0] = "emotiontalk"
+main()
+"""
+
+
+@pytest.mark.parametrize("name", some(["parquet", "files", "zh-en"], "parquet"))
+def test_killed_anywhere_a_second_run_gives_the_same_tree(tmp_path, name):
+    """Killed at one step after the other, run after run, until one comes to its end."""
+    arguments, out, _ = of(name, tmp_path)
+    command(*arguments)
+    whole = {key: value for key, value in tree(out).items() if not key.endswith((LOCK, Folder.MANIFEST))}
+    shutil.rmtree(out)
+    (out / ("emotiontalk" if name == "zh-en" else "")).mkdir(parents=True)
+    runs, step = 0, 2
+    while True:
+        words = [sys.executable, "-c", KILLED_AT, str(step), *arguments]
+        run = subprocess.run(words, cwd=PROJECT, start_new_session=True, capture_output=True, text=True)
+        if run.returncode != -signal.SIGKILL:
+            break
+        runs, step = runs + 1, step + 9
+    assert run.returncode == 0, run.stderr
+    assert runs > 2 and not left(out)
+    assert {key: value for key, value in tree(out).items() if not key.endswith((LOCK, Folder.MANIFEST))} == whole
 
 
 def test_a_file_that_comes_meanwhile_stays(tmp_path, monkeypatch):
