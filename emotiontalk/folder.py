@@ -241,7 +241,7 @@ class Folder:
         if os.path.lexists(path) and not is_file(path):
             raise _foreign(path, "folder")
         self._manifest.read()
-        # that of a copy by hard links is made anew: the other one stays
+        # that of a copy by hard links is made again: the other one stays
         if self._manifest.begun or (path.is_file() and path.stat().st_nlink > 1):
             self.end()
 

@@ -141,3 +141,17 @@ def undecoded(dataset):
 def rows(dataset):
     """All examples of a dataset (prepared or streamed) as dicts, media undecoded."""
     return list(undecoded(dataset))
+
+
+def set_other_codec(members, uid):
+    """Give the clip of an utterance a codec that nobody knows; `members` as `release` hands them to its change."""
+    name = f"Audio/wav/{dummy.relative(uid, 'wav')}"
+    members["Audio"][name] = members["Audio"][name][:20] + b"\x99\x99" + members["Audio"][name][22:]
+
+
+def without_typer_and_rich(code):
+    """Run code in a Python where neither can be imported, with the sample data as its argument."""
+    code = f"import sys; sys.modules['typer'] = sys.modules['rich'] = None; import emotiontalk; {code}"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    arguments = [sys.executable, "-c", code, PROJECT / "dummy_data"]
+    return subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)

@@ -191,13 +191,14 @@ def parquet(
 
 
 def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Any:
-    """Return the audio_format that was requested, by default to what speech encoders take: 16 kHz, mono, WAV."""
+    """Return the audio format that was requested; what was not, is as speech encoders take it."""
     from emotiontalk.audio import AudioFormat
+    from emotiontalk.export.files_request import FOR_SPEECH
 
     return AudioFormat(
-        16_000 if sampling_rate is None else sampling_rate,
-        1 if channels is None else channels,
-        "wav" if format is None else format,
+        FOR_SPEECH.sampling_rate if sampling_rate is None else sampling_rate,
+        FOR_SPEECH.channels if channels is None else channels,
+        FOR_SPEECH.encoding if format is None else format,
     )
 
 
@@ -228,7 +229,7 @@ def files(
     from emotiontalk.export.files import export_files
 
     if original and (sampling_rate, channels, format) != (None, None, None):
-        raise RequestError("--original is the audio as released: leave --sampling-rate, --channels and --format away.")
+        raise RequestError("--original is the audio as released: remove --sampling-rate, --channels and --format.")
     audio_format = AudioFormat() if original else _for_speech(sampling_rate, channels, format)
     export = export_files(
         out, [t.value for t in toolkit], config=config.value, label_set=label_set.value,
@@ -269,6 +270,7 @@ def push(
     """Upload the loader, or an export of the release, to the Hub."""
     from emotiontalk.hub.pull_request import prepare_pull_request
     from emotiontalk.hub.push import prepare_push
+    from emotiontalk.release import ReleaseReader
 
     prepared: Any
     configs = [c.value for c in config]
@@ -280,15 +282,7 @@ def push(
         prepared = prepare_pull_request(repo, export or "emotiontalk-parquet", configs=configs, token=token)
     else:
         prepared = prepare_push(
-            repo,
-            kind=kind.value,
-            export=export,
-            configs=configs,
-            private=private,
-            dry_run=dry_run,
-            data_dir=data_dir,
-            cache_dir=cache_dir,
-            token=token,
+            repo, kind.value, export, configs, private, dry_run, ReleaseReader(data_dir, cache_dir, token)
         )
     typer.echo(prepared.plan)
     if dry_run:

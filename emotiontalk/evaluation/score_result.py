@@ -126,7 +126,7 @@ class Score:
         Raises:
             RequestError: other files of these names are there, or there is no room.
         """
-        draw = _picture_drawer()
+        draw = picture_drawer()
         result = self.to_dict()
         text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False)
         contents = (text.encode("utf-8", "backslashreplace"), draw(result))
@@ -136,11 +136,11 @@ class Score:
 
 def check_can_save(folder: str | os.PathLike[str]) -> None:
     """Raise what `Score.save` would, before the work: `RequestError`, or `ModuleNotFoundError` of matplotlib."""
-    _picture_drawer()
+    picture_drawer()
     Folder(expanded(Path(folder))).refuse_foreign(*SCORE_FILES)
 
 
-def _picture_drawer() -> Callable[[dict[str, Any]], bytes]:
+def picture_drawer() -> Callable[[dict[str, Any]], bytes]:
     """Return what draws the confusion matrix. Raises `ModuleNotFoundError` where matplotlib is not installed."""
     try:
         from emotiontalk.evaluation.confusion import confusion_picture

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from emotiontalk.audio import AudioFormat
-from emotiontalk.choices import CAPTIONS, LABEL_SETS, LANGUAGES, MEDIA, OF_FILES, TASKS, TOOLKITS
+from emotiontalk.choices import CAPTIONS, LABEL_SETS, LANGUAGES, MEDIA, OF_FILES, TASKS, TOOLKITS, check_choice
 from emotiontalk.corpus import EMOTIONS, FOUR, SPLITS
-from emotiontalk.export.options import require_choice
 from emotiontalk.folder import require_utf8
 from emotiontalk.request_error import RequestError
 
@@ -60,15 +59,15 @@ class FilesRequest:
         if not self.formats:
             raise RequestError(f"formats= is empty: choose from {', '.join(TOOLKITS)}.")
         for name in self.formats:
-            require_choice("formats", name, TOOLKITS)
+            check_choice("formats", name, TOOLKITS)
         for split in self.splits:
-            require_choice("splits", split, SPLITS)
-        require_choice("config", self.config, OF_FILES)
-        require_choice("label_set", self.label_set, LABEL_SETS)
-        require_choice("task", self.task, TASKS)
-        require_choice("caption", self.caption, CAPTIONS)
-        require_choice("media", self.media, MEDIA)
-        require_choice("prompt_language", self.prompt_language, LANGUAGES)
+            check_choice("splits", split, SPLITS)
+        check_choice("config", self.config, OF_FILES)
+        check_choice("label_set", self.label_set, LABEL_SETS)
+        check_choice("task", self.task, TASKS)
+        check_choice("caption", self.caption, CAPTIONS)
+        check_choice("media", self.media, MEDIA)
+        check_choice("prompt_language", self.prompt_language, LANGUAGES)
         self._check_messages()
 
     def _check_messages(self) -> None:

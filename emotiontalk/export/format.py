@@ -6,7 +6,6 @@ import abc
 import enum
 from typing import ClassVar
 
-from emotiontalk.audio import AudioFormat
 from emotiontalk.export.context import WriterContext
 from emotiontalk.export.files_request import FilesRequest
 from emotiontalk.export.utterances import Utterances
@@ -30,16 +29,20 @@ class Format(abc.ABC):
         name: as it is asked for, and the name of its folder.
         toolkit: which toolkits read it, for people.
         audio: how it has its audio.
+        one_channel: whether the toolkit reads audio of one channel alone: it would fail, or mix channels with time.
         own_folds: whether it writes all folds by itself, so that none is to be chosen.
     """
 
     name: ClassVar[str]
     toolkit: ClassVar[str]
     audio: ClassVar[Audio] = Audio.FILES
+    one_channel: ClassVar[bool] = False
     own_folds: ClassVar[bool] = False
 
     def check(self, request: FilesRequest) -> str | None:
         """Raise `RequestError` where the toolkit could not read what is asked for; return a warning, or None."""
+        if self.one_channel and request.audio_format.channels != 1:
+            raise RequestError(f"{self.name} reads audio of one channel: remove original=True and channels=2 for it.")
         return None
 
     @abc.abstractmethod
@@ -49,9 +52,3 @@ class Format(abc.ABC):
     @abc.abstractmethod
     def how_to_start(self, context: WriterContext, utterances: Utterances) -> str:
         """Return the part of the README that says how to start the toolkit with the files."""
-
-
-def require_one_channel(name: str, audio_format: AudioFormat) -> None:
-    """Raise `RequestError` where the audio has not one channel: what reads it would fail, or mix channels with time."""
-    if audio_format.channels != 1:
-        raise RequestError(f"{name} reads audio of one channel: remove original=True and channels=2 for it.")

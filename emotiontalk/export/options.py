@@ -9,7 +9,6 @@ from emotiontalk.audio import AudioFormat
 from emotiontalk.choices import OF_FILES
 from emotiontalk.corpus import SPLITS
 from emotiontalk.release import name_of_splits
-from emotiontalk.request_error import RequestError
 
 KINDS = {"parquet": "a Parquet export", "files": "files of toolkits", "zh-en": "the files of the zh→en benchmark"}
 LABELS = {"all": "all seven emotions", "four": "the four emotions"}
@@ -40,12 +39,6 @@ def in_words(option: str, value: Any) -> str:
 def as_sequence(names: str | Sequence[str]) -> tuple[str, ...]:
     """Return names, each once; a string is one name."""
     return (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
-
-
-def require_choice(option: str, value: object, choices: Sequence[str]) -> None:
-    """Raise `RequestError` for a value that an option cannot have."""
-    if value not in choices:
-        raise RequestError(f"{option}={value!r}: choose from {', '.join(choices)}.")
 
 
 def ordered_splits(splits: Sequence[str]) -> list[str] | None:

@@ -123,7 +123,8 @@ def _write_export(out: Path, request: ParquetRequest, reader: ReleaseReader) -> 
     request.check()
     _check_twice(out, lambda: _check_folder(out, request))
     tasks = list(_tasks(request, reader))
-    sources = {config.builder.config.name: config.fingerprints() for config, _ in tasks}
+    readers = {config.builder.config.name: config for config, _ in tasks}
+    sources = {name: config.fingerprints() for name, config in readers.items()}
     _log_sizes(tasks, request, ParquetExport(out))
     with writing_to(out) as folder:
         export = ParquetExport(out, folder)  # as it is now

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from emotiontalk.archives.urls import full_source, is_remote
 from emotiontalk.audio import AudioFormat
 from emotiontalk.choices import CONFIGS as CONFIG_NAMES
+from emotiontalk.choices import check_choice
 from emotiontalk.corpus import SPLITS, __version__
 from emotiontalk.errors import redacted
-from emotiontalk.export.options import in_words, require_choice
+from emotiontalk.export.options import in_words
 from emotiontalk.export.shards import shard_name
 from emotiontalk.folder import Folder
 from emotiontalk.redaction import HIDDEN
@@ -48,9 +49,9 @@ class ParquetRequest:
     def check(self) -> None:
         """Raise `RequestError` for what cannot be written."""
         for config in self.configs:
-            require_choice("configs", config, CONFIG_NAMES)
+            check_choice("configs", config, CONFIG_NAMES)
         for split in self.splits:
-            require_choice("splits", split, SPLITS)
+            check_choice("splits", split, SPLITS)
         if not self.configs:
             raise RequestError(f"configs= is empty: choose from {', '.join(CONFIG_NAMES)}.")
         if self.audio_format and not any("audio" in CONFIGS[config].fields for config in self.configs):

@@ -19,7 +19,7 @@ from emotiontalk.errors import brief, printable
 from emotiontalk.request_error import RequestError
 
 FOLDER = "parquet"  # of somebody else's repository: where the shards go
-LOST = "The YAML of the card is written anew: its comments are lost, its other values stay."
+LOST = "The YAML of the card is written again: its comments are lost, its other values stay."
 MAX_YAML = 1 << 20  # characters
 MAX_ALIASES, MAX_DEPTH = 10, 100  # a few dozen aliases can stand for more values than memory holds
 Metadata = dict[str, Any]

@@ -7,7 +7,6 @@ card, stay as they are.
 from __future__ import annotations
 
 import dataclasses
-import html
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from emotiontalk.hub.repository import (
     SHARD,
     Content,
     Sizes,
+    as_html,
     check_name,
     find_repository,
     listing,
@@ -64,8 +64,7 @@ class PullRequest:
         return dataclasses.asdict(self)
 
     def _repr_html_(self) -> str:
-        end = f"Opened: {self.url}" if self.url else "Nothing was sent."
-        return f"<pre>{html.escape(f'{self}')}</pre><p>{html.escape(end)}</p>"
+        return as_html(self, "Opened", self.url)
 
 
 @dataclasses.dataclass(frozen=True)

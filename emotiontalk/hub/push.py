@@ -7,13 +7,13 @@ kind="parquet"   an export of `emotiontalk parquet`: the gated media, so private
 from __future__ import annotations
 
 import dataclasses
-import html
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emotiontalk.choices import check_choice
 from emotiontalk.corpus import __version__
 from emotiontalk.folder import expanded
 from emotiontalk.hub.contents import check_configs, files_of_export, script_files
@@ -21,6 +21,7 @@ from emotiontalk.hub.repository import (
     SHARD,
     Content,
     Sizes,
+    as_html,
     check_name,
     find_repository,
     listing,
@@ -64,8 +65,7 @@ class PushResult:
         return {**dataclasses.asdict(self), "removed": list(self.removed)}
 
     def _repr_html_(self) -> str:
-        end = f"Uploaded: {self.url}" if self.url else "Nothing was sent."
-        return f"<pre>{html.escape(f'{self}')}</pre><p>{html.escape(end)}</p>"
+        return as_html(self, "Uploaded", self.url)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,20 +128,16 @@ def _lay_out(folder: Path, contents: Mapping[str, Content | None]) -> None:
 
 def prepare_push(
     repo: str,
-    *,
-    kind: str = "script",
-    export: str | os.PathLike[str] | None = None,
-    configs: Sequence[str] = (),
-    private: bool | None = None,
-    dry_run: bool = False,
-    data_dir: str | os.PathLike[str] | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    token: str | bool | None = None,
+    kind: str,
+    export: str | os.PathLike[str] | None,
+    configs: Sequence[str],
+    private: bool | None,
+    dry_run: bool,
+    reader: ReleaseReader,
 ) -> PreparedPush:
     """Check a push, and write its export where it is not there yet; nothing is sent. See `push`."""
     check_name(repo)
-    if kind not in KINDS:
-        raise RequestError(f"kind={kind!r}: choose from {', '.join(KINDS)}.")
+    check_choice("kind", kind, KINDS)
     if kind == "script" and (export is not None or configs):
         raise RequestError('export= and configs= are about an export: add kind="parquet", or remove them.')
     check_configs(configs)
@@ -150,10 +146,10 @@ def prepare_push(
         contents = script_files(repo)
     else:
         folder = expanded(Path("emotiontalk-parquet" if export is None else export))
-        contents = files_of_export(folder, configs, ReleaseReader(data_dir, cache_dir, token), dry_run)
+        contents = files_of_export(folder, configs, reader, dry_run)
     private = kind == "parquet" if private is None else private
     sizes = {name: size_of(content) for name, content in contents.items()}
-    return PreparedPush(PushResult(repo, kind, private, sizes), contents, token)
+    return PreparedPush(PushResult(repo, kind, private, sizes), contents, reader.token)
 
 
 def push(
@@ -196,10 +192,8 @@ def push(
         >>> emotiontalk.push("me/emotiontalk", dry_run=True).files["emotiontalk.py"] > 0
         True
     """
-    prepared = prepare_push(
-        repo, kind=kind, export=export, configs=configs, private=private, dry_run=dry_run,
-        data_dir=data_dir, cache_dir=cache_dir, token=token,
-    )  # fmt: skip
+    reader = ReleaseReader(data_dir, cache_dir, token)
+    prepared = prepare_push(repo, kind, export, configs, private, dry_run, reader)
     return prepared.plan if dry_run else prepared.send()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any, Union
@@ -70,3 +71,9 @@ def listing(heading: str, sizes: Sizes) -> str:
     """Say what goes where: a heading, each file with its bytes, and the terms of the licence."""
     lines = [f"{'' if size is None else f'{size:,}':>15}  {name}" for name, size in sizes.items()]
     return "\n".join([heading, *lines, "", TERMS])
+
+
+def as_html(plan: object, done: str, url: str | None) -> str:
+    """Return what is sent, and where it went, as HTML. done: "Uploaded", …; url: None where nothing was sent."""
+    end = f"{done}: {url}" if url else "Nothing was sent."
+    return f"<pre>{html.escape(str(plan))}</pre><p>{html.escape(end)}</p>"

@@ -10,6 +10,7 @@ from pathlib import Path
 from emotiontalk.folder import expanded, holding
 from emotiontalk.probing.request import ProbeRequest
 from emotiontalk.probing.result import FoldsResult, ProbeResult
+from emotiontalk.probing.result_files import check_folder, write_fold, write_result
 from emotiontalk.probing.run import run
 
 
@@ -96,8 +97,6 @@ def run_and_write(
     request.check()
     if out is None:
         return run(request, command=command)
-    from emotiontalk.probing.result_files import check_folder, write_fold, write_result  # matplotlib
-
     folder = expanded(Path(out))
     check_folder(folder, request.folds)  # before the work, so that an error is not after it
     with holding(folder) as held:  # all the time: what is there at the end is of one run

@@ -19,9 +19,9 @@ from emotiontalk.evaluation.labels import Corpus
 from emotiontalk.evaluation.predictions import Predictions
 from emotiontalk.evaluation.score_result import Score
 from emotiontalk.folder import expanded, writing_to
+from emotiontalk.probing.result_files import FILES, write_fold, write_result
 from emotiontalk.probing.summary import mean, summary
 
-PREDICTIONS = "predictions.jsonl"
 SENTIMENT_RATES = ("mae", "pearson", "ccc", "accuracy_5", "binary_accuracy")
 
 
@@ -140,7 +140,7 @@ class ProbeResult:
             "recalls": self.recalls,
             "confusion": self.confusion,
             "baseline": self.baseline,
-            "predictions": {"file": PREDICTIONS, "seed": seeds[0] if seeds else None},
+            "predictions": {"file": FILES[1], "seed": seeds[0] if seeds else None},
             "mean": self.means,
             "at_baseline": self.at_baseline,
             "intervals": {name: {"metrics": p["metrics"], "recall": p["recall"]} for name, p in parts.items()},
@@ -184,8 +184,6 @@ class FoldsResult:
 
 def save_result(folder: str | os.PathLike[str], result: ProbeResult | FoldsResult) -> None:
     """Write the files of a result; of folds, those of each fold, too. Raises as `ProbeResult.save`."""
-    from emotiontalk.probing.result_files import write_fold, write_result  # matplotlib
-
     with writing_to(expanded(Path(folder))) as held:
         for fold, of_fold in getattr(result, "folds", {}).items():
             write_fold(held, fold, of_fold)
@@ -201,7 +199,7 @@ def result_of(
     values = dict(zip(labels.ids, first.tolist()))
     train = corpus.labels.values[places["train"]]
     alone = None if settings["fold"] else unseen_group("test")
-    score = evaluate([Predictions(PREDICTIONS, "pred", values)], labels, train, "test", outcome.classes, alone)
+    score = evaluate([Predictions(FILES[1], "pred", values)], labels, train, "test", outcome.classes, alone)
     predicted = [outcome.classes[p] for p in values.values()] if outcome.classes else list(values.values())
     return ProbeResult(
         settings=settings,

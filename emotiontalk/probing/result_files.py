@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotiontalk.corpus import FOLDS
-from emotiontalk.evaluation.confusion import confusion_picture
+from emotiontalk.evaluation.score_result import picture_drawer
 from emotiontalk.folder import Folder, jsonl, write_all
 from emotiontalk.request_error import RequestError
 
@@ -30,7 +30,7 @@ def write_result(folder: Folder, result: Any) -> None:
     folder.refuse_foreign(*file_names(of_folds))
     for name in set(file_names(not of_folds)) - set(file_names(of_folds)):
         folder.discard(name)
-    write_all(folder, {FILES[0]: _json(result.to_dict())} if hasattr(result, "folds") else _made("", result))
+    write_all(folder, {FILES[0]: _json(result.to_dict())} if of_folds else _made("", result))
 
 
 def write_fold(folder: Folder, fold: int, result: Any) -> None:
@@ -40,7 +40,8 @@ def write_fold(folder: Folder, fold: int, result: Any) -> None:
 
 
 def check_folder(out: Path, folds: bool) -> None:
-    """Raise `RequestError` where the files cannot be written."""
+    """Raise `RequestError` where the files cannot be written, or `ModuleNotFoundError` without matplotlib."""
+    picture_drawer()
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file: give the name of a folder.")
     Folder(out).refuse_foreign(*file_names(folds))
@@ -57,7 +58,7 @@ def _made(where: str, result: Any) -> dict[str, bytes]:
     made = (
         _json(result.to_dict()),
         jsonl({"id": uid, "pred": value} for uid, value in pairs).encode(),
-        confusion_picture(score),
+        picture_drawer()(score),
     )
     return {where + name: data for name, data in zip(FILES, made)}
 

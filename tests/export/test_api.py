@@ -59,7 +59,7 @@ def test_an_export_that_is_not_finished_holds_nothing_to_give_away(tmp_path):
 @pytest.mark.parametrize(
     "options, name",
     [
-        ({"configs": ["sound"]}, "configs='sound'"),
+        ({"configs": ["speech"]}, "configs='speech'"),
         ({"configs": []}, "configs="),
         ({"configs": "text", "splits": ["dev"]}, "splits='dev'"),
         ({"configs": "text", "audio_format": AudioFormat(16_000)}, "sampling_rate="),

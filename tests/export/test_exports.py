@@ -1,4 +1,4 @@
-"""Files that leave the script: the benchmark's manifest and sounds, Parquet that every version reads."""
+"""Files that leave the script: the benchmark's manifest and clips, Parquet that every version reads."""
 
 import hashlib
 import inspect
@@ -20,7 +20,7 @@ from benchmark_files import manifest_of as benchmark_manifest
 from card import blocks, class_counts
 from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
-from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows
+from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, set_other_codec
 
 from emotiontalk.export import parquet
 from emotiontalk.folder import Folder
@@ -28,8 +28,8 @@ from emotiontalk.sample_data import pack, relative, utterances
 
 
 def written(out):
-    sounds = {path.name: path.read_bytes() for path in (out / "emotiontalk/audio/zh").iterdir()}
-    return (out / "emotiontalk/zh-en.jsonl").read_bytes(), sounds
+    clips = {path.name: path.read_bytes() for path in (out / "emotiontalk/audio/zh").iterdir()}
+    return (out / "emotiontalk/zh-en.jsonl").read_bytes(), clips
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -37,9 +37,9 @@ def test_the_benchmarks_files(rebuilt, tmp_path, remote):
     server = HubServer(rebuilt())
     source = server.url + "/files" if remote else rebuilt()
     command("zh-en", tmp_path / "out", "--data-dir", source, "--cache-dir", tmp_path / "cache")
-    manifest, sounds = written(tmp_path / "out")
-    assert len(sounds) == 1_929 and manifest.count(b"\n") == 1_929
-    assert (manifest, sounds) == benchmark_manifest(rebuilt())
+    manifest, clips = written(tmp_path / "out")
+    assert len(clips) == 1_929 and manifest.count(b"\n") == 1_929
+    assert (manifest, clips) == benchmark_manifest(rebuilt())
     server.close()
 
 
@@ -52,20 +52,20 @@ def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):
     out = tmp_path / "out"
     arguments = ["zh-en", str(out), "--data-dir", source, "--cache-dir", str(tmp_path / "cache")]
     process = subprocess.Popen([sys.executable, "-m", "emotiontalk", *arguments], stderr=subprocess.DEVNULL)
-    sounds = out / "emotiontalk/audio/zh"
-    while process.poll() is None and (not sounds.is_dir() or len(os.listdir(sounds)) < 900):
+    clips = out / "emotiontalk/audio/zh"
+    while process.poll() is None and (not clips.is_dir() or len(os.listdir(clips)) < 900):
         time.sleep(0.001)
     process.kill()
     process.wait()
     assert not (out / "emotiontalk/zh-en.jsonl").exists()
-    before = {path.name: path.stat().st_mtime_ns for path in sounds.glob("*.wav")}
+    before = {path.name: path.stat().st_mtime_ns for path in clips.glob("*.wav")}
     assert 800 < len(before) < 1_929
     server.forget()
     command(*arguments)
     assert written(out) == benchmark_manifest(rebuilt())
-    assert all((sounds / name).stat().st_mtime_ns == at for name, at in before.items())
-    if remote:  # annotations again, and the sounds that were missing
-        left = sum(path.stat().st_size + 1024 for path in sounds.iterdir() if path.name not in before)
+    assert all((clips / name).stat().st_mtime_ns == at for name, at in before.items())
+    if remote:  # annotations again, and the clips that were missing
+        left = sum(path.stat().st_size + 1024 for path in clips.iterdir() if path.name not in before)
         assert server.bytes["Audio.tar"] < left + 0.02 * (rebuilt() / "Audio.tar").stat().st_size
     server.close()
 
@@ -327,12 +327,7 @@ def test_no_shard_of_the_users_is_loaded_along(tmp_path):
 
 def test_a_sound_that_cannot_be_converted_is_named(tmp_path, release):
     uid, _ = next(iter(utterances()))
-
-    def other_codec(members):
-        name = "Audio/wav/" + relative(uid, "wav")
-        members["Audio"][name] = members["Audio"][name][:20] + b"\x99\x99" + members["Audio"][name][22:]
-
-    broken = release(other_codec)
+    broken = release(lambda members: set_other_codec(members, uid))
     run = command("parquet", tmp_path / "out", "--config", "audio", "--format", "flac", "--data-dir", broken, status=1)
     assert f"{uid}.wav: its audio cannot be decoded" in run.stderr and "Traceback" not in run.stderr
 

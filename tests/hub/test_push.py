@@ -308,7 +308,7 @@ OPTIONS = [
     ({"configs": ["audio"]}, "configs="),
     ({"kind": "zip"}, "kind="),
     ({"kind": "parquet", "configs": "audio"}, "configs="),
-    ({"kind": "parquet", "configs": ["sounds"]}, "configs="),
+    ({"kind": "parquet", "configs": ["speech"]}, "configs="),
 ]
 
 

@@ -9,10 +9,10 @@ import pytest
 import sklearn.metrics
 from card import text_of
 from hub_server import HubServer
-from support import PROJECT, command
+from support import PROJECT, command, set_other_codec
 
 from emotiontalk.probing.heads import linear
-from emotiontalk.sample_data import relative, utterances
+from emotiontalk.sample_data import utterances
 
 DUMMY = ("--data-dir", PROJECT / "dummy_data")
 
@@ -187,12 +187,7 @@ def test_features_are_of_the_release_that_is_there_now(tmp_path, release):
 
 def test_a_sound_that_cannot_be_decoded_is_named(tmp_path, release):
     uid, _ = next(iter(utterances()))
-
-    def other_codec(members):
-        name = "Audio/wav/" + relative(uid, "wav")
-        members["Audio"][name] = members["Audio"][name][:20] + b"\x99\x99" + members["Audio"][name][22:]
-
-    broken = release(other_codec)
+    broken = release(lambda members: set_other_codec(members, uid))
     run = command(
         "probe", "--upstream", "logmel", "--config", "audio", "--data-dir", broken, "--cache-dir", tmp_path, status=1
     )

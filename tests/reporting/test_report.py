@@ -4,18 +4,15 @@ import collections
 import html
 import itertools
 import json
-import os
 import re
 import shutil
 import struct
-import subprocess
-import sys
 import tarfile
 import wave
 
 import pytest
 from card import class_counts
-from support import PROJECT, command, published_labels
+from support import PROJECT, command, published_labels, without_typer_and_rich
 
 import emotiontalk
 
@@ -402,12 +399,5 @@ def test_a_page_that_cannot_be_written_is_known_before_the_work(tmp_path):
 
 
 def test_a_report_needs_neither_typer_nor_rich():
-    code = (
-        "import sys; sys.modules['typer'] = sys.modules['rich'] = None; import emotiontalk; "
-        "print(emotiontalk.report(data_dir=sys.argv[1]).numbers['utterances'])"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    run = subprocess.run(
-        [sys.executable, "-c", code, PROJECT / "dummy_data"], env=environment, capture_output=True, text=True
-    )
+    run = without_typer_and_rich("print(emotiontalk.report(data_dir=sys.argv[1]).numbers['utterances'])")
     assert run.stdout == "24\n", run.stderr

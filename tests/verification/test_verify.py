@@ -7,14 +7,12 @@ import os
 import re
 import shutil
 import struct
-import subprocess
-import sys
 import tarfile
 
 import datasets
 import pytest
 from hub_server import HubServer
-from support import PROJECT, archives, command
+from support import PROJECT, archives, command, without_typer_and_rich
 
 import emotiontalk
 from emotiontalk import verify
@@ -397,14 +395,8 @@ def test_an_audit_in_python(release, tmp_path):
 
 
 def test_verify_needs_neither_typer_nor_rich():
-    code = (
-        "import sys; sys.modules['typer'] = sys.modules['rich'] = None; import emotiontalk; "
-        "audit = emotiontalk.verify(sys.argv[1]); audit.to_dict(); audit._repr_html_(); print(audit.looked)"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    run = subprocess.run(
-        [sys.executable, "-c", code, PROJECT / "dummy_data"], env=environment, capture_output=True, text=True
-    )
+    code = "audit = emotiontalk.verify(sys.argv[1]); audit.to_dict(); audit._repr_html_(); print(audit.looked)"
+    run = without_typer_and_rich(code)
     assert run.stdout == "True\n", run.stderr
 
 

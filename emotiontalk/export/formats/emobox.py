@@ -11,8 +11,7 @@ from typing import Any
 
 from emotiontalk.corpus import FOLDS, SPEAKER_SETS, SPLITS
 from emotiontalk.export.context import WriterContext
-from emotiontalk.export.files_request import FilesRequest
-from emotiontalk.export.format import SHORT, Format, require_one_channel
+from emotiontalk.export.format import SHORT, Format
 from emotiontalk.export.utterances import Rows, UtteranceRow, Utterances
 from emotiontalk.folder import jsonl
 
@@ -33,12 +32,8 @@ class EmoBoxFormat(Format):
 
     name = "emobox"
     toolkit = "EmoBox"
+    one_channel = True
     own_folds = True
-
-    def check(self, request: FilesRequest) -> str | None:
-        """See `Format`."""
-        require_one_channel("emobox", request.audio_format)
-        return None
 
     def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
         """See `Format`."""

@@ -9,7 +9,7 @@ import numpy
 
 from emotiontalk.export.context import WriterContext
 from emotiontalk.export.files_request import FilesRequest
-from emotiontalk.export.format import Format, require_one_channel
+from emotiontalk.export.format import Format
 from emotiontalk.export.utterances import Utterances
 from emotiontalk.request_error import RequestError
 
@@ -22,10 +22,11 @@ class MERBenchFormat(Format):
 
     name = "merbench"
     toolkit = "MERTools (MERBench)"
+    one_channel = True
 
     def check(self, request: FilesRequest) -> str | None:
         """See `Format`."""
-        require_one_channel("merbench", request.audio_format)
+        super().check(request)
         if (request.audio_format.rate, request.audio_format.suffix) != (16_000, "wav"):
             raise RequestError("merbench reads WAV of 16 kHz: remove sampling_rate= and encoding= for it.")
         return None

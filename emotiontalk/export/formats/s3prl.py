@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from emotiontalk.export.context import WriterContext
-from emotiontalk.export.files_request import FilesRequest
-from emotiontalk.export.format import Format, require_one_channel
+from emotiontalk.export.format import Format
 from emotiontalk.export.utterances import Utterances
 
 
@@ -15,11 +14,7 @@ class S3PRLFormat(Format):
 
     name = "s3prl"
     toolkit = "S3PRL (SUPERB)"
-
-    def check(self, request: FilesRequest) -> str | None:
-        """See `Format`."""
-        require_one_channel("s3prl", request.audio_format)
-        return None
+    one_channel = True
 
     def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
         """See `Format`."""

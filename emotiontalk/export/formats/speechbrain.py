@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from emotiontalk.export.context import WriterContext
-from emotiontalk.export.files_request import FilesRequest
-from emotiontalk.export.format import SHORT, Format, require_one_channel
+from emotiontalk.export.format import SHORT, Format
 from emotiontalk.export.utterances import Utterances
 
 
@@ -15,11 +14,7 @@ class SpeechBrainFormat(Format):
 
     name = "speechbrain"
     toolkit = "SpeechBrain"
-
-    def check(self, request: FilesRequest) -> str | None:
-        """See `Format`."""
-        require_one_channel("speechbrain", request.audio_format)
-        return None
+    one_channel = True
 
     def write(self, context: WriterContext, utterances: Utterances) -> dict[str, int]:
         """See `Format`."""
