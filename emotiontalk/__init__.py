@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
         module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]
-        if library == __name__:
+        if library in ("", __name__):
             raise
         message = f'{__name__}.{name} needs {library}: pip install ".[tools]" in a clone of this project'
         raise ModuleNotFoundError(message, name=error.name) from None

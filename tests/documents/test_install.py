@@ -90,7 +90,6 @@ COMMANDS = [
     (["-h"], 0, "Commands"),
     (["dummy", "release"], 0, ""),
     (["infos"], 1, "needs a checkout"),
-    (["infos", "--path", "infos.json"], 0, ""),
     (["zh-en", "h2t", "--data-dir", "release"], 0, "8 records"),
     (["parquet", "export", "--config", "audio", "--data-dir", "release"], 0, 'load_dataset("export", "audio"'),
     (["push", "me/emotiontalk", "--dry-run"], 0, "Nothing was sent"),

@@ -69,7 +69,7 @@ def test_every_document_is_a_page(root):
         ("docs/hub.md", "Then load it", "<img src='https://example.com/a.png'> Then load it", "another server"),
         ("docs/site/extra.css", "/*", "@import url(https://example.com/a.css); /*", "another server"),
         ("mkdocs.yml", "  font: false", "  font: {text: Roboto}", "another server"),
-        ("emotiontalk/__init__.py", '    "EMOTIONS",', '    "NO_SUCH_NAME",', "NO_SUCH_NAME"),
+        ("emotiontalk/__init__.py", '"EMOTIONS",', '"NO_SUCH_NAME",', "NO_SUCH_NAME"),
     ],
 )
 def test_what_ends_a_build(tmp_path, document, old, new, said):

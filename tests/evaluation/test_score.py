@@ -510,8 +510,9 @@ def test_from_a_url_only_annotations_are_downloaded(rebuilt, serve, published, t
     source = ("--data-dir", server.url + "/files", "--cache-dir", tmp_path / "cache")
     result, _ = scores(path, "--config", config, out=tmp_path / "out", data=source)
     assert of(result)["metrics"]["war"] == {"value": 1, "low": 1, "high": 1}
-    for name in ("Audio.tar", "Multimodal.tar"):
-        assert server.bytes[name] < 0.2 * (rebuilt() / name).stat().st_size
+    # the rebuilt media are short: of these archives 11 % and 27 % are annotations, of test and, for the baseline, train
+    for name, share in (("Audio.tar", 0.12), ("Multimodal.tar", 0.28)):
+        assert server.bytes[name] < share * (rebuilt() / name).stat().st_size
     assert ("Audio.tar" in server.bytes) == (config != "video")
 
 

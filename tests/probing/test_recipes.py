@@ -6,6 +6,7 @@ import json
 import math
 import sys
 
+import datasets
 import numpy
 import pytest
 import scipy.sparse
@@ -343,7 +344,7 @@ def test_what_cannot_be_learned_is_told_in_a_line(heads, monkeypatch):
         fit(recipe, with_first(numpy.empty((0, DIMS))), y, CLASSES, 0, "cpu", progress=False)
     with pytest.raises(RequestError, match="device='gpu'"):
         fit(recipe, x, y, CLASSES, 0, "gpu", progress=False)
-    monkeypatch.delattr(sys.modules["emotiontalk.cli"], "heads")
+    monkeypatch.delattr("emotiontalk.probing.heads.networks")
     monkeypatch.setitem(sys.modules, "emotiontalk.probing.heads.networks", None)
     with pytest.raises(RequestError, match=r"needs torch: pip install"):
         fit(recipe, x, y, CLASSES, 0, "cpu", progress=False)
@@ -368,7 +369,11 @@ def test_small_networks_train_in_one_thread(heads, monkeypatch):
 @slow
 def test_the_bar_shows_updates_and_the_accuracy(heads, capsys):
     x, y = made("superb")
-    fit(quick("superb", steps=40), x, y, CLASSES, 7, "cpu")
+    datasets.enable_progress_bars()
+    try:
+        fit(quick("superb", steps=40), x, y, CLASSES, 7, "cpu")
+    finally:
+        datasets.disable_progress_bars()  # as in all tests
     said = capsys.readouterr().err
     assert "superb, seed 7, validation" in said and "40/40" in said
 
