@@ -92,7 +92,7 @@ COMMANDS = [
     (["infos"], 1, "needs a checkout"),
     (["zh-en", "h2t", "--data-dir", "release"], 0, "8 records"),
     (["parquet", "export", "--config", "audio", "--data-dir", "release"], 0, 'load_dataset("export", "audio"'),
-    (["push", "me/emotiontalk", "--dry-run"], 0, "Nothing was sent"),
+    (["push", "me/emotiontalk", "--dry-run"], 1, "needs a checkout"),
     (["push", "me/emotiontalk", "--as", "parquet", "--export", "export", "--dry-run"], 0, "Nothing was sent"),
     (["verify", "--data-dir", "release"], 1, "Something is wrong"),
     (["probe", "--data-dir", "release"], 0, "WAR"),
