@@ -61,6 +61,7 @@ def test_a_mirror_that_changed_is_prepared_again(call, serve, release):
     assert before[UID] != after[UID] and {**before, UID: 0} == {**after, UID: 0}
 
 
+@pytest.mark.slow
 def test_what_was_prepared_from_a_url_loads_when_it_is_gone(call, serve, said):
     server = serve(PROJECT / "dummy_data")
     before = texts(call("text", server.url + "/files", split="test"))

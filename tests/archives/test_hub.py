@@ -29,7 +29,7 @@ def key(row):
     return row.get("id") or row["sample_id"]
 
 
-@pytest.mark.parametrize("config", some(CONFIGS, "multimodal", "dialogues"))
+@pytest.mark.parametrize("config", some(CONFIGS, "multimodal"))
 def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config, tmp_path):
     server = serve(PROJECT / "dummy_data")
     for split, expected in load(config).items():
@@ -42,9 +42,9 @@ def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config,
 @pytest.mark.parametrize(
     "config, options",
     [
-        ("zh-en", {"streaming": True}),
+        pytest.param("zh-en", {"streaming": True}, marks=pytest.mark.slow),
         ("audio", {"streaming": True}),
-        ("audio", {"prepare_splits": ["test"]}),
+        pytest.param("audio", {"prepare_splits": ["test"]}, marks=pytest.mark.slow),
         ("zh-en", {"num_proc": 2}),
     ],
 )
@@ -135,7 +135,7 @@ def test_an_utterance_that_is_elsewhere_is_found(load, serve, rebuilt, tmp_path,
     assert "fetching all of it" in warnings.text
 
 
-@pytest.mark.parametrize("n", [300, 5_000, 70_000, pytest.param(400_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", some([300, 5_000, 70_000, 400_000], 5_000))
 def test_a_cut_connection_loses_and_doubles_nothing(load, serve, rebuilt, n, tmp_path):
     server = serve(rebuilt(), cut_after=n)
     config, options = ("zh-en", {"streaming": True}) if n < 400_000 else ("audio", {})
@@ -250,9 +250,8 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize(
-    "case, streaming", [*((case, True) for case in REFUSALS), ("no token", False), ("offline", False)]
-)
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("case", some(REFUSALS, "offline"))
 def test_a_refusal_says_what_to_do(serve, tmp_path, case, streaming):
     environment, options, says = REFUSALS[case]
     server = serve(PROJECT / "dummy_data", token="hf_right")

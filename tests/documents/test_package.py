@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from support import CONFIGS, PROJECT, command, once
+from support import CONFIGS, PROJECT, command, once, some
 
 import emotiontalk
 from emotiontalk.hub.checkout import tool
@@ -23,7 +23,7 @@ def python(code, cwd, *arguments, path=None):
     return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=True)
 
 
-@pytest.fixture(params=["package", "script"])
+@pytest.fixture(params=some(["package", "script"], "script"))
 def alone(request, tmp_path):
     """A folder that holds nothing but the package, or the script."""
     folder = tmp_path / "alone"
@@ -114,7 +114,7 @@ def test_package_and_script_share_the_cache(tmp_path, alone):
     assert "Generating" in first.stderr and "Generating" not in again.stderr
 
 
-@pytest.mark.parametrize("module", ["annotations", "corpus", "loading/load_dataset"])
+@pytest.mark.parametrize("module", some(["annotations", "corpus", "loading/load_dataset"], "corpus"))
 def test_other_code_never_gives_the_rows_of_this_one(tmp_path, module):
     """The same call, cache and archives, and a module that was changed: prepared again."""
     copy_of_the_clone(tmp_path)

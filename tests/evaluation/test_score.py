@@ -88,7 +88,7 @@ def as_sklearn(truth, predicted, classes):
     return rates, dict(zip(there, recall))
 
 
-@pytest.mark.parametrize("case", some(CASES, ("multimodal", "all"), ("audio", "four")), ids=str)
+@pytest.mark.parametrize("case", some(CASES, ("audio", "four")), ids=str)
 def test_the_metrics_are_those_of_scikit_learn(rebuilt, published, tmp_path, case):
     config, label_set = case
     classes = list(FOUR if label_set == "four" else EMOTIONS)
@@ -629,6 +629,7 @@ def test_how_well_the_intervals_cover_with_the_published_labels():
 
 
 @pytest.mark.parametrize("label_set", ["all", pytest.param("four", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_predictions_of_a_probe_have_the_probes_scores(rebuilt, tmp_path, label_set):
     data = ("--data-dir", rebuilt())
     options = ("--config", "text", "--label-set", label_set)

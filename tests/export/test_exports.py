@@ -20,7 +20,7 @@ from benchmark_files import manifest_of as benchmark_manifest
 from card import blocks, class_counts
 from datasets.distributed import split_dataset_by_node
 from hub_server import HubServer
-from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, set_other_codec
+from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, set_other_codec, some
 
 from emotiontalk.export import parquet
 from emotiontalk.folder import Folder
@@ -32,7 +32,7 @@ def written(out):
     return (out / "emotiontalk/zh-en.jsonl").read_bytes(), clips
 
 
-@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize("remote", some([False, True], False))
 def test_the_benchmarks_files(rebuilt, tmp_path, remote):
     server = HubServer(rebuilt())
     source = server.url + "/files" if remote else rebuilt()
@@ -70,6 +70,7 @@ def test_a_stopped_run_goes_on(rebuilt, tmp_path, remote):
     server.close()
 
 
+@pytest.mark.slow
 def test_the_benchmarks_scripts_get_their_files(rebuilt, tmp_path):
     """As sarapapi/hearing2translate 11b65587, infer.py, and the notebook 27590a95 of analysis/emotiontalk read them."""
     manifests, oracle = tmp_path / "clone/manifests", tmp_path / "oracle.jsonl"

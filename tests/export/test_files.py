@@ -16,7 +16,7 @@ import datasets
 import numpy
 import pytest
 import soundfile
-from support import PROJECT, VERSION, command, once, published_labels
+from support import PROJECT, VERSION, command, once, published_labels, some
 
 import emotiontalk
 from emotiontalk.export.formats import FORMATS as TOOLKITS
@@ -174,7 +174,7 @@ def test_another_config_and_split_for_every_toolkit(rebuilt, tmp_path, config="m
         assert len(list((tmp_path / "out").glob(f"webdataset/{split}-*.tar"))) % 8 == 0
 
 
-@pytest.mark.parametrize("config", ["audio", "multimodal", "text"])
+@pytest.mark.parametrize("config", some(["audio", "multimodal", "text"], "text"))
 def test_the_papers_four(rebuilt, tmp_path, config):
     arguments = ("--config", config, "--label-set", "four", "--data-dir", rebuilt())
     names = ("csv", "messages") if config == "text" else ("s3prl",)
@@ -287,6 +287,7 @@ def test_a_killed_run_goes_on_to_the_same_files(made, rebuilt, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_from_an_address_only_the_splits_asked_for_move(serve, rebuilt, tmp_path):
     server = serve(rebuilt())
     source = ("--split", "test", "--data-dir", server.url + "/files", "--cache-dir", tmp_path / "c")

@@ -36,10 +36,10 @@ def limited(largest, *arguments, status=1):
 @pytest.mark.parametrize(
     "arguments, folder",
     [
-        (["files", "OUT", "--for", "kaldi", "--original"], "OUT"),
+        pytest.param(["files", "OUT", "--for", "kaldi", "--original"], "OUT", marks=pytest.mark.slow),
         (["files", "OUT", "--for", "kaldi", "--format", "flac"], "OUT"),
-        (["files", "OUT", "--for", "webdataset"], "OUT"),
-        (["zh-en", "OUT"], "OUT/emotiontalk"),
+        pytest.param(["files", "OUT", "--for", "webdataset"], "OUT", marks=pytest.mark.slow),
+        pytest.param(["zh-en", "OUT"], "OUT/emotiontalk", marks=pytest.mark.slow),
         (["parquet", "OUT", "--config", "audio"], "OUT"),
     ],
 )

@@ -12,7 +12,7 @@ import pandas
 import pytest
 from card import TWINS
 from commit_server import TOKEN
-from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, stopped
+from support import PROJECT, RUNS_SCRIPTS, archives, command, manifest_of, once, rows, some, stopped
 
 import emotiontalk
 from emotiontalk import sample_data as dummy
@@ -75,7 +75,7 @@ def check(text, sound):
 
 
 @pytest.mark.skipif(not RUNS_SCRIPTS, reason="datasets 4 and later run no scripts")
-@pytest.mark.parametrize("repo", ["me/emotiontalk", "lab-x/EmotionTalk-loader"])
+@pytest.mark.parametrize("repo", some(["me/emotiontalk", "lab-x/EmotionTalk-loader"], "lab-x/EmotionTalk-loader"))
 def test_the_script_loads_from_the_hub(hub, at, repo, load):
     said = command("push", repo, env=at).stdout
     name = repo.split("/")[1]
@@ -95,7 +95,7 @@ def test_the_script_loads_from_the_hub(hub, at, repo, load):
     assert text["test"] == [[row["id"], row["emotion"], row["text"]] for row in rows(load("audio")["test"])]
 
 
-@pytest.mark.parametrize("config", ["audio", "text"])
+@pytest.mark.parametrize("config", some(["audio", "text"], "audio"))
 def test_the_export_loads_from_the_hub(hub, at, export, config):
     said = command("push", "me/emotion", "--as", "parquet", "--export", export, env=at).stdout
     assert hub.repos["me/emotion"]["private"] is True and "gated" in said
@@ -190,6 +190,7 @@ def test_configs_that_were_not_asked_for_do_not_go_along(hub, at, export):
     assert hub.log == [] and hub.repos == {}
 
 
+@pytest.mark.slow
 def test_what_else_is_in_a_repository_stays(hub, at, export):
     hub.repos["me/other"] = {"private": True}
     for name in ("README.md", "data/train-00000-of-00001.parquet"):

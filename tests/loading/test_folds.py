@@ -23,7 +23,7 @@ def published():
     return {row["id"]: row for row in published_labels()}
 
 
-@pytest.mark.parametrize("fold", FOLDS)
+@pytest.mark.parametrize("fold", some(FOLDS, 5))
 def test_the_five_folds_of_the_release(load, call, rebuilt, published, fold):
     found = load("text", rebuilt(), fold=fold)
     assert list(found) == ["train", "test"]
@@ -44,6 +44,7 @@ def test_the_five_folds_of_the_release(load, call, rebuilt, published, fold):
     assert [row["id"] for row in streamed] == list(found["test"]["id"])
 
 
+@pytest.mark.slow
 def test_a_fold_of_dialogues_and_a_part_of_it(call, rebuilt):
     sizes = {"train": 690, "test": 52}
     found = call("dialogues", rebuilt(), fold=5)

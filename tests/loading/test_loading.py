@@ -55,7 +55,7 @@ def test_sound_and_video_are_the_archives_bytes(load):
                 assert row[field]["path"] == f"{row['id']}.{suffix}"
 
 
-@pytest.mark.parametrize("config", some(CONFIGS, "multimodal", "dialogues"))
+@pytest.mark.parametrize("config", some(CONFIGS, "multimodal"))
 def test_streamed_and_shared_out_rows_are_the_prepared_ones(load, config, tmp_path):
     prepared = load(config)
     processes = load(config, num_proc=2, cache_dir=tmp_path / "processes")

@@ -25,7 +25,7 @@ def test_nodes_share_a_split_out(load, rebuilt, split, worlds, shards):
         assert max(map(len, parts)) <= 1.1 * min(map(len, parts)) + 40
 
 
-@pytest.mark.parametrize("config", some(CONFIGS, "audio", "dialogues"))
+@pytest.mark.parametrize("config", some(CONFIGS, "audio"))
 def test_shards_are_runs_and_together_the_split(load, rebuilt, config):
     """Each shard by itself, in any order: what the whole stream gives, dialogues whole."""
     stream = undecoded(load(config, data_dir=rebuilt(), split="test", streaming=True))
