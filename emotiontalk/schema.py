@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,11 @@ def _condition_label(condition: str, how: str) -> FieldSpec:
     )
 
 
+def _own(name: str, feature: Any, description: str) -> FieldSpec:
+    """Make the field with what an utterance has under the same name."""
+    return FieldSpec(feature, operator.attrgetter(name), description)
+
+
 def _soft_label(condition: str) -> FieldSpec:
     """Make the field with the soft label of one condition."""
     return FieldSpec(
@@ -106,36 +112,20 @@ def _time(name: str) -> FieldSpec:
 
 
 UTTERANCE_FIELDS = {
-    "id": FieldSpec(
-        feature=STRING,
-        value=lambda u: u.id,
-        description="utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue",
+    "id": _own(
+        "id",
+        STRING,
+        "utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue",
     ),
-    "group": FieldSpec(
-        feature=STRING,
-        value=lambda u: u.group,
-        description="group of dialogues, `G00001`…`G00015`; it decides the split",
-    ),
-    "dialogue": FieldSpec(
-        feature=STRING,
-        value=lambda u: u.dialogue,
-        description="dialogue, `<group>_<dialogue>`, unique in the corpus",
-    ),
-    "speaker_id": FieldSpec(
-        feature=STRING,
-        value=lambda u: u.speaker_id,
-        description="speaker, two digits; 19 in the corpus",
-    ),
+    "group": _own("group", STRING, "group of dialogues, `G00001`…`G00015`; it decides the split"),
+    "dialogue": _own("dialogue", STRING, "dialogue, `<group>_<dialogue>`, unique in the corpus"),
+    "speaker_id": _own("speaker_id", STRING, "speaker, two digits; 19 in the corpus"),
     "speaker_set": FieldSpec(
         feature=datasets.Value("int8"),
         value=lambda u: speaker_set_of(u.group),
         description="set of groups, 1…5: no speaker is in two of these sets",
     ),
-    "turn": FieldSpec(
-        feature=INT32,
-        value=lambda u: u.turn,
-        description="turn number in the dialogue, over both speakers, in order; numbers can be missing",
-    ),
+    "turn": _own("turn", INT32, "turn number in the dialogue, over both speakers, in order; numbers can be missing"),
     "audio": FieldSpec(
         feature=datasets.Audio(sampling_rate=44_100),
         value=lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
@@ -161,11 +151,7 @@ UTTERANCE_FIELDS = {
         value=lambda u: {"bytes": u.media, "path": f"{u.id}.mp4"},
         description="the video clip as released: MP4 with audio (`{{bytes, path}}` where `datasets` has no `Video`)",
     ),
-    "transcription": FieldSpec(
-        feature=STRING,
-        value=lambda u: u.transcription(),
-        description="verbatim transcription, marks included",
-    ),
+    "transcription": FieldSpec(STRING, lambda u: u.transcription(), "verbatim transcription, marks included"),
     "text": FieldSpec(
         feature=STRING,
         value=lambda u: spoken_text(u.transcription()),
@@ -191,9 +177,7 @@ UTTERANCE_FIELDS = {
     "soft_label_video": _soft_label("video"),
     "soft_label_multimodal": _soft_label("multimodal"),
     "sentiment_score": FieldSpec(
-        feature=FLOAT,
-        value=lambda u: u.score(),
-        description="sentiment, −2…2: mean of the five annotators' ratings (audio-visual)",
+        FLOAT, lambda u: u.score(), "sentiment, −2…2: mean of the five annotators' ratings (audio-visual)"
     ),
     "sentiment": FieldSpec(
         feature=SENTIMENT,

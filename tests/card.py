@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import yaml
-from support import PROJECT
+from support import PROJECT, VERSION
 
 CARDS = ("README.md", "README.zh.md")
 PAGES = tuple(path.relative_to(PROJECT).as_posix() for path in sorted((PROJECT / "docs").glob("*.md")))
@@ -84,6 +84,12 @@ def numbers(text):
     """The numbers of a text that are neither code, nor in an address, nor in a name such as F1."""
     text = re.sub(r"`[^`]+`|\]\([^)]*\)", " ", text)
     return re.findall(r"(?<![A-Za-z\d])\d(?:[\d,.]*\d)?", text)
+
+
+def is_meant(cell, version=VERSION):
+    """Whether a cell such as "2.14 to 2.19, as a script" or "4 and later" means a version."""
+    bounds = [tuple(map(int, bound.split("."))) for bound in re.findall(r"\d+(?:\.\d+)?", cell)]
+    return bounds[0] <= version[: len(bounds[0])] and ("later" in cell or version[: len(bounds[1])] <= bounds[1])
 
 
 def blocks(document):

@@ -18,29 +18,18 @@ from emotiontalk.corpus import __version__
 from emotiontalk.errors import brief, printable, redacted
 from emotiontalk.export.parquet_export import ParquetExport
 from emotiontalk.folder import expanded
+from emotiontalk.hub import repository
 from emotiontalk.hub.card_merge import FOLDER, LOST, difference, merged_card
 from emotiontalk.hub.contents import check_configs, export_files
 from emotiontalk.hub.errors import network_errors
-from emotiontalk.hub.repository import (
-    SHARD,
-    Content,
-    Sizes,
-    as_html,
-    check_name,
-    find_repository,
-    listing,
-    loader_name,
-    names_in,
-    open_hub,
-    size_of,
-)
+from emotiontalk.hub.repository import SHARD, Content, Sizes
 from emotiontalk.request_error import RequestError
 
 MAX_CARD = 10 * 2**20  # bytes; git at the Hub takes no larger file
 
 
 @dataclasses.dataclass(frozen=True)
-class PullRequest:
+class PullRequest(repository.Sent):
     """A pull request that was opened, or with `dry_run=True` would be. In a notebook it shows itself.
 
     Attributes:
@@ -50,6 +39,7 @@ class PullRequest:
         url: of the pull request; None where nothing was sent.
     """
 
+    done = "Opened"
     repo: str
     files: Sizes
     diff: str
@@ -57,14 +47,7 @@ class PullRequest:
 
     def __str__(self) -> str:
         heading = f"To the dataset repository {self.repo} (gated, or refused), as a pull request:"
-        return f"{listing(heading, self.files)}\n\n{self.diff}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-ready."""
-        return dataclasses.asdict(self)
-
-    def _repr_html_(self) -> str:
-        return as_html(self, "Opened", self.url)
+        return f"{repository.listing(heading, self.files)}\n\n{self.diff}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +73,7 @@ class PreparedPullRequest:
             for name, content in self.contents.items()
         ]
         try:
-            commit = open_hub(self.token).create_commit(
+            commit = repository.open_hub(self.token).create_commit(
                 self.plan.repo,
                 operations,
                 repo_type="dataset",
@@ -117,10 +100,10 @@ def prepare_pull_request(
     token: str | bool | None = None,
 ) -> PreparedPullRequest:
     """Check and prepare a pull request; nothing is sent. See `open_pull_request`."""
-    check_name(repo)
+    repository.check_name(repo)
     check_configs(configs)
-    folder, api = expanded(Path(export)), open_hub(token)
-    info = find_repository(api, repo)
+    folder, api = expanded(Path(export)), repository.open_hub(token)
+    info = repository.find_repository(api, repo)
     _check_repository(repo, info)
     sent = export_files(folder, configs)
     fold = ParquetExport(folder).fold
@@ -129,10 +112,10 @@ def prepare_pull_request(
             f"{folder} holds fold {fold}, and a pull request is for the official splits: export these to a new folder."
         )
     shards = {f"{FOLDER}/{name}": path for name, path in sent.items() if name != "README.md"}
-    before = _their_card(api, repo, info) if "README.md" in names_in(info) else b""
+    before = _their_card(api, repo, info) if "README.md" in repository.names_in(info) else b""
     after = merged_card(before, (folder / "README.md").read_bytes(), repo)
     contents: dict[str, Content] = {**shards, "README.md": after.encode()}
-    sizes = {name: size_of(content) for name, content in contents.items()}
+    sizes = {name: repository.size_of(content) for name, content in contents.items()}
     return PreparedPullRequest(PullRequest(repo, sizes, difference(before, after)), contents, info.sha, token)
 
 
@@ -172,7 +155,7 @@ def _check_repository(repo: str, info: Any) -> None:
         raise RequestError(
             f"{repo} is not gated: audio and video of EmotionTalk must not go there. Ask its owner to gate it first."
         )
-    names, loader = names_in(info), loader_name(repo)
+    names, loader = repository.names_in(info), repository.loader_name(repo)
     if loader in names:
         raise RequestError(
             f"{repo} holds {loader}, for which datasets 4 refuses a repository: Parquet next to it would not load."

@@ -16,20 +16,9 @@ from typing import Any
 from emotiontalk.choices import check_choice
 from emotiontalk.corpus import __version__
 from emotiontalk.folder import expanded
+from emotiontalk.hub import repository
 from emotiontalk.hub.contents import check_configs, files_of_export, script_files
-from emotiontalk.hub.repository import (
-    SHARD,
-    Content,
-    Sizes,
-    as_html,
-    check_name,
-    find_repository,
-    listing,
-    loader_name,
-    names_in,
-    open_hub,
-    size_of,
-)
+from emotiontalk.hub.repository import SHARD, Content, Sizes
 from emotiontalk.release import ReleaseReader
 from emotiontalk.request_error import RequestError
 
@@ -37,7 +26,7 @@ KINDS = ("script", "parquet")
 
 
 @dataclasses.dataclass(frozen=True)
-class PushResult:
+class PushResult(repository.Sent):
     """What was sent, or with `dry_run=True` would be. In a notebook it shows itself.
 
     Attributes:
@@ -49,6 +38,7 @@ class PushResult:
         removed: shards of an earlier export that were removed.
     """
 
+    done = "Uploaded"
     repo: str
     kind: str
     private: bool
@@ -58,14 +48,7 @@ class PushResult:
 
     def __str__(self) -> str:
         visibility = "private, or refused" if self.private else "public where it is not there yet"
-        return listing(f"To the dataset repository {self.repo} ({visibility}), as {self.kind}:", self.files)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-ready."""
-        return {**dataclasses.asdict(self), "removed": list(self.removed)}
-
-    def _repr_html_(self) -> str:
-        return as_html(self, "Uploaded", self.url)
+        return repository.listing(f"To the dataset repository {self.repo} ({visibility}), as {self.kind}:", self.files)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +72,11 @@ class PreparedPush:
             RequestError: before anything is sent, where the repository is public and must not be, holds the dataset as
                 the other kind, or anything else.
         """
-        plan, api = self.plan, open_hub(self.token)
-        info = find_repository(api, plan.repo)
+        plan, api = self.plan, repository.open_hub(self.token)
+        info = repository.find_repository(api, plan.repo)
         if info is None:
             api.create_repo(plan.repo, repo_type="dataset", private=plan.private, exist_ok=True)
-            info = find_repository(api, plan.repo)
+            info = repository.find_repository(api, plan.repo)
         if plan.private and (info is None or info.private is not True):
             raise RequestError(
                 f"{plan.repo} is public; nothing was uploaded. Make it private in its settings, take another "
@@ -101,7 +84,7 @@ class PreparedPush:
             )
         _check_kind(plan, info)
         # shards of an earlier export that this one has not would be loaded along with it
-        stale = sorted(name for name in names_in(info) - set(plan.files) if SHARD.fullmatch(name))
+        stale = sorted(name for name in repository.names_in(info) - set(plan.files) if SHARD.fullmatch(name))
         with tempfile.TemporaryDirectory() as folder:
             _lay_out(Path(folder), self.contents)
             # not `upload_large_folder`: it takes no message, deletes nothing, and huggingface_hub 2.4 has none
@@ -136,7 +119,7 @@ def prepare_push(
     reader: ReleaseReader,
 ) -> PreparedPush:
     """Check a push, and write its export where it is not there yet; nothing is sent. See `push`."""
-    check_name(repo)
+    repository.check_name(repo)
     check_choice("kind", kind, KINDS)
     if kind == "script" and (export is not None or configs):
         raise RequestError('export= and configs= are about an export: add kind="parquet", or remove them.')
@@ -148,7 +131,7 @@ def prepare_push(
         folder = expanded(Path("emotiontalk-parquet" if export is None else export))
         contents = files_of_export(folder, configs, reader, dry_run)
     private = kind == "parquet" if private is None else private
-    sizes = {name: size_of(content) for name, content in contents.items()}
+    sizes = {name: repository.size_of(content) for name, content in contents.items()}
     return PreparedPush(PushResult(repo, kind, private, sizes), contents, reader.token)
 
 
@@ -199,7 +182,7 @@ def push(
 
 def _check_kind(plan: PushResult, info: Any) -> None:
     """Raise `RequestError` where a repository holds the dataset as the other kind, or anything else."""
-    repo, names, loader = plan.repo, names_in(info), loader_name(plan.repo)
+    repo, names, loader = plan.repo, repository.names_in(info), repository.loader_name(plan.repo)
     if plan.kind == "script" and any(name.endswith(".parquet") for name in names):
         raise RequestError(f"{repo} holds Parquet files, which the script would hide. Take another repository for it.")
     if plan.kind == "parquet" and loader in names:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
 import huggingface_hub
 from huggingface_hub.utils import HFValidationError, RepositoryNotFoundError, validate_repo_id
@@ -73,7 +74,17 @@ def listing(heading: str, sizes: Sizes) -> str:
     return "\n".join([heading, *lines, "", TERMS])
 
 
-def as_html(plan: object, done: str, url: str | None) -> str:
-    """Return what is sent, and where it went, as HTML. done: "Uploaded", …; url: None where nothing was sent."""
-    end = f"{done}: {url}" if url else "Nothing was sent."
-    return f"<pre>{html.escape(str(plan))}</pre><p>{html.escape(end)}</p>"
+class Sent:
+    """What was sent to a repository: a dataclass whose `url` is None where nothing was sent."""
+
+    done: ClassVar[str]  # "Uploaded", …
+    url: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, JSON-ready."""
+        values = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    def _repr_html_(self) -> str:
+        end = f"{self.done}: {self.url}" if self.url else "Nothing was sent."
+        return f"<pre>{html.escape(str(self))}</pre><p>{html.escape(end)}</p>"

@@ -56,8 +56,18 @@ class Outcome:
         return {name: [rates[name] for rates in by_seed] for name in ("war", "uar")}
 
 
+class _Result:
+    """What is printed of a result, and shown of it in a notebook."""
+
+    def __str__(self) -> str:
+        return summary(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
 @dataclasses.dataclass(repr=False)
-class ProbeResult:
+class ProbeResult(_Result):
     """What a probe found on test. Rates are fractions, 0…1.
 
     classes: of labels, or of sentiment; rates: name -> one for each seed; chosen, validation, details: see `Outcome`;
@@ -76,12 +86,6 @@ class ProbeResult:
     ids: list[str]
     score: Score
     details: dict[str, Any]
-
-    def __str__(self) -> str:
-        return summary(self)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_pandas(self) -> Any:
         """Return a `pandas.DataFrame`, a row for each rate and seed: rate, seed, value (a fraction, 0…1)."""
@@ -149,16 +153,10 @@ class ProbeResult:
 
 
 @dataclasses.dataclass(repr=False)
-class FoldsResult:
+class FoldsResult(_Result):
     """What a probe found in each fold of cross-validation."""
 
     folds: dict[int, ProbeResult]
-
-    def __str__(self) -> str:
-        return summary(self)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_pandas(self) -> Any:
         """Return a `pandas.DataFrame` as `ProbeResult.to_pandas`, with the fold in front."""

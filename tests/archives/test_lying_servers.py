@@ -16,6 +16,7 @@ import pytest
 from support import A_GROUP_A_SPLIT, PROJECT, some, undecoded
 
 import emotiontalk
+import emotiontalk.archives.http
 
 LOGIN = b"<!DOCTYPE html><html><title>Log in</title></html>"
 DUMMY = PROJECT / "dummy_data"
@@ -61,7 +62,7 @@ def shorter(request, file, start, end):
 def test_a_range_of_another_length_is_used_by_what_it_says(call, serve, rebuilt, lie, streaming, monkeypatch):
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01,) * 5)
     server = serve(rebuilt(*A_GROUP_A_SPLIT), instead=lie)
-    options = {"split": "train" if streaming else "validation", "streaming": streaming}
+    options = {"split": "train" if streaming else "test", "streaming": streaming}
     there = undecoded(call("audio", server.url + "/files", **options))
     here = undecoded(call("audio", rebuilt(*A_GROUP_A_SPLIT), **options))
     there, here = (clips_of(found.take(30) if streaming else found) for found in (there, here))

@@ -16,6 +16,7 @@ import pytest
 from support import PROJECT, once, rows, typed, undecoded
 
 import emotiontalk
+import emotiontalk.archives.http
 
 FIRST = """
 import datasets, emotiontalk, sys

@@ -11,6 +11,7 @@ from card import (
 from support import PROJECT, once
 
 import emotiontalk
+import emotiontalk.audio
 from emotiontalk.archives.offsets import FoundHeader, GroupAnnotations, Key, Kind, Offsets, WavSizes
 from emotiontalk.archives.tar import BLOCK, Tar, padded
 

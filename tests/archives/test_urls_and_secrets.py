@@ -10,6 +10,7 @@ from hub_server import HubServer
 from support import PROJECT, command
 
 import emotiontalk
+import emotiontalk.archives.http
 
 
 def test_no_secret_is_shown(call, serve, tmp_path):

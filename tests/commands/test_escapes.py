@@ -9,6 +9,7 @@ from support import PROJECT, archives, command, rows
 from test_lying_servers import answer
 
 import emotiontalk
+import emotiontalk.archives.http
 from emotiontalk.errors import printable
 from emotiontalk.sample_data import pack, relative
 

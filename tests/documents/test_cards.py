@@ -14,6 +14,7 @@ from card import (
     blocks,
     card,
     class_counts,
+    is_meant,
     only,
     python,
     section,
@@ -24,12 +25,6 @@ from card import (
 from support import PROJECT, SHARED, VERSION, command, once, rows, undecoded
 
 import emotiontalk
-
-
-def is_meant(cell, version=VERSION):
-    """Whether a cell such as "2.14 to 2.19, as a script" or "4 and later" means a version."""
-    bounds = [tuple(map(int, bound.split("."))) for bound in re.findall(r"\d+(?:\.\d+)?", cell)]
-    return bounds[0] <= version[: len(bounds[0])] and ("later" in cell or version[: len(bounds[1])] <= bounds[1])
 
 
 @pytest.mark.parametrize("document", [CARDS[0], pytest.param(CARDS[1], marks=[once, pytest.mark.slow])])

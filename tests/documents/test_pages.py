@@ -11,29 +11,15 @@ import re
 import datasets
 import numpy
 import pytest
-from card import (
-    DOCUMENTS,
-    blocks,
-    only,
-    python,
-    section,
-    shell,
-    table,
-    text_of,
-)
+from card import DOCUMENTS, blocks, is_meant, only, python, section, shell, table, text_of
 from commit_server import CommitServer
 from stand_in import TORCHCODEC
 from support import PROJECT, VERSION, command, once, rows
 
 import emotiontalk
+import emotiontalk.audio
 import emotiontalk.rows.show
 from emotiontalk.export.formats import FORMATS
-
-
-def is_meant(cell, version=VERSION):
-    """Whether a cell such as "2.14 to 2.19, as a script" or "4 and later" means a version."""
-    bounds = [tuple(map(int, bound.split("."))) for bound in re.findall(r"\d+(?:\.\d+)?", cell)]
-    return bounds[0] <= version[: len(bounds[0])] and ("later" in cell or version[: len(bounds[1])] <= bounds[1])
 
 
 def test_every_block_of_every_page_is_run_by_a_test_below():

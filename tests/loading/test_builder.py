@@ -11,6 +11,8 @@ from hub_server import HubServer
 from support import CONFIGS, PROJECT, as_script, once, rows
 
 import emotiontalk
+import emotiontalk.archives.local
+import emotiontalk.loading.emotiontalk
 
 DUMMY = PROJECT / "dummy_data"
 

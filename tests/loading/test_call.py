@@ -16,6 +16,8 @@ from hub_server import HubServer
 from support import CONFIGS, PROJECT, VERSION, archives, as_script, rows
 
 import emotiontalk
+import emotiontalk.loading.load_dataset
+import emotiontalk.loading.options
 from emotiontalk.sample_data import relative
 from emotiontalk.schema import MEDIA
 

@@ -5,6 +5,7 @@ from datasets.distributed import split_dataset_by_node
 from support import CONFIGS, VERSION, rows, some, undecoded
 
 import emotiontalk
+import emotiontalk.archives.locations
 from emotiontalk.archives.local import LocalArchive
 from emotiontalk.archives.tar import Tar
 from emotiontalk.corpus import runs_of, shards_of

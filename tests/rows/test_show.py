@@ -38,11 +38,9 @@ def loaded(tmp_path_factory):
 class Page(html.parser.HTMLParser):
     """The tags of a page, in order, with their attributes, and its text."""
 
-    def __init__(self, page):
+    def __init__(self):
         super().__init__()
         self.tags, self.text, self.open = [], [], []
-        self.feed(page)
-        self.close()
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
@@ -56,7 +54,9 @@ class Page(html.parser.HTMLParser):
 
 
 def page_of(rows):
-    page = Page(emotiontalk.show(rows)._repr_html_())
+    page = Page()
+    page.feed(emotiontalk.show(rows)._repr_html_())
+    page.close()
     assert page.open == []
     return page
 

@@ -15,6 +15,7 @@ from hub_server import HubServer
 from support import PROJECT, archives, command, without_typer_and_rich
 
 import emotiontalk
+import emotiontalk.verification.verify
 from emotiontalk import verify
 from emotiontalk.audio import wav_format
 from emotiontalk.members import InMemory, Member

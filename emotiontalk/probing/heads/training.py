@@ -16,6 +16,9 @@ from emotiontalk.probing.heads.recipes import Recipe
 from emotiontalk.progress import progress_bar
 from emotiontalk.request_error import RequestError
 
+Features = Mapping[str, Sequence[numpy.ndarray]]  # split -> the features of each utterance
+Labels = Mapping[str, numpy.ndarray]  # split -> labels 0…classes-1
+
 
 @dataclasses.dataclass
 class Fitted:
@@ -69,8 +72,8 @@ def device_of(name: str, device: str | None) -> str:
 
 def fit(
     recipe: Recipe,
-    x: Mapping[str, Sequence[numpy.ndarray]],
-    y: Mapping[str, numpy.ndarray],
+    x: Features,
+    y: Labels,
     classes: int,
     seed: int,
     device: str | None = None,
@@ -103,8 +106,8 @@ def fit(
 
 def _train(
     trainer: Any,
-    x: Mapping[str, Sequence[numpy.ndarray]],
-    y: Mapping[str, numpy.ndarray],
+    x: Features,
+    y: Labels,
     seed: int,
     progress: bool,
 ) -> tuple[dict[int, float], int]:
