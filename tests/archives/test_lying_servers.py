@@ -61,10 +61,11 @@ def shorter(request, file, start, end):
 @pytest.mark.parametrize("streaming", [True, False])
 def test_a_range_of_another_length_is_used_by_what_it_says(call, serve, rebuilt, lie, streaming, monkeypatch):
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01,) * 5)
-    server = serve(rebuilt(*A_GROUP_A_SPLIT), instead=lie)
-    options = {"split": "train" if streaming else "test", "streaming": streaming}
+    release = rebuilt(*A_GROUP_A_SPLIT) if streaming else rebuilt()
+    server = serve(release, instead=lie)
+    options = {"split": "train" if streaming else "validation", "streaming": streaming}
     there = undecoded(call("audio", server.url + "/files", **options))
-    here = undecoded(call("audio", rebuilt(*A_GROUP_A_SPLIT), **options))
+    here = undecoded(call("audio", release, **options))
     there, here = (clips_of(found.take(30) if streaming else found) for found in (there, here))
     assert there == here
 
