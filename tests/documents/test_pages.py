@@ -44,6 +44,7 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
     }
 
 
+@pytest.mark.slow
 def test_loading(desk):
     converted, mapped, cast, _ = only("docs/loading.md")
     encoded = "ds = emotiontalk.load_dataset('audio', 'dummy_data', split='test', sampling_rate=16000, mono=True)\n"
@@ -246,6 +247,7 @@ def test_fine_tuning(desk, tmp_path):
     assert (tmp_path / "RUN/model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_exports(desk, tmp_path):
     manifests = tmp_path / "hearing2translate/manifests"  # of a clone of the benchmark
     manifests.mkdir(parents=True)
