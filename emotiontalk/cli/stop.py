@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
@@ -36,7 +35,8 @@ def _say() -> None:
 def _end() -> NoReturn:
     """End this process and its workers at once."""
     _say()
-    for worker in multiprocessing.active_children():
+    multiprocessing = sys.modules.get("multiprocessing")  # not imported: there are no workers
+    for worker in multiprocessing.active_children() if multiprocessing else ():
         worker.kill()
     os._exit(STATUS)
 
