@@ -356,9 +356,7 @@ def test_an_empty_file_is_named(call, serve, tmp_path, ends):
     (tmp_path / "Text.tar").write_bytes(b"")
     for ranges in (True, False):
         server = serve(tmp_path, ranges=ranges)
-        with pytest.raises(
-            emotiontalk.EmotionTalkError, match="Text.tar: cannot be read as a tar archive: it is empty"
-        ):
+        with pytest.raises(emotiontalk.EmotionTalkError, match="Text.tar: .*empty"):
             call("text", server.url + "/files", split="test")
 
 
@@ -431,6 +429,6 @@ except emotiontalk.EmotionTalkError as error:
         return subprocess.run(run, cwd=PROJECT, env=env, capture_output=True, text=True, check=True).stdout.strip()
 
     said = load(len(data) - 10_000)
-    assert "Audio.tar: no room for it in" in said and "removed" not in said
+    assert "Audio.tar: no room" in said and "removed" not in said
     moved = server.bytes["Audio.tar"]
     assert load(1 << 30) == "8" and server.bytes["Audio.tar"] - moved < moved

