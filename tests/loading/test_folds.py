@@ -228,10 +228,10 @@ def test_what_is_no_fold_is_not_scored(tmp_path):
 def test_a_pull_request_is_of_the_official_splits(tmp_path, monkeypatch):
     import types
 
-    from emotiontalk.hub import pull_request
+    from emotiontalk.hub import repository
 
     command("parquet", tmp_path / "out", "--config", "text", "--fold", "2", *DUMMY)
     present = types.SimpleNamespace(gated=True, private=False, siblings=[], sha="0")
-    monkeypatch.setattr(pull_request, "find_repository", lambda api, repo: present)
+    monkeypatch.setattr(repository, "find_repository", lambda api, repo: present)
     with pytest.raises(emotiontalk.RequestError, match="holds fold 2"):
         emotiontalk.open_pull_request("someone/EmotionTalk", tmp_path / "out")
