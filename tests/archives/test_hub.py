@@ -29,6 +29,7 @@ def key(row):
     return row.get("id") or row["sample_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", some(CONFIGS, "multimodal"))
 def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config, tmp_path):
     server = serve(PROJECT / "dummy_data")
@@ -45,7 +46,7 @@ def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config,
         pytest.param("zh-en", {"streaming": True}, marks=pytest.mark.slow),
         ("audio", {"streaming": True}),
         pytest.param("audio", {"prepare_splits": ["test"]}, marks=pytest.mark.slow),
-        ("zh-en", {"num_proc": 2}),
+        pytest.param("zh-en", {"num_proc": 2}, marks=pytest.mark.slow),
     ],
 )
 def test_the_test_split_moves_its_own_bytes(load, serve, rebuilt, config, options, tmp_path):
@@ -269,6 +270,7 @@ def test_a_missing_file_at_an_address(load, serve, release):
         load("video", data_dir=serve(out).url + "/files")
 
 
+@pytest.mark.slow
 def test_no_server(load, serve):
     server = serve(PROJECT / "dummy_data")
     server.close()

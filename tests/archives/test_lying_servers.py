@@ -58,7 +58,7 @@ def shorter(request, file, start, end):
 
 
 @pytest.mark.parametrize("lie", [longer, shorter])
-@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("streaming", some([True, False], True))
 def test_a_range_of_another_length_is_used_by_what_it_says(call, serve, rebuilt, lie, streaming, monkeypatch):
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01,) * 5)
     release = rebuilt(*A_GROUP_A_SPLIT) if streaming else rebuilt()
@@ -175,7 +175,7 @@ def spoil(name, headers):
         ("a flipped header", "corrupt at byte"),
     ],
 )
-@pytest.mark.parametrize("way", ["streamed", "downloaded"])
+@pytest.mark.parametrize("way", some(["streamed", "downloaded"], "streamed"))
 def test_a_damaged_archive_behind_a_url_is_named(call, serve, rebuilt, tmp_path, what, says, way, ends):
     release = rebuilt(*A_GROUP_A_SPLIT)
     spoilt = damaged(release, tmp_path / "spoilt", spoil(what, clip_headers(release / "Audio.tar")))
@@ -236,6 +236,7 @@ def test_a_bad_answer_is_not_kept(serve, tmp_path, bad):
     assert load() == "8"
 
 
+@pytest.mark.slow
 def test_a_download_that_is_damaged_later_names_itself_and_what_helps(serve, tmp_path):
     server = serve(DUMMY)
     env = {"PATH": os.environ["PATH"], "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": server.url}
@@ -408,6 +409,7 @@ def test_a_library_that_gives_too_much_is_refused(call, monkeypatch):
     files.rm("/lies", recursive=True)
 
 
+@pytest.mark.slow
 def test_a_good_download_stays_where_there_is_no_room_to_unpack_it(serve, tmp_path):
     """It need not come twice."""
     (tmp_path / "release").mkdir()

@@ -86,7 +86,13 @@ def test_a_signed_address_that_expires_is_asked_for_anew(call, serve, rebuilt):
     assert 1 < sum(server.requests.values()) < 0.3 * requests(server)
 
 
-@pytest.mark.parametrize("status, after", [(429, "1"), (503, "date"), (429, None), (503, "nonsense")])
+@pytest.mark.parametrize(
+    "status, after",
+    [
+        (429, "1"),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in ((503, "date"), (429, None), (503, "nonsense"))),
+    ],
+)
 def test_a_server_that_asks_for_patience_gets_it(call, serve, status, after, capfd, monkeypatch):
     # a date has whole seconds: one that is six seconds ahead asks for five at least, some of which the server starts in
     date = email.utils.formatdate(time.time() + 6, usegmt=True) if after == "date" else None

@@ -244,6 +244,7 @@ def load(endpoint, tmp_path, **environment):
     return subprocess.run(run, cwd=PROJECT, env=env, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", some(["/// ", " "], "/// "))
 def test_an_endpoint_may_end_with_slashes_and_blanks(serve, tmp_path, end):
     server = serve(DUMMY, token="hf_right")

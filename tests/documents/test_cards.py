@@ -77,6 +77,7 @@ def test_what_pip_installs(document):
     assert commands == ["emotiontalk"] == re.findall(r"(\w+)$", installed[1].replace("加载器和命令", "the command"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", CARDS)
 def test_what_you_want_is_what_you_get(desk, document):
     heading = {"README.md": "what you want", "README.zh.md": "需求"}[document]

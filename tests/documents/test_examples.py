@@ -85,6 +85,7 @@ def test_without_network_one_line_says_what_to_do(name, tmp_path):
         assert "python examples/quickstart.py dummy_data" in last
 
 
+@pytest.mark.slow
 def test_without_archives_one_line_says_what_to_do(tmp_path):
     for name, options in (("quickstart", []), ("conversation", ["--data-dir"]), ("soft_labels", ["--data-dir"])):
         done = example(name, *options, tmp_path / "none", cwd=tmp_path, status=1)

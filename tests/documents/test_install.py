@@ -55,7 +55,7 @@ OLDEST = ["datasets==2.14.7", "huggingface_hub<0.24", "fsspec<2023.11", "numpy<2
 
 @pytest.mark.parametrize(
     "packages",
-    [["datasets==5.2.0"], ["datasets==2.19.2", "huggingface_hub<1"], ["datasets==3.6.0", "huggingface_hub<1"], OLDEST],
+    [["datasets==5.2.0"], OLDEST],
     ids=lambda packages: packages[0],
 )
 def test_bare_datasets_is_enough(environment, tmp_path, packages):

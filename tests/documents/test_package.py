@@ -106,6 +106,7 @@ print(ds.cache_files[0]["filename"], ds[0]["text"])
 """
 
 
+@pytest.mark.slow
 def test_package_and_script_share_the_cache(tmp_path, alone):
     """One hash of the code: what the clone's package has prepared is found, and nothing is prepared again."""
     first = python(CACHED, tmp_path, DUMMY, tmp_path / "cache")
@@ -133,6 +134,7 @@ print(ds.map(lambda row: {"rate": emotiontalk.decode_audio(row["audio"])["sampli
 """
 
 
+@pytest.mark.slow
 def test_what_map_has_made_is_found_again_wherever_the_code_is(tmp_path, alone):
     """`datasets` knows a function by what it uses: the module by its name, not by all that it holds."""
     runs = [python(MAPPED, tmp_path, DUMMY, path=alone) for _ in range(2)]

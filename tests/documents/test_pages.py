@@ -7,6 +7,8 @@ import itertools
 import json
 import os
 import re
+import signal
+import subprocess
 
 import datasets
 import numpy
@@ -329,9 +331,20 @@ def test_probe_of_encoders(desk, tmp_path):
     encoder(tmp_path / "ENCODER", "audio")
     for part in vision(pytest.importorskip("transformers"), "videomae"):
         part.save_pretrained(tmp_path / "VIDEO-ENCODER")
-    linear, superb, layers, fused = shell(desk, only("docs/evaluation.md", "sh")[2], cwd=tmp_path)
-    assert all("WAR" in said for said in (linear, superb, layers, fused))
-    assert "superb head" in superb and "layer  2" in layers and "text-tfidf, linear head, concat" in fused
+    linear, superb, layers, fused = only("docs/evaluation.md", "sh")[2].splitlines()
+    linear, layers, fused = shell(desk, "\n".join((linear, layers, fused)), cwd=tmp_path)
+    assert all("WAR" in said for said in (linear, layers, fused))
+    assert "layer  2" in layers and "text-tfidf, linear head, concat" in fused
+    # its 30,000 steps take minutes: stopped when it trains
+    _, environment = desk
+    command = ["bash", "-euc", f"exec {superb.split('#')[0]}"]
+    training = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    shown = ""
+    while "superb, seed 0, validation" not in shown and (more := training.stderr.read(1)):
+        shown += more
+    training.send_signal(signal.SIGINT)
+    training.communicate(timeout=30)
+    assert "superb, seed 0, validation" in shown and training.returncode == 130, shown
 
 
 @once

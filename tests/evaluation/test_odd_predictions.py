@@ -170,6 +170,7 @@ NOT_UTF8 = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(NOT_UTF8, "score"))
 def test_a_name_that_is_not_utf8(tmp_path, name):
     """It is written, twice; or where the files would hold it, it is refused before the work."""

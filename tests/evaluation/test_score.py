@@ -118,6 +118,7 @@ def test_the_metrics_are_those_of_scikit_learn(rebuilt, published, tmp_path, cas
     assert (tmp_path / "out/confusion.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["multimodal", pytest.param("video", marks=pytest.mark.slow)])
 def test_sentiment_is_scored_as_scipy_does(rebuilt, published, published_train, tmp_path, config):
     random = numpy.random.default_rng(1)
@@ -212,7 +213,7 @@ def forms(predicted):
 FORMS = sorted(forms({}))
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", some(FORMS, "names.csv", "turned.csv", "emobox.json", "dict.json", "names.parquet"))
 def test_every_form_of_predictions_gives_the_same_scores(labels, tmp_path, name):
     predicted = guesses(labels, EMOTIONS, seed=3)
     held = forms(predicted)[name]
@@ -519,6 +520,7 @@ def test_from_a_url_only_annotations_are_downloaded(rebuilt, serve, published, t
 # --- intervals
 
 
+@pytest.mark.slow
 def test_two_systems_are_compared_on_the_same_dialogues(rebuilt, published, tmp_path):
     truth = {row["id"]: row["emotion_multimodal"] for row in published}
     better, worse = guesses(truth, EMOTIONS, 0, 0.6), guesses(truth, EMOTIONS, 1, 0.3)

@@ -152,6 +152,7 @@ def made(rebuilt, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @once
 def test_every_format_has_the_published_labels(made):
     check(made, "test", "audio", labels("audio", "test"))

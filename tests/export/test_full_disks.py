@@ -40,7 +40,7 @@ def limited(largest, *arguments, status=1):
         (["files", "OUT", "--for", "kaldi", "--format", "flac"], "OUT"),
         pytest.param(["files", "OUT", "--for", "webdataset"], "OUT", marks=pytest.mark.slow),
         pytest.param(["zh-en", "OUT"], "OUT/emotiontalk", marks=pytest.mark.slow),
-        (["parquet", "OUT", "--config", "audio"], "OUT"),
+        pytest.param(["parquet", "OUT", "--config", "audio"], "OUT", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_names_the_folder_and_what_to_do(tmp_path, arguments, folder):

@@ -30,13 +30,13 @@ DUMMY = ("--data-dir", PROJECT / "dummy_data")
     "arguments, name",
     [
         (["parquet", "OUT", "--config", "text", *DUMMY], "README.md"),
-        (["parquet", "OUT", "--config", "text", *DUMMY], "notes.txt"),
-        (["zh-en", "OUT", *DUMMY], "emotiontalk/zh-en.jsonl"),
+        pytest.param(["parquet", "OUT", "--config", "text", *DUMMY], "notes.txt", marks=pytest.mark.slow),
+        pytest.param(["zh-en", "OUT", *DUMMY], "emotiontalk/zh-en.jsonl", marks=pytest.mark.slow),
         (["zh-en", "OUT", *DUMMY], f"emotiontalk/audio/zh/{UID}.wav"),
         (["probe", "--config", "text", "--out", "OUT", *DUMMY], "result.json"),
-        (["probe", "--config", "text", "--out", "OUT", *DUMMY], "confusion.png"),
+        pytest.param(["probe", "--config", "text", "--out", "OUT", *DUMMY], "confusion.png", marks=pytest.mark.slow),
         (["report", "--out", "OUT/page.html", *DUMMY], "page.html"),
-        (["dummy", "OUT"], "Audio.tar"),
+        pytest.param(["dummy", "OUT"], "Audio.tar", marks=pytest.mark.slow),
         (["infos", "--path", "OUT/infos.json"], "infos.json"),
     ],
 )
@@ -100,6 +100,7 @@ def test_the_card_of_a_converted_export_says_what_is_in_it(tmp_path):
     assert re.search(r"\| `audio` \| the audio clip, converted to 16,000 Hz .*mono.*FLAC", card)
 
 
+@pytest.mark.slow
 def test_options_that_mean_nothing_are_refused(tmp_path):
     said = command("parquet", tmp_path / "out", "--config", "text", "--sampling-rate", "16000", *DUMMY, status=1).stderr
     assert "text has no audio" in said

@@ -146,6 +146,7 @@ def edited(path, how):
         assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", some(["longer", "size", "times"], "times"))
 @pytest.mark.parametrize("name", some(COMMANDS, "report", "score"))
 def test_what_was_edited_is_the_users(tmp_path, name, how):

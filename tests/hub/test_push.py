@@ -95,6 +95,7 @@ def test_the_script_loads_from_the_hub(hub, at, repo, load):
     assert text["test"] == [[row["id"], row["emotion"], row["text"]] for row in rows(load("audio")["test"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", some(["audio", "text"], "audio"))
 def test_the_export_loads_from_the_hub(hub, at, export, config):
     said = command("push", "me/emotion", "--as", "parquet", "--export", export, env=at).stdout

@@ -13,7 +13,7 @@ import numpy
 import pytest
 import soundfile
 from hub_server import HubServer
-from support import CONFIGS, PROJECT, VERSION, archives, as_script, rows
+from support import CONFIGS, PROJECT, VERSION, archives, as_script, rows, some
 
 import emotiontalk
 import emotiontalk.loading.load_dataset
@@ -23,7 +23,7 @@ from emotiontalk.schema import MEDIA
 
 
 @as_script
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", some(CONFIGS, "audio", "dialogues"))
 @pytest.mark.parametrize("options", [{}, {"streaming": True}, {"num_proc": 2}])
 def test_the_call_gives_the_scripts_rows(call, script, config, options):
     expected, found = script(config), call(config, **options)
@@ -175,6 +175,7 @@ def test_no_version_of_datasets_breaks_the_cache_of_another(tmp_path):
     assert len(said) == 1 and said.pop().count("\n") == 6
 
 
+@pytest.mark.slow
 def test_what_is_prepared_is_kept_for_later(call, rebuilt, tmp_path):
     """From a Hub: one split for its own bytes; then a slice of another; then both again for nothing."""
     hub = HubServer(rebuilt())

@@ -1,13 +1,14 @@
 """Folds of speaker-independent cross-validation: `fold=`, on every version, and what the commands make of it."""
 
 import csv
+import itertools
 import json
 
 import datasets
 import numpy
 import pytest
 import sklearn.metrics
-from support import PROJECT, VERSION, command, once, published_labels, rows, some, stopped, undecoded
+from support import CONFIGS, PROJECT, VERSION, command, once, published_labels, rows, some, stopped, undecoded
 
 import emotiontalk
 from emotiontalk.corpus import EMOTIONS, FOLDS, FOUR, SPEAKER_SETS
@@ -171,11 +172,12 @@ def test_files_of_a_fold_and_of_the_official_splits_do_not_mix(tmp_path):
     assert "fold 6: choose from 1, 2, 3, 4, 5" in none
 
 
-SCORED = [(c, s, fold) for c in ("multimodal", "audio", "text", "video") for s in ("all", "four") for fold in FOLDS]
+# Each config, label set and fold, in eight of the 40 combinations.
+SCORED = [(c, s, 1 + n % 5) for n, (c, s) in enumerate(itertools.product(CONFIGS[:4], ("all", "four")))]
 
 
 @once
-@pytest.mark.parametrize("case", some(SCORED, ("audio", "four", 2), ("multimodal", "all", 4)), ids=str)
+@pytest.mark.parametrize("case", some(SCORED, ("audio", "four", 4)), ids=str)
 def test_a_fold_is_scored_as_scikit_learn_does(rebuilt, published, tmp_path, case):
     config, label_set, fold = case
     classes = list(FOUR if label_set == "four" else EMOTIONS)

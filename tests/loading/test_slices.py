@@ -48,7 +48,7 @@ def assert_same_rows(load, split, **options):
     return prepared
 
 
-@pytest.mark.parametrize("config", some(["text", "audio", "dialogues", "multimodal", "video"], "text", "dialogues"))
+@pytest.mark.parametrize("config", some(["text", "audio", "dialogues", "multimodal", "video"], "dialogues"))
 @pytest.mark.parametrize("split", OF_SAMPLE_DATA)
 def test_a_sliced_stream_has_the_rows_of_the_prepared_slice(call, config, split):
     if config == "dialogues":  # there are two in test
@@ -145,7 +145,7 @@ if __name__ == "__main__":
         stream = {load}
         prepared = sorted({prepared}["id"])
         for stream in (stream, stream.shuffle(seed=1, buffer_size=20)):
-            for workers in (0, 1, 2, 3, 4):
+            for workers in (0, 1, 3):
                 how = {{"num_workers": workers, "multiprocessing_context": sys.argv[1] if workers else None}}
                 loader = torch.utils.data.DataLoader(stream, batch_size=8, collate_fn=ids_of, **how)
                 assert sorted(uid for batch in loader for uid in batch) == prepared, (split, workers)
@@ -161,14 +161,14 @@ def test_workers_of_a_data_loader_share_a_slice(rebuilt, tmp_path, how):
     call = f"__import__('emotiontalk').load_dataset('text', split=split, **{options!r}"
     file = tmp_path / "workers.py"
     file.write_text(WORKERS.format(load=f"{call}, streaming=True)", prepared=f"{call})"), encoding="utf-8")
-    command = [sys.executable, str(file), how, "test[:100]", "test[100:]", "validation[:50]+test[:50]"]
+    command = [sys.executable, str(file), how, "test[100:]", "validation[:50]+test[:50]"]
     run = subprocess.run(command, cwd=PROJECT, env=None, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.split("\n")[:3] == ["test[:100] 100", "test[100:] 1829", "validation[:50]+test[:50] 100"]
+    assert run.stdout.split("\n")[:2] == ["test[100:] 1829", "validation[:50]+test[:50] 100"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"label_set": "four"}, {"strict": False}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"label_set": "four", "strict": False}], ids=str)
 def test_slices_of_the_release(call, rebuilt, options):
     for split in ("test[:100]", "test[100:]", "test[10%:]", "validation[:50]+test[:50]", "train[900:2340]"):
         prepared = assert_same_rows(lambda **more: call("text", rebuilt(), **options, **more), split)

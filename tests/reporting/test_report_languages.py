@@ -159,6 +159,7 @@ def hard(members):
             files[name.replace("G00001_11_02", "G00001_11_06")] = files.pop(name)
 
 
+@pytest.mark.slow
 def test_every_text_is_used_and_has_the_same_blanks(tmp_path, release, monkeypatch):
     """On the pages of the sample data as if it were whole, and of one in which most is amiss."""
     used = set()

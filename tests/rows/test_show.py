@@ -282,6 +282,7 @@ for streaming in (True, False):
 """
 
 
+@pytest.mark.slow
 def test_decoded_audio_stays_as_it_is(tmp_path):
     """Of a stream, too; from datasets 4 on with a torchcodec of the same interface where none is installed."""
     from stand_in import TORCHCODEC
