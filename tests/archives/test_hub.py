@@ -40,6 +40,7 @@ def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config,
     assert {s: rows(d) for s, d in prepared.items()} == {s: rows(d) for s, d in load(config).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config, options",
     [

@@ -36,6 +36,7 @@ def test_the_demo_shows_splits_and_a_decoded_sound(tmp_path):
     assert "1.200 s at 44,100 Hz" in said and "emotion            1 (happy)" in said
 
 
+@pytest.mark.slow
 def test_context_helps_or_not(tmp_path):
     said = example("conversation", "--data-dir", DUMMY, "--condition", "audio", "--k", "2", cwd=tmp_path).stdout
     k2, k0, difference = said.splitlines()
@@ -58,6 +59,7 @@ def names_of(name):
     return found
 
 
+@pytest.mark.slow
 def test_votes_and_labels(tmp_path):
     labels, votes = example("soft_labels", "--data-dir", DUMMY, cwd=tmp_path).stdout.splitlines()
     numbers = re.compile(r"trained on (\w+): KL ([\d.]+), WAR [\d.]+ %, UAR [\d.]+ %")

@@ -96,6 +96,7 @@ shown(ds.cast_column("audio", Audio(sampling_rate=16000)))
 """
 
 
+@pytest.mark.slow
 def test_loading_says_what_datasets_does_about_channels_and_rates(desk, torchcodec):
     """Below 4 librosa averages; from 4 on `array` does, and `get_all_samples` gives all channels."""
     other = {"mono": False} if VERSION < (4, 0) else {"num_channels": 2} if VERSION >= (4, 4) else {}
@@ -213,6 +214,7 @@ def test_the_quickstart(desk):
         assert "G00003_13:\n    06  你好" in said and "votes: happy 0.8, surprised 0.2" in said
 
 
+@pytest.mark.slow
 def test_in_a_notebook(desk):
     code = only("docs/loading.md")[3]
     shown = code.replace("emotiontalk.show(ds[0:5])", "shown = emotiontalk.show(ds[0:5])")

@@ -88,6 +88,7 @@ def test_infos_are_what_datasets_compares_with(load, rebuilt, tmp_path):
     assert len(text(PROJECT / "dummy_data", "c")["test"]) == 8
 
 
+@pytest.mark.slow
 def test_the_whole_release_passes_all_checks(load, rebuilt):
     assert len(load("text", data_dir=rebuilt(), verification_mode="all_checks")["test"]) == 1_929
 

@@ -175,6 +175,7 @@ def test_another_config_and_split_for_every_toolkit(rebuilt, tmp_path, config="m
         assert len(list((tmp_path / "out").glob(f"webdataset/{split}-*.tar"))) % 8 == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", some(["audio", "multimodal", "text"], "text"))
 def test_the_papers_four(rebuilt, tmp_path, config):
     arguments = ("--config", config, "--label-set", "four", "--data-dir", rebuilt())

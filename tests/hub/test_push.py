@@ -203,6 +203,7 @@ def test_what_else_is_in_a_repository_stays(hub, at, export):
     assert all(path.read_bytes() == b"somebody's own" for path in hub.files("me/other").values())
 
 
+@pytest.mark.slow
 def test_what_stands_in_dummy_data_is_not_what_goes(hub, at):
     command("push", "me/a", env=at)
     for name, data in dummy.files().items():

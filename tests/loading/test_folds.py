@@ -24,6 +24,7 @@ def published():
     return {row["id"]: row for row in published_labels()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", some(FOLDS, 5))
 def test_the_five_folds_of_the_release(load, call, rebuilt, published, fold):
     found = load("text", rebuilt(), fold=fold)

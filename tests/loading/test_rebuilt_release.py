@@ -89,6 +89,7 @@ def test_dialogues(load, rebuilt, labels):
     assert seen == set(labels)
 
 
+@pytest.mark.slow
 def test_the_benchmarks_manifest(load, rebuilt):
     manifest, _ = manifest_of(rebuilt())
     found = load("zh-en", data_dir=rebuilt(), split="test").remove_columns("audio")

@@ -309,6 +309,7 @@ def test_the_miniature_release_gives_a_page(tmp_path):
     assert "is a folder" in command("report", "--out", tmp_path, "--data-dir", PROJECT / "dummy_data", status=1).stderr
 
 
+@pytest.mark.slow
 def test_a_page_without_clips_says_nothing_of_sound(tmp_path):
     out = tmp_path / "report.html"
     said = command("report", "--out", out, "--clips", "0", "--data-dir", PROJECT / "dummy_data").stdout
