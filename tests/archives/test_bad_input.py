@@ -87,6 +87,7 @@ def test_a_bad_utterance_is_a_clear_error(load, release, case, streaming):
     said_of_a_bad_utterance(load, release, case, streaming=streaming)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", some(["annotation without media", "missing in another pass", "unknown emotion"], "missing in another pass")
 )

@@ -353,6 +353,7 @@ def test_push_by_an_endpoint_with_a_password(hub, tmp_path):
     assert "Basic dTpnZWhlaW0=" in got and not any(path.startswith("//") for _, path in hub.log)
 
 
+@pytest.mark.slow
 @once
 def test_push_to_an_endpoint_that_cannot_be_reached_shows_no_password(tmp_path):
     done = pushed("http://u:geheim@127.0.0.1:9", tmp_path)

@@ -95,6 +95,7 @@ def test_what_you_want_is_what_you_get(desk, document):
     assert 0 < counts[7] < 8 and counts[8:] == [2, 8]
 
 
+@pytest.mark.slow
 def test_your_version_of_datasets_and_what_you_type(desk):
     rows = table("README.md", "your `datasets`")
     assert [is_meant("2.14 to 2.19", v) for v in ((2, 13), (2, 19), (2, 20))] == [False, True, False]

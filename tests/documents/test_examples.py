@@ -78,6 +78,7 @@ def test_the_divergence_from_votes():
     assert divergence(votes, even) == pytest.approx(by_hand)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(["quickstart", "conversation", "soft_labels"], "quickstart"))
 def test_without_network_one_line_says_what_to_do(name, tmp_path):
     done = example(name, cwd=tmp_path, status=1, HF_ENDPOINT="http://127.0.0.1:9")

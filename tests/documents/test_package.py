@@ -158,6 +158,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @once
 def test_a_builder_goes_to_a_process_that_is_spawned(tmp_path, alone):
     (tmp_path / "spawned.py").write_text(SPAWNED)

@@ -66,6 +66,7 @@ WHAT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(WHAT, "dummy"))
 def test_a_full_disk_names_what_is_needed(tmp_path, name):
     """And nothing that is not complete is left: the same command then writes all of it."""

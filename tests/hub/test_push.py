@@ -361,6 +361,7 @@ def test_what_is_sent_from_python(hub, theirs, at, export):
     assert "comments are lost" in opened["diff"] and "+- config_name: audio" in opened["diff"]
 
 
+@pytest.mark.slow
 @once
 def test_a_card_that_nothing_can_be_merged_into_is_told_in_a_sentence(hub, theirs, at, export):
     (theirs / "README.md").write_bytes(b"---\nlicense: !%1b[31m mit\n---\n")

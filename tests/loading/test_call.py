@@ -23,7 +23,7 @@ from emotiontalk.schema import MEDIA
 
 
 @as_script
-@pytest.mark.parametrize("config", some(CONFIGS, "audio", "dialogues"))
+@pytest.mark.parametrize("config", some(CONFIGS, "audio"))
 @pytest.mark.parametrize("options", [{}, {"streaming": True}, {"num_proc": 2}])
 def test_the_call_gives_the_scripts_rows(call, script, config, options):
     expected, found = script(config), call(config, **options)

@@ -104,6 +104,7 @@ def test_a_request_does_not_show_its_token():
     assert "secret" not in repr(ProbeRequest(token="secret"))
 
 
+@pytest.mark.slow
 def test_probe_takes_the_features_that_were_extracted(tmp_path):
     where = {"config": "audio", "data_dir": RELEASE, "cache_dir": tmp_path}
     table = emotiontalk.extract_features("logmel", **where)
