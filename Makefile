@@ -12,7 +12,7 @@ demo: $(VENV)/done
 	$(VENV)/bin/python examples/demo.py
 
 test: $(VENV)/done
-	@echo "Running the tests on datasets $(DATASETS): four to five minutes on two cores. Each dot is a test that passed."
+	@echo "Running the tests on datasets $(DATASETS): about four minutes on two cores. Each dot is a test that passed."
 	$(VENV)/bin/python -m pytest -m "not slow"
 
 # The long ones, and those in Ray, in Chromium, with encoders of transformers. The file that installs has few tests and
