@@ -36,9 +36,12 @@ def workers() -> Iterator[Workers]:
             pool.submit(os.getpid).result()
             yield pool
         except BaseException as error:
+            manager = getattr(pool, "_executor_manager_thread", None)
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()
             pool.shutdown(wait=False)
+            if manager:  # an interpreter that ends while this thread ends may print a traceback
+                manager.join(1)
             if isinstance(error, BrokenProcessPool):
                 fix = "Was there too little memory? Run the same command again: it goes on with what is missing."
                 raise RequestError(f"a worker process has ended unexpectedly. {fix}") from None

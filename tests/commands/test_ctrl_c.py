@@ -13,6 +13,7 @@ import pytest
 from support import PROJECT, command, once, some
 
 from emotiontalk.cli import stop
+from emotiontalk.workers import workers
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 PREPARE = """
@@ -162,3 +163,12 @@ def test_a_stopped_process_does_not_wait_for_a_server(serve, rebuilt, tmp_path):
         begun = time.monotonic()
         status, said = stopped(*process, lambda said, begun=begun: time.monotonic() > begun + 4)
         assert (status, said.rstrip().splitlines()[-1]) == (130, stop.LINE)
+
+
+@once
+def test_no_thread_of_killed_workers_is_left_for_the_interpreter():
+    """One that ends while the interpreter ends printed a traceback after the command's one line."""
+    with pytest.raises(KeyError), workers() as pool:
+        thread = pool._executor_manager_thread
+        raise KeyError
+    assert not thread.is_alive()
