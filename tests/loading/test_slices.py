@@ -145,7 +145,7 @@ if __name__ == "__main__":
         stream = {load}
         prepared = sorted({prepared}["id"])
         for stream in (stream, stream.shuffle(seed=1, buffer_size=20)):
-            for workers in (0, 1, 3):
+            for workers in (0, 3):
                 how = {{"num_workers": workers, "multiprocessing_context": sys.argv[1] if workers else None}}
                 loader = torch.utils.data.DataLoader(stream, batch_size=8, collate_fn=ids_of, **how)
                 assert sorted(uid for batch in loader for uid in batch) == prepared, (split, workers)
@@ -168,13 +168,12 @@ def test_workers_of_a_data_loader_share_a_slice(rebuilt, tmp_path, how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"label_set": "four", "strict": False}], ids=str)
-def test_slices_of_the_release(call, rebuilt, options):
+def test_slices_of_the_release(call, rebuilt):
+    options = {"label_set": "four", "strict": False}  # what a slice has is counted first
     for split in ("test[:100]", "test[100:]", "test[10%:]", "validation[:50]+test[:50]", "train[900:2340]"):
         prepared = assert_same_rows(lambda **more: call("text", rebuilt(), **options, **more), split)
-        assert options or len(prepared) == {"test[10%:]": 1736, "test[100:]": 1829, "train[900:2340]": 1440}.get(
-            split, 100
-        )
+        sizes = {"test[100:]": 1488 - 100, "test[10%:]": 1488 - 149, "train[900:2340]": 1440}
+        assert len(prepared) == sizes.get(split, 100)
 
 
 @once
