@@ -30,7 +30,7 @@ def key(row):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", some(CONFIGS, "multimodal"))
+@pytest.mark.parametrize("config", CONFIGS)
 def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config, tmp_path):
     server = serve(PROJECT / "dummy_data")
     for split, expected in load(config).items():
@@ -44,10 +44,10 @@ def test_a_small_release_at_an_address_gives_the_local_rows(load, serve, config,
 @pytest.mark.parametrize(
     "config, options",
     [
-        pytest.param("zh-en", {"streaming": True}, marks=pytest.mark.slow),
+        ("zh-en", {"streaming": True}),
         ("audio", {"streaming": True}),
-        pytest.param("audio", {"prepare_splits": ["test"]}, marks=pytest.mark.slow),
-        pytest.param("zh-en", {"num_proc": 2}, marks=pytest.mark.slow),
+        ("audio", {"prepare_splits": ["test"]}),
+        ("zh-en", {"num_proc": 2}),
     ],
 )
 def test_the_test_split_moves_its_own_bytes(load, serve, rebuilt, config, options, tmp_path):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from card import blocks, table
-from support import PROJECT, once, some
+from support import PROJECT, once
 
 pytestmark = once
 
@@ -79,7 +79,7 @@ def test_the_divergence_from_votes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", some(["quickstart", "conversation", "soft_labels"], "quickstart"))
+@pytest.mark.parametrize("name", ["quickstart", "conversation", "soft_labels"])
 def test_without_network_one_line_says_what_to_do(name, tmp_path):
     done = example(name, cwd=tmp_path, status=1, HF_ENDPOINT="http://127.0.0.1:9")
     last = done.stderr.strip().splitlines()[-1]

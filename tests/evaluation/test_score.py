@@ -119,7 +119,7 @@ def test_the_metrics_are_those_of_scikit_learn(rebuilt, published, tmp_path, cas
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["multimodal", pytest.param("video", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("config", ["multimodal", "video"])
 def test_sentiment_is_scored_as_scipy_does(rebuilt, published, published_train, tmp_path, config):
     random = numpy.random.default_rng(1)
     y = numpy.array([float(row["sentiment_score"]) for row in published])
@@ -630,7 +630,7 @@ def test_how_well_the_intervals_cover_with_the_published_labels():
     assert all(0.915 <= shares[84, name] <= 0.97 for name in truth) and 0.84 <= shares[52, "macro_f1"] <= 0.9, shares
 
 
-@pytest.mark.parametrize("label_set", ["all", pytest.param("four", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("label_set", ["all", "four"])
 @pytest.mark.slow
 def test_the_predictions_of_a_probe_have_the_probes_scores(rebuilt, tmp_path, label_set):
     data = ("--data-dir", rebuilt())

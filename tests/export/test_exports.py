@@ -47,7 +47,7 @@ def written(out):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("remote", some([False, True], False))
+@pytest.mark.parametrize("remote", [False, True])
 def test_the_benchmarks_files(rebuilt, tmp_path, remote):
     server = HubServer(rebuilt())
     source = server.url + "/files" if remote else rebuilt()

@@ -63,8 +63,8 @@ def test_every_row_is_the_published_one(load, rebuilt, labels, config):
     "config, sizes",
     [
         ("audio", [13_243, 1_610, 1_560]),
-        pytest.param("multimodal", [12_232, 1_555, 1_509], marks=pytest.mark.slow),
-        pytest.param("text", [11_458, 1_458, 1_488], marks=pytest.mark.slow),
+        ("multimodal", [12_232, 1_555, 1_509]),
+        ("text", [11_458, 1_458, 1_488]),
     ],
 )
 def test_the_papers_four(load, rebuilt, config, sizes):
