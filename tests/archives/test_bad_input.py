@@ -238,7 +238,7 @@ def test_no_room_for_a_compressed_archive(release, monkeypatch):
     """The disk of the temporary files is full: that is what the error says, not that the archive is damaged."""
     import errno
 
-    import emotiontalk
+    import emotiontalk.archives.tar
 
     class Full:
         def write(self, _):
