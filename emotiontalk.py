@@ -1,22 +1,19 @@
 """EmotionTalk, the Chinese multimodal emotion corpus, for Hugging Face `datasets`: the loading script.
 
-Built from the package `emotiontalk/` by `make script`. Do not edit it: edit the modules there, and build it again.
+On every version of `datasets` from 2.14 on:   import emotiontalk; emotiontalk.load_dataset("audio", split="test")
+Below 4 also:   datasets.load_dataset("./emotiontalk.py", "audio", split="test", trust_remote_code=True)
 
-What to type, on `datasets` 4 and later (which run no scripts) and on every other version from 2.14 on:
-
-    import emotiontalk
-    emotiontalk.load_dataset("audio", split="test")
-
-and below 4 also:
-
-    datasets.load_dataset("./emotiontalk.py", "audio", split="test", trust_remote_code=True)
+Built from the package `emotiontalk/` by `make script`: change the modules there, not this file. Each part has the name
+of its module. They go from facts to rows: what is in the corpus, errors, one clip, one annotation, the fields; then
+archives, from a tar on disk to ranges of a URL; last the builder, whose hooks stand in the order in which `datasets`
+calls them (`_info`, `_split_generators`, `_generate_examples`), and `load_dataset`.
 """
 
 from __future__ import annotations
 
-import _thread
 import ast
 import base64
+import bisect
 import bz2
 import collections
 import concurrent.futures
@@ -45,16 +42,15 @@ import json
 import logging
 import lzma
 import math
+import multiprocessing.pool
 import numbers
 import numpy as np
 import operator
 import os
 import pyarrow as pa
-import queue
 import re
 import secrets
 import shutil
-import signal
 import struct
 import sys
 import tarfile
@@ -66,16 +62,14 @@ import unicodedata
 import urllib.parse
 import urllib.request
 import zlib
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, IO, NamedTuple, Protocol, TypeVar, Union, cast
 
 
 # === emotiontalk/corpus.py ============================================================================================
 # The facts about EmotionTalk: its release, groups, splits, speakers and labels. Nothing here is guessed.
-#
-# Sources: the dataset card and the paper (Sun et al., *EmotionTalk*, Findings of ACL 2026; arXiv 2505.23018).
 
-__version__ = "1.6.0"
+__version__ = "1.7.0"
 
 REPO_ID = "BAAI/Emotiontalk"
 REVISION = "adbc17fc944e8cf2873643906160c6ca0259ab61"
@@ -412,204 +406,6 @@ for _names, _filter in ((LIBRARIES, DISCREET), (FSSPEC, Discreet(always=True))):
         logging.getLogger(_name).addFilter(_filter)
 
 
-# === emotiontalk/archives/threads.py ==================================================================================
-# Threads that a process does not wait for at its end: what blocks in a network must not keep a stopped run alive.
-
-T = TypeVar("T")
-Task = tuple["concurrent.futures.Future[Any]", Callable[..., Any], tuple[Any, ...]]
-
-
-class DaemonThreads:
-    """A pool of at most `most` threads, started as they are needed. Those of `concurrent.futures` outlive a Ctrl-C."""
-
-    def __init__(self, most: int, name: str) -> None:
-        self._most, self._name, self._started = most, name, 0
-        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        self._idle, self._lock = threading.Semaphore(0), threading.Lock()
-
-    def submit(self, function: Callable[..., T], *arguments: Any) -> concurrent.futures.Future[T]:
-        """Call a function in a thread; return the future of its result."""
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._tasks.put((future, function, arguments))
-        with self._lock:
-            if not self._idle.acquire(blocking=False) and self._started < self._most:
-                self._started += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
-        return future
-
-    def map(self, function: Callable[..., T], arguments: Iterable[Any]) -> list[T]:
-        """Call a function on each argument, all at once; return the results in order."""
-        return [future.result() for future in [self.submit(function, argument) for argument in arguments]]
-
-    def _work(self) -> None:
-        while True:
-            _run(*self._tasks.get())
-            self._idle.release()
-
-
-def _run(future: concurrent.futures.Future[T], function: Callable[..., T], arguments: tuple[Any, ...]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = function(*arguments)
-    except BaseException as error:  # whoever waits for the result gets it
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-
-
-def within(seconds: float, function: Callable[[], T], too_late: Callable[[T], object]) -> T:
-    """Call a function that may block.
-
-    Args:
-        seconds: the most that is waited.
-        function: what is called, in a thread of its own.
-        too_late: gets a result that comes after that.
-
-    Raises:
-        TimeoutError: it has not returned in time.
-    """
-    future: concurrent.futures.Future[T] = concurrent.futures.Future()
-    threading.Thread(target=_run, args=(future, function, ()), name="emotiontalk-request", daemon=True).start()
-    try:
-        return future.result(seconds)
-    except concurrent.futures.TimeoutError:
-        if future.done():  # it came at the last moment, or the function has raised that error
-            return future.result()
-        future.add_done_callback(lambda late: late.exception() or too_late(late.result()))
-        raise TimeoutError(f"no answer in {seconds:g} seconds") from None
-
-
-# === emotiontalk/interrupts.py ========================================================================================
-# Ctrl-C while several processes work: it ends the whole run at once, and no process is left behind.
-
-INSIST_AFTER = 1.0  # seconds after which an interrupt that has not ended the run is repeated
-
-
-class Forks:
-    """What happens around a fork of this process."""
-
-    def __init__(self) -> None:
-        self._parent = 0
-        self.now = False  # errors of its callbacks are ignored by Python, an interrupt, too
-        self.follow = 0  # how many blocks are entered whose forked processes end with this one
-        if hasattr(os, "register_at_fork"):  # elsewhere nothing is forked
-            os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
-
-    def _before(self) -> None:
-        self.now, self._parent = True, os.getpid()
-
-    def _after(self) -> None:
-        self.now = False
-
-    def _in_child(self) -> None:
-        follow, self.now, self.follow = self.follow, False, 0
-        if follow:
-            follow_parent(self._parent)
-
-
-forks = Forks()
-
-
-def follow_parent(parent: int) -> None:
-    """End this process soon after its parent, which may have ended already.
-
-    Args:
-        parent: its process id.
-    """
-
-    def wait() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=wait, name="emotiontalk-follow", daemon=True).start()
-
-
-def silence_stderr() -> None:
-    """Send the messages of this process, a worker of a run that was interrupted, nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
-def follow_in_worker() -> None:
-    """Let a worker of `datasets` that was spawned, not forked, ignore Ctrl-C, and end with its parent."""
-    library = sys.modules.get("multiprocess")
-    parent = library and library.parent_process()
-    if library and parent and library.get_start_method() != "fork":
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        follow_parent(parent.pid)
-
-
-def _workers() -> set[Any]:
-    """Return the worker processes of `datasets`, which has a `multiprocessing` of its own."""
-    library = sys.modules.get("multiprocess")
-    return set(library.active_children()) if library else set()
-
-
-class Interrupt:
-    """Ctrl-C in one block of `workers_follow`."""
-
-    def __init__(self) -> None:
-        self.pressed, self._here, self._others = False, os.getpid(), _workers()
-        self._left, self._hook = threading.Event(), sys.unraisablehook
-
-    def handle(self, number: int, frame: Any) -> None:
-        """Raise `KeyboardInterrupt` in the process that entered the block: the handler of the signal."""
-        if os.getpid() != self._here:
-            silence_stderr()
-            return
-        if not self.pressed:
-            self.pressed = True
-            sys.unraisablehook = lambda ignored: None  # what generators of `datasets` say as they are closed
-            threading.Thread(target=self._insist, name="emotiontalk-interrupt", daemon=True).start()
-        for worker in _workers() - self._others:  # each time: some may have been forked meanwhile
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGINT)
-        if not forks.now:
-            raise KeyboardInterrupt
-
-    def _insist(self) -> None:
-        while not self._left.wait(INSIST_AFTER):
-            _thread.interrupt_main()
-
-    def leave(self) -> None:
-        """End what is left of the block."""
-        self._left.set()
-        if self.pressed:
-            sys.unraisablehook = self._hook
-            for worker in _workers() - self._others:
-                worker.kill()
-
-
-@contextlib.contextmanager
-def workers_follow() -> Iterator[None]:
-    """Let processes that are forked in this block ignore Ctrl-C, and end when this one does, in whatever way.
-
-    Where a worker dies of Ctrl-C itself, it can hold the lock that ending the others waits for. In this process a
-    `KeyboardInterrupt` stays one, also where the code that waits for the workers has raised another error meanwhile.
-    """
-    interrupt, by_python = Interrupt(), signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    replaced = by_python and threading.current_thread() is threading.main_thread()
-    forks.follow += 1
-    try:
-        if replaced:
-            signal.signal(signal.SIGINT, interrupt.handle)
-        yield
-        if interrupt.pressed:
-            raise KeyboardInterrupt
-    except Exception:
-        if interrupt.pressed:
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        try:
-            interrupt.leave()
-        finally:
-            forks.follow -= 1
-            if replaced:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 # === emotiontalk/request_error.py =====================================================================================
 # The error of what was asked for. In a module of its own, which needs no `datasets`: the command line imports it.
 
@@ -622,8 +418,6 @@ class RequestError(ValueError):
 
 # === emotiontalk/errors.py ============================================================================================
 # Every error of the loader, its warnings, and how values from outside are quoted in them.
-#
-# A message is one line that names the archive, the member and how to fix it.
 
 Path = Union[str, "os.PathLike[str]"]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -1043,6 +837,18 @@ def _check_format(codec: int, channels: int, rate: int, frame: int, bits: int) -
         raise ValueError(f"its header says {frame:,} bytes a frame for {channels} channels of {bits} bits")
 
 
+def checked_rate(sampling_rate: object) -> int | None:
+    """Return a rate to convert audio to, in Hz, as a plain integer, or None. Raises `RequestError` for any other."""
+    if sampling_rate is None:
+        return None
+    is_number = isinstance(sampling_rate, numbers.Integral) and not isinstance(sampling_rate, bool)
+    if not is_number or not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE:  # type: ignore[operator]
+        raise RequestError(
+            f"sampling_rate={sampling_rate!r}: give it in Hz, an integer from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
+        )
+    return int(sampling_rate)  # type: ignore[call-overload]  # also one of numpy's
+
+
 def mix_and_resample(
     samples: np.ndarray, rate: int, sampling_rate: int | None = None, mono: bool = False
 ) -> tuple[np.ndarray, int]:
@@ -1191,101 +997,6 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
     array = samples[:, 0] if samples.shape[1] == 1 else samples.T
     return {"array": array, "sampling_rate": int(rate), "path": path}
-
-
-class AudioFormat:
-    """The format of audio: what `load_dataset`, the Parquet export and the files of toolkits convert clips to.
-
-    Args:
-        sampling_rate: in Hz, 8,000 to 768,000.
-        channels: 1 (the mean of the channels) or 2.
-        encoding: "wav" or "flac", 16 bit both.
-
-    None keeps what the clip has; an `AudioFormat()` is false: it stands for clips as released, which are not converted.
-
-    Raises:
-        RequestError: an option has another value; the message names it.
-    """
-
-    def __init__(
-        self, sampling_rate: int | None = None, channels: int | None = None, encoding: str | None = None
-    ) -> None:
-        if sampling_rate is not None and (
-            isinstance(sampling_rate, bool)
-            or not isinstance(sampling_rate, numbers.Integral)
-            or not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE
-        ):
-            raise RequestError(
-                f"sampling_rate={sampling_rate!r}: give it in Hz, an integer from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
-            )
-        if channels not in (None, 1, 2):
-            raise RequestError(f"channels={channels!r}: choose 1 or 2.")
-        if encoding not in (None, "wav", "flac"):
-            raise RequestError(f'encoding={encoding!r}: choose "wav" or "flac".')
-        self.sampling_rate = None if sampling_rate is None else int(sampling_rate)  # also one of numpy's
-        self.channels, self.encoding = channels, encoding
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AudioFormat) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((self.sampling_rate, self.channels, self.encoding))
-
-    def __bool__(self) -> bool:
-        return (self.sampling_rate, self.channels, self.encoding) != (None, None, None)
-
-    def __repr__(self) -> str:
-        return f"AudioFormat({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
-
-    def __str__(self) -> str:
-        if not self:
-            return "as released: the bytes of the WAV files, unchanged"
-        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "the released rate"
-        how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
-        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.suffix.upper()}"
-
-    @property
-    def rate(self) -> int:
-        """The sampling rate of the files, in Hz; as released that of nearly all clips."""
-        return self.sampling_rate or RELEASED_RATE
-
-    @property
-    def suffix(self) -> str:
-        """The suffix of the files: "wav" or "flac"."""
-        return self.encoding or "wav"
-
-    def estimated_bytes(self, size: int) -> int:
-        """Estimate the size of converted audio, of `size` bytes as released; FLAC takes fewer."""
-        if not self:
-            return size
-        channels = self.channels or RELEASED_CHANNELS
-        return int(size * self.rate / RELEASED_RATE * channels / RELEASED_CHANNELS)
-
-    def convert(self, audio: bytes | memoryview) -> bytes:
-        """Convert an audio file.
-
-        Args:
-            audio: the file; WAV, or what else soundfile reads.
-
-        Returns:
-            A file of 16-bit WAV or FLAC. A WAV file that has the format already is returned as it is.
-
-        Raises:
-            AudioDecodeError: it cannot be decoded, or has samples that are not finite numbers.
-        """
-        audio, mono = bytes(audio), self.channels == 1
-        if self.suffix == "wav" and self.channels != 2:
-            return converted(audio, self.sampling_rate, mono)
-        samples, rate = pcm16(audio, self.sampling_rate, mono)
-        if self.channels == 2 and samples.shape[1] == 1:
-            samples = np.repeat(samples, 2, axis=1)
-        if self.suffix == "wav":
-            return wav_file(samples, rate)
-        import soundfile
-
-        out = io.BytesIO()
-        soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
-        return out.getvalue()
 
 
 # === emotiontalk/annotations.py =======================================================================================
@@ -1601,9 +1312,9 @@ TURN_FIELDS = (
 def _condition_label(condition: str, how: str) -> FieldSpec:
     """Make the field with the label of one condition."""
     return FieldSpec(
-        feature=EMOTION,
-        value=functools.partial(Utterance.emotion, condition=condition),
-        description=f"{CONDITION_NAMES[condition]} label, 0…6 (annotators {how})",
+        EMOTION,
+        functools.partial(Utterance.emotion, condition=condition),
+        f"{CONDITION_NAMES[condition]} label, 0…6 (annotators {how})",
     )
 
 
@@ -1615,76 +1326,64 @@ def _own(name: str, feature: Any, description: str) -> FieldSpec:
 def _soft_label(condition: str) -> FieldSpec:
     """Make the field with the soft label of one condition."""
     return FieldSpec(
-        feature=[FLOAT],
-        value=functools.partial(Utterance.soft_label, condition=condition),
-        description=f"as `soft_label`, of the {CONDITION_NAMES[condition]} annotations",
+        [FLOAT],
+        functools.partial(Utterance.soft_label, condition=condition),
+        f"as `soft_label`, of the {CONDITION_NAMES[condition]} annotations",
     )
 
 
 def _time(name: str) -> FieldSpec:
     """Make the field `start` or `end`."""
     return FieldSpec(
-        feature=FLOAT,
-        value=functools.partial(Utterance.time, key=f"{name}Time"),
-        description=f"{name} in the dialogue's recording, seconds, from the audio-only annotation; may be null",
+        FLOAT,
+        functools.partial(Utterance.time, key=f"{name}Time"),
+        f"{name} in the dialogue's recording, seconds, from the audio-only annotation; may be null",
     )
 
 
 UTTERANCE_FIELDS = {
     "id": _own(
-        "id",
-        STRING,
-        "utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue",
+        "id", STRING, "utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue"
     ),
     "group": _own("group", STRING, "group of dialogues, `G00001`…`G00015`; it decides the split"),
     "dialogue": _own("dialogue", STRING, "dialogue, `<group>_<dialogue>`, unique in the corpus"),
     "speaker_id": _own("speaker_id", STRING, "speaker, two digits; 19 in the corpus"),
     "speaker_set": FieldSpec(
-        feature=datasets.Value("int8"),
-        value=lambda u: speaker_set_of(u.group),
-        description="set of groups, 1…5: no speaker is in two of these sets",
+        datasets.Value("int8"),
+        lambda u: speaker_set_of(u.group),
+        "set of groups, 1…5: no speaker is in two of these sets",
     ),
     "turn": _own("turn", INT32, "turn number in the dialogue, over both speakers, in order; numbers can be missing"),
     "audio": FieldSpec(
-        feature=datasets.Audio(sampling_rate=44_100),
-        value=lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
-        description="the audio clip, as released 16-bit WAV: most 44.1 kHz stereo, some 44.1 kHz mono or 16 kHz mono",
+        datasets.Audio(sampling_rate=44_100),
+        lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
+        "the audio clip, as released 16-bit WAV: most 44.1 kHz stereo, some 44.1 kHz mono or 16 kHz mono",
     ),
     "duration": FieldSpec(
-        feature=FLOAT,
-        value=lambda u: u.seconds,
-        description="length of the released clip, seconds: its frames, by the WAV header, over its rate",
+        FLOAT, lambda u: u.seconds, "length of the released clip, seconds: its frames, by the WAV header, over its rate"
     ),
     "sampling_rate": FieldSpec(
-        feature=INT32,
-        value=lambda u: u.wav.rate if u.wav else None,
-        description="rate of the released clip, Hz: 44,100 or 16,000",
+        INT32, lambda u: u.wav.rate if u.wav else None, "rate of the released clip, Hz: 44,100 or 16,000"
     ),
     "channels": FieldSpec(
-        feature=datasets.Value("int8"),
-        value=lambda u: u.wav.channels if u.wav else None,
-        description="channels of the released clip: 2 or 1",
+        datasets.Value("int8"), lambda u: u.wav.channels if u.wav else None, "channels of the released clip: 2 or 1"
     ),
     "video": FieldSpec(
-        feature=VIDEO,
-        value=lambda u: {"bytes": u.media, "path": f"{u.id}.mp4"},
-        description="the video clip as released: MP4 with audio (`{{bytes, path}}` where `datasets` has no `Video`)",
+        VIDEO,
+        lambda u: {"bytes": u.media, "path": f"{u.id}.mp4"},
+        "the video clip as released: MP4 with audio (`{{bytes, path}}` where `datasets` has no `Video`)",
     ),
     "transcription": FieldSpec(STRING, lambda u: u.transcription(), "verbatim transcription, marks included"),
     "text": FieldSpec(
-        feature=STRING,
-        value=lambda u: spoken_text(u.transcription()),
-        description="`transcription` without the marks; every spoken word stays",
+        STRING, lambda u: spoken_text(u.transcription()), "`transcription` without the marks; every spoken word stays"
     ),
     "emotion": FieldSpec(
-        feature=EMOTION,
-        value=lambda u: u.emotion(u.condition),
-        description="**this config's label**: the {condition} label, 0…6",
+        EMOTION, lambda u: u.emotion(u.condition), "**this config's label**: the {condition} label, 0…6"
     ),
     "soft_label": FieldSpec(
-        feature=[FLOAT],
-        value=lambda u: u.soft_label(),
-        description="share of the five annotators who chose each of the seven emotions ({condition} annotations), in "
+        [FLOAT],
+        lambda u: u.soft_label(),
+        "share of the five annotators who chose each of the seven emotions ({condition} annotations), in "
         "the order of the labels; sums to 1; null where an annotator's label is missing",
     ),
     "emotion_text": _condition_label("text", "read the transcription"),
@@ -1699,51 +1398,44 @@ UTTERANCE_FIELDS = {
         FLOAT, lambda u: u.score(), "sentiment, −2…2: mean of the five annotators' ratings (audio-visual)"
     ),
     "sentiment": FieldSpec(
-        feature=SENTIMENT,
-        value=lambda u: sentiment_id(u.score()),
-        description="class of `sentiment_score`: ≤ −1, < 0, 0, < 1, ≥ 1",
+        SENTIMENT, lambda u: sentiment_id(u.score()), "class of `sentiment_score`: ≤ −1, < 0, 0, < 1, ≥ 1"
     ),
     "start": _time("start"),
     "end": _time("end"),
     "captions": FieldSpec(
-        feature={"speaker": STRING, "style": STRING, "emotion": STRING, "overall": [STRING]},
-        value=lambda u: u.captions(),
-        description="`speaker` (the voice), `style`, `emotion`, and `overall`, a list of five; each may be null",
+        {"speaker": STRING, "style": STRING, "emotion": STRING, "overall": [STRING]},
+        lambda u: u.captions(),
+        "`speaker` (the voice), `style`, `emotion`, and `overall`, a list of five; each may be null",
     ),
     "annotations": FieldSpec(
-        feature=[VOTE],
-        value=lambda u: u.votes(u.condition),
-        description="the {condition} annotations of the five annotators: `annotator` (A…E), `emotion`, `confidence` "
+        [VOTE],
+        lambda u: u.votes(u.condition),
+        "the {condition} annotations of the five annotators: `annotator` (A…E), `emotion`, `confidence` "
         "(0.1…0.9), `sentiment` (−2…2, audio-visual only); what is missing in the release is null",
     ),
-    "dataset_id": FieldSpec(feature=STRING, value=lambda u: "emotiontalk", description="`emotiontalk`"),
-    "sample_id": FieldSpec(feature=STRING, value=lambda u: u.id, description="utterance id"),
+    "dataset_id": FieldSpec(STRING, lambda u: "emotiontalk", "`emotiontalk`"),
+    "sample_id": FieldSpec(STRING, lambda u: u.id, "utterance id"),
     "src_audio": FieldSpec(
-        feature=STRING,
-        value=lambda u: f"emotiontalk/audio/zh/{u.id}.wav",
-        description="path of the audio file below the benchmark's data folder",
+        STRING, lambda u: f"emotiontalk/audio/zh/{u.id}.wav", "path of the audio file below the benchmark's data folder"
     ),
     "src_ref": FieldSpec(
-        feature=STRING,
-        value=lambda u: u.transcription(),
-        description="verbatim transcription of the audio-only annotation, marks included",
+        STRING, lambda u: u.transcription(), "verbatim transcription of the audio-only annotation, marks included"
     ),
-    "tgt_ref": FieldSpec(feature=STRING, value=lambda u: None, description="null: there is no reference translation"),
-    "src_lang": FieldSpec(feature=STRING, value=lambda u: "zh", description="`zh`"),
-    "tgt_lang": FieldSpec(feature=STRING, value=lambda u: "en", description="`en`"),
+    "tgt_ref": FieldSpec(STRING, lambda u: None, "null: there is no reference translation"),
+    "src_lang": FieldSpec(STRING, lambda u: "zh", "`zh`"),
+    "tgt_lang": FieldSpec(STRING, lambda u: "en", "`en`"),
     "benchmark_metadata": FieldSpec(
-        feature={"context": STRING, "emotion": STRING, "dataset_type": STRING},
-        value=lambda u: {"context": "short", "emotion": EMOTIONS[u.emotion(u.condition)], "dataset_type": "emotion"},
-        description="`context` (`short`), `emotion` (audio-only label as a string), `dataset_type` (`emotion`)",
+        {"context": STRING, "emotion": STRING, "dataset_type": STRING},
+        lambda u: {"context": "short", "emotion": EMOTIONS[u.emotion(u.condition)], "dataset_type": "emotion"},
+        "`context` (`short`), `emotion` (audio-only label as a string), `dataset_type` (`emotion`)",
     ),
 }
 FIELDS = {
     **UTTERANCE_FIELDS,
     "turns": FieldSpec(
-        feature=[{name: UTTERANCE_FIELDS[name].feature for name in TURN_FIELDS}],
-        value=None,
-        description="the utterances of the dialogue in turn order, each with "
-        + ", ".join(f"`{name}`" for name in TURN_FIELDS),
+        [{name: UTTERANCE_FIELDS[name].feature for name in TURN_FIELDS}],
+        None,
+        "the utterances of the dialogue in turn order, each with " + ", ".join(f"`{name}`" for name in TURN_FIELDS),
     ),
 }
 
@@ -1858,8 +1550,6 @@ def description_of(config: str, field: str) -> str:
 
 # === emotiontalk/archives/tar.py ======================================================================================
 # Tar files: their headers, and members that are read by position.
-#
-# A local tar is scanned once, header by header; the payload of a member is read only where it is asked for.
 
 BLOCK = tarfile.BLOCKSIZE
 GIT_LFS = b"version https://git-lfs"  # how a pointer begins, where the file itself is not there
@@ -2069,6 +1759,61 @@ class Tar(Source):
             raise self._damaged(f"truncated within {member.name}: it became shorter while it was read.")
 
 
+# === emotiontalk/archives/headers.py ==================================================================================
+# Headers of a sorted tar: which member of the release each is of, in the order in which members stand.
+
+class Kind(enum.IntEnum):
+    """The parts of an archive, in their order."""
+
+    ANNOTATION = 0
+    MEDIA = 1
+    END = 2
+
+
+class Key(NamedTuple):
+    """What members are sorted by. With an empty id: where a group begins."""
+
+    kind: Kind
+    group: str = ""
+    id: str = ""
+
+    def __str__(self) -> str:
+        return self.id or self.group or "the end"
+
+
+END = Key(Kind.END)
+
+
+class FoundHeader(NamedTuple):
+    """A header that was read: no other member of the release has one from byte `searched_from` to `start`."""
+
+    key: Key
+    searched_from: int
+    start: int
+    end: int  # of the payload: where the next header is
+
+
+def key_of(header: Header | None) -> Key | None:
+    """Return the key of a tar header; None for what is not a part of the release."""
+    match = match_member(header.name) if header and header.kind == "0" else None
+    if match is None:
+        return None
+    kind = Kind.ANNOTATION if match["suffix"].lower() == "json" else Kind.MEDIA
+    return Key(kind, match["group"].upper(), match["id"].upper())
+
+
+def scan(data: bytes, start: int) -> Iterator[FoundHeader]:
+    """Yield each header of a member of the release in some bytes of an archive, which begin at `start`."""
+    searched_from, at = start, 0
+    while at + BLOCK <= len(data):
+        header = parse_header(data[at : at + BLOCK])
+        key, end = key_of(header), at + BLOCK + (padded(header.size) if header else 0)
+        if key:
+            yield FoundHeader(key, searched_from, start + at, start + end)
+            searched_from = start + end
+        at = end
+
+
 # === emotiontalk/archives/local.py ====================================================================================
 # An archive on disk: where it is in a folder, packed or unpacked, and its members indexed by group.
 
@@ -2177,6 +1922,11 @@ class LocalArchive:
         for uid, member in self.groups.get(group, {}).get(suffix, {}).items():
             if first <= uid < after:
                 yield uid, member
+
+    def members(self) -> Iterator[Member]:
+        """Yield the members of the release, in the order in which they stand in an archive of one part."""
+        members = (member for kinds in self.groups.values() for ids in kinds.values() for member in ids.values())
+        yield from sorted(members, key=lambda member: member.offset)
 
 
 def facts_of(path: str) -> tuple[int, int]:
@@ -2499,10 +2249,10 @@ def is_offline() -> bool:
 class ByteRanges(Protocol):
     """A file that is read by ranges of bytes."""
 
-    size: int | None
+    size: int
 
-    def chunks(self, start: int, end: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes from `start` to `end` as they come."""
+    def get_range(self, start: int, end: int) -> bytearray:
+        """Read the bytes from `start` to `end`."""
 
 
 class BlockStream:
@@ -2519,23 +2269,22 @@ class BlockStream:
     """
 
     # Chosen by measurement (benchmarks/README.md).
-    IN_FLIGHT = 12  # blocks that are fetched at once, at most
+    IN_FLIGHT = 10  # blocks that are fetched at once, at most
     BLOCK_BYTES = 4 << 20  # of a block, at most
+    SLOW = 5.0  # seconds: blocks that take longer do not grow
 
     def __init__(self, file: ByteRanges, position: int, end: int, block: int = 1 << 18, in_flight: int = 1) -> None:
-        if file.size is None:
-            raise ValueError("a file of unknown size cannot be read by ranges")
-        self.file, self.position, self._size = file, position, file.size
-        self._end, self._requested = min(end, self._size), position
+        self.file, self.position = file, position
+        self._end, self._requested = min(end, file.size), position
         self._block, self._in_flight = max(BLOCK, block), in_flight
         # of a small file smaller blocks: little is lost where a process is stopped
-        self._largest = min(self.BLOCK_BYTES, max(1 << 19, self._size >> 9))
-        self._blocks: collections.deque[concurrent.futures.Future[bytearray]] = collections.deque()
-        self._rest, self._closed = memoryview(b""), False
+        self._largest = min(self.BLOCK_BYTES, max(1 << 19, file.size >> 9))
+        self._blocks: collections.deque[multiprocessing.pool.AsyncResult[tuple[bytearray, float]]] = collections.deque()
+        self._rest, self._generation = memoryview(b""), 0
 
     def extend(self, size: int) -> None:
         """Fetch ahead to at least so many bytes from the present position."""
-        self._end = max(self._end, min(self._size, self.position + size))
+        self._end = max(self._end, min(self.file.size, self.position + size))
 
     def read(self, size: int) -> bytes:
         """Read the next `size` bytes, fewer where the file ends. Raises `EmotionTalkError`."""
@@ -2558,40 +2307,44 @@ class BlockStream:
         else:
             self.close()
             self.position = self._requested = self.position + size
-            self._blocks, self._rest, self._closed = collections.deque(), memoryview(b""), False
+
+    def close(self) -> None:
+        """Fetch nothing more of what was requested."""
+        self._generation += 1
+        self._blocks.clear()
+        self._rest = memoryview(b"")
 
     def _next(self) -> bytearray:
         self._request()
-        block = self._blocks.popleft().result()
-        if self._in_flight > 1:
-            self._request()  # while the reader works on this one
-        self._in_flight = min(2 * self._in_flight, self.IN_FLIGHT)
-        self._block = max(self._block, min(2 * self._block, self._largest))
+        block, seconds = self._blocks.popleft().get()
+        if seconds < self.SLOW:
+            if self._in_flight > 1:
+                self._request()  # while the reader works on this one
+            self._in_flight = min(2 * self._in_flight, self.IN_FLIGHT)
+            self._block = max(self._block, min(2 * self._block, self._largest))
         return block
 
     def _request(self) -> None:
         while len(self._blocks) < self._in_flight and self._requested < self._end:
             start, self._requested = self._requested, min(self._requested + self._block, self._end)
-            self._blocks.append(fetching_threads().submit(self._fetch, self._blocks, start, self._requested))
+            self._blocks.append(fetching_threads().apply_async(self._fetch, (self._generation, start, self._requested)))
 
-    def _fetch(self, blocks: object, start: int, end: int) -> bytearray:
-        data = bytearray()
-        for chunk in self.file.chunks(start, end):
-            if blocks is not self._blocks or self._closed:  # it is not read any more
-                break
-            data += chunk
-        return data
-
-    def close(self) -> None:
-        """Cancel the blocks that are in flight."""
-        self._closed = True
-        for block in self._blocks:
-            block.cancel()
+    def _fetch(self, generation: int, start: int, end: int) -> tuple[bytearray, float]:
+        began = time.monotonic()
+        data = self.file.get_range(start, end) if generation == self._generation else bytearray()
+        return data, time.monotonic() - began
 
 
-@functools.lru_cache(maxsize=2)
+class DaemonThreads(multiprocessing.pool.ThreadPool):
+    """Threads that a process does not wait for at its end: what blocks in a network must not keep it alive."""
+
+    def __del__(self) -> None:  # the pool's own needs modules that an interpreter may have cleared as it ends
+        pass
+
+
+@functools.lru_cache(maxsize=2)  # a forked worker leaves that of its parent alone
 def _threads_of(pid: int) -> DaemonThreads:
-    return DaemonThreads(2 * BlockStream.IN_FLIGHT, "emotiontalk")
+    return DaemonThreads(2 * BlockStream.IN_FLIGHT)
 
 
 def fetching_threads() -> DaemonThreads:
@@ -2602,109 +2355,77 @@ def fetching_threads() -> DaemonThreads:
 # === emotiontalk/archives/http.py =====================================================================================
 # A file behind HTTP, read by ranges of bytes: redirects, retries, rate limits, and whether it changes.
 
+T = TypeVar("T")
 HEAD_BYTES = 64 << 10  # what is read first of every file
-WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry of a failed request; any progress starts from the first again
-TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, and until all headers of a response are there
-LEAST_RATE = (32 << 10, 30)  # bytes in so many seconds: a slower connection counts as broken
-LONGEST_FAILURE = 120  # seconds of retries without progress after which there is not another one
+WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry; any progress starts from the first again
+TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, until all headers are there, and before LEAST_RATE
+LEAST_RATE = 1 << 10  # bytes a second of a response: a slower one counts as broken
+LEAST_PROGRESS = 32 << 10  # bytes after which retries are counted anew
+LONGEST_FAILURE = 120  # seconds without progress after which there is no further retry
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
-LONGEST_SURPLUS = 1 << 30  # bytes beyond twice the release's that a response of unknown length may have
 ALTERED = "A proxy or a mirror changes what it serves: take another one, or pass data_dir= with a local folder."
 
 
-def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
-    """Parse Content-Range: (first byte, last byte, size of the file); (-1, -1, 0) where there is none."""
-    found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", headers.get("Content-Range", "").strip())
-    return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, 0)
+def within(seconds: float, function: Callable[[], T]) -> T:
+    """Call a function that may block, in a thread of its own. Raises `TimeoutError` unless it returns in time."""
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # whoever waits gets it
+            future.set_exception(error)
 
-class Pace:
-    """How a read gets on: retries without progress, and whether what comes is too slow.
-
-    Attributes:
-        failures: retries since the last progress.
-        failing: seconds that these, and what came with them, took; not those that the server asked to wait.
-    """
-
-    def __init__(self, position: int) -> None:
-        self.failures, self.failing = 0, 0.0
-        self._reached, self._bytes, self._waited, self._connecting = position, 0, 0.0, 0.0
-
-    def connected(self, seconds: float) -> None:
-        """Note how long it took until the headers of a response were there."""
-        self._connecting += seconds
-
-    def came(self, size: int, seconds: float) -> None:
-        """Note bytes, and how long they were waited for; 0 at the end of a response.
-
-        Raises `ConnectionError` where fewer came than `LEAST_RATE` says. Until its end, a response that took long to
-        begin may make up for it.
-        """
-        least, window = LEAST_RATE
-        self._bytes, self._waited = self._bytes + size, self._waited + seconds
-        if self._bytes >= least:
-            self._bytes, self._waited, self._connecting = 0, 0.0, 0.0
-        elif self._waited + (0 if size else self._connecting) > window:
-            raise ConnectionError(f"fewer than {least:,} bytes in {window} seconds")
-
-    def reached(self, position: int) -> None:
-        """Note how far the read is."""
-        if position - self._reached >= LEAST_RATE[0]:
-            self.failures, self.failing, self._reached = 0, 0.0, position
-
-    def failed(self, position: int, seconds: float) -> None:
-        """Note a failure, and how long it was waited for."""
-        took = self._waited + self._connecting + seconds
-        if took > LEAST_RATE[1]:  # what came so slowly does not count as progress
-            self._reached = position
-        self.failing += took
-        self._bytes, self._waited, self._connecting = 0, 0.0, 0.0
-
-
-def _send(session: Any, url: str, headers: dict[str, str]) -> Any:
-    """Send a GET by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects."""
-    with DISCREET.sending():
-        if not hasattr(session, "build_request"):
-            is_basic = headers.get("authorization", "").startswith("Basic ")
-            own = (lambda request: request) if is_basic else None  # or requests would take a .netrc instead
-            return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False, auth=own)
-        connect, read = TIMEOUTS
-        request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
-        return session.send(request, stream=True, follow_redirects=False)
+    threading.Thread(target=work, name="emotiontalk-request", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except concurrent.futures.TimeoutError:
+        raise TimeoutError(f"no answer in {seconds:g} seconds") from None
 
 
 class Response:
-    """A streamed response to a GET. Raises `TimeoutError` unless its headers are there in time: they may come byte by
-    byte, each before a timeout.
+    """A streamed response to a GET, by the session of `huggingface_hub` (requests, from 1.0 on httpx); no redirects.
+
+    Raises `TimeoutError` unless its headers are there in time: they may come byte by byte, each before a timeout.
     """
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         session = huggingface_hub.utils.get_session()  # in this thread: below 1.0 each has its own
-        send = functools.partial(_send, session, url, headers)
-        self._response = within(TIMEOUTS[1], send, too_late=lambda response: response.close())
-        self._body: Iterator[bytes]
-        if hasattr(session, "build_request"):
-            self._body = self._response.iter_raw()
+        connect, read = TIMEOUTS
+        is_httpx = hasattr(session, "build_request")
+
+        def send() -> Any:
+            with DISCREET.sending():
+                if is_httpx:
+                    request = session.build_request("GET", url, headers=headers, timeout=(connect, read, read, read))
+                    return session.send(request, stream=True, follow_redirects=False)
+                is_basic = headers.get("authorization", "").startswith("Basic ")
+                own = (lambda request: request) if is_basic else None  # or requests would take a .netrc instead
+                return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS, allow_redirects=False, auth=own)
+
+        self._response = within(read, send)
+        self.status: int = self._response.status_code
+        self.headers: Mapping[str, str] = self._response.headers
+        if is_httpx:
+            self._body: Iterator[bytes] = self._response.iter_raw()
         else:
             read1 = getattr(self._response.raw, "read1", None)  # what has come; not in urllib3 1
             self._body = iter(lambda: read1(1 << 16), b"") if read1 else self._response.iter_content(1 << 12)
-        self.status: int = self._response.status_code
-        self.headers: Mapping[str, str] = self._response.headers
 
     def __iter__(self) -> Iterator[bytes]:
+        """Yield what comes. Raises `ConnectionError`, also for a body that is too slow."""
+        began, size = time.monotonic(), 0
         try:
-            yield from self._body
+            for chunk in self._body:
+                size += len(chunk)
+                yield chunk
+                if size < (time.monotonic() - began - TIMEOUTS[1]) * LEAST_RATE:
+                    raise ConnectionError(f"fewer than {LEAST_RATE:,} bytes a second")
         except Exception as error:  # what the sessions raise has no common class
             raise ConnectionError(innermost_reason(error)) from None
-        finally:
-            self._response.close()
 
     def close(self) -> None:
-        """End the response; a short body is read first, so that the connection can be reused."""
-        length = self.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) <= 1 << 16:
-            with contextlib.suppress(ConnectionError, TimeoutError):
-                within(TIMEOUTS[0], lambda: collections.deque(self, maxlen=0), too_late=id)
+        """End the response."""
         self._response.close()
 
 
@@ -2717,7 +2438,7 @@ class RemoteFile:
         token: of the Hub, sent to `HF_ENDPOINT` only.
 
     Attributes, after `head()`:
-        size: in bytes, or None where the server does not say.
+        size: in bytes; -1 before.
         tag: its entity tag or time of change, or None where the server does not say. See `fingerprint`.
         ranged: whether the server serves ranges.
     """
@@ -2725,12 +2446,11 @@ class RemoteFile:
     def __init__(self, archive: str, url: str, token: str | bool | None) -> None:
         self.archive, self.path, self.token = archive, redacted(url), token
         self.url, self._password = split_credentials(http_url(url))
-        self.size: int | None = None
+        self.size = -1
         self.tag: str | None = None
         self.ranged: bool | None = None
-        self._head = b""
+        self._head: bytes | None = None
         self._signed: str | None = None  # where a redirect has led: it serves more ranges, until it expires
-        self._waiting = False
 
     @property
     def _name(self) -> str:
@@ -2744,9 +2464,7 @@ class RemoteFile:
         """
         if self.tag is not None:
             return [self.size, self.tag]
-        tail = b""
-        if self.ranged and self.size is not None:
-            tail = self.read(max(0, self.size - HEAD_BYTES), self.size)
+        tail = self.get_range(max(0, self.size - HEAD_BYTES), self.size) if self.ranged else b""
         return [self.size, None, hashlib.sha256(self.head() + tail).hexdigest()]
 
     def error(self, what: str) -> EmotionTalkError:
@@ -2760,27 +2478,25 @@ class RemoteFile:
 
     def head(self) -> bytes:
         """Read the first bytes, at most `HEAD_BYTES`, once. Raises `EmotionTalkError`."""
-        if not self._head:
+        if self._head is None:
             if not re.match(r"https?://(\[[^\]/]*\]|[^\[/?#@\s])", self.url):
                 raise self.missing("a URL without a host")
-            head = bytearray()
-            for chunk in self.chunks(0, HEAD_BYTES):
-                head += chunk
-                if len(head) >= HEAD_BYTES:
-                    break
-            self._head = bytes(head[:HEAD_BYTES])
+            self._head = bytes(self.get_range(0, HEAD_BYTES))
         return self._head
 
-    def read(self, start: int, end: int) -> bytes:
+    def get_range(self, start: int, end: int) -> bytearray:
         """Read the bytes from `start` to `end`, or to the end of the file. Raises `EmotionTalkError`."""
-        return b"".join(self.chunks(start, end))
+        data = bytearray()
+        for chunk in self._chunks(start, end):
+            data += chunk
+        return data
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes from `start` to `end` (None: the end), read ahead if possible. Raises `EmotionTalkError`."""
-        if not self.ranged or self.size is None:
-            yield from self.chunks(start)
-            return
         end = self.size if end is None else min(end, self.size)
+        if not self.ranged:
+            yield from self._chunks(start, end)
+            return
         with contextlib.closing(BlockStream(self, start, end)) as stream:
             while stream.position < end:
                 yield stream.read(min(1 << 20, end - stream.position))
@@ -2794,107 +2510,48 @@ class RemoteFile:
                 bar.update(len(data))
         file.flush()
 
-    def chunks(self, start: int, end: int | None = None) -> Generator[bytes, None, None]:
-        """Yield the bytes from `start` to `end` as they come; a broken connection is resumed. Raises as `head`."""
-        if self.ranged and start < len(self._head):
+    def _chunks(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes from `start` to `end` as they come; what is missing is requested again."""
+        if self._head is not None and self.ranged and start < len(self._head):
             yield self._head[start:end]
             start = len(self._head)
-        if end is None or start < end:
-            yield from self._chunks(start, end)
-
-    def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
-        pace = Pace(start)
+        tries, since, reached = 0, time.monotonic(), start
         while self._lacks(start, end):
-            before = time.monotonic()
+            error = ConnectionError("the response was cut short")
             try:
-                body, position, last = self._connect(start, end)
-                pace.connected(time.monotonic() - before)
-                before = time.monotonic()
-                while (chunk := next(body, None)) is not None:
-                    pace.came(len(chunk), time.monotonic() - before)
-                    chunk, position = chunk[max(0, start - position) :], position + len(chunk)
-                    if chunk:  # a server without ranges sends what is there already, too
-                        start += len(chunk)
-                        self._check_length(start)
-                        yield chunk
-                    before = time.monotonic()  # the time of the reader does not count
-                    pace.reached(start)
-                if last is None:
-                    return
-                if start < last:
-                    raise ConnectionError("the response was cut short")
-                pace.came(0, time.monotonic() - before)
-            except ConnectionError as error:
-                pace.failed(start, time.monotonic() - before)
-                self._wait(error, pace, start)
-                pace.failures += 1
+                for chunk in self._body(start, end):
+                    yield chunk
+                    start += len(chunk)
+            except ConnectionError as failed:
+                error = failed
+            if start - reached >= LEAST_PROGRESS:
+                tries, since, reached = 0, time.monotonic(), start
+            elif self._lacks(start, end):
+                since += self._wait(error, tries, time.monotonic() - since, start)
+                tries += 1
 
-    def _lacks(self, position: int, end: int | None) -> bool:
-        """Whether there are bytes between a position and an end, or the end of the file."""
-        until = self.size if end is None else end if self.size is None else min(end, self.size)
-        return until is None or position < until
+    def _lacks(self, start: int, end: int) -> bool:
+        return self.size < 0 or start < min(end, self.size)
 
-    def _check_length(self, position: int) -> None:
-        """Raise `EmotionTalkError` where a response that does not say its length does not end."""
-        most = 2 * ARCHIVES[self.archive][0] + LONGEST_SURPLUS
-        if self.size is None and position > most:
-            raise self.error(
-                f"the server does not say how long the file is, and has sent more than {most:,} bytes, where the "
-                f"released {self.archive}.tar has {ARCHIVES[self.archive][0]:,}. Take another mirror."
-            )
-
-    def _wait(self, error: ConnectionError, pace: Pace, position: int) -> None:
-        """Wait before the next retry. Raises `NoConnectionError` where another one would not help.
-
-        Args:
-            error: why it is retried.
-            pace: of the read.
-            position: the next byte that is read.
-        """
-        if pace.failures == len(WAITS) or pace.failing > LONGEST_FAILURE:
+    def _wait(self, error: ConnectionError, tries: int, failing: float, position: int) -> float:
+        """Wait before a retry; return the seconds that the server asked for. Raises `NoConnectionError` in the end."""
+        if tries == len(WAITS) or failing > LONGEST_FAILURE:
             raise NoConnectionError(
-                f"{self.path}: gave up at byte {position:,} after {pace.failures + 1} tries ({brief(error)}). "
-                f"{reach(self.url)}"
+                f"{self.path}: gave up at byte {position:,} after {tries + 1} tries ({brief(error)}). {reach(self.url)}"
             ) from None
-        seconds = max(WAITS[pace.failures], getattr(error, "seconds", 0))
-        if seconds > LONGEST_WAIT:
+        asked = getattr(error, "seconds", 0.0)
+        if asked > LONGEST_WAIT:
             raise NoConnectionError(
-                f"{self.path}: the server limits the rate and asks to wait {seconds:,.0f} seconds ({error}), and "
+                f"{self.path}: the server limits the rate and asks to wait {asked:,.0f} seconds ({error}), and "
                 f"{LONGEST_WAIT} are the most that is waited. Run again later."
             ) from None
-        if seconds < 1 or self._waiting:  # one of several threads shows that they wait
-            return time.sleep(seconds)
-        self._waiting = True
-        try:
-            label = f"{self._name}: {brief(error, 60)}, waiting"
-            with progress_bar(total=math.ceil(seconds), unit="s", desc=label) as bar:
-                until = time.monotonic() + seconds
-                while (left := until - time.monotonic()) > 0:
-                    time.sleep(min(1, left))
-                    bar.update(1)
-        finally:
-            self._waiting = False
+        if asked > 0:
+            warn_once(f"{self._name}: {brief(error, 60)}, waiting {asked:.1f} seconds, as the server asks.")
+        time.sleep(max(WAITS[tries], asked))
+        return asked
 
-    def _headers(self, url: str, start: int, end: int | None) -> dict[str, str]:
-        """Return the headers of a request. A password goes to the server of its URL, to no other one."""
-        address, password = split_credentials(url)
-        headers = {"Accept-Encoding": "identity"}
-        if not password and server_of(address) == server_of(self.url):
-            password = self._password
-        if password:
-            headers["authorization"] = password
-        if self.ranged is not False:
-            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        try:
-            return {**token_headers(address, self.token), **headers}
-        except ValueError as error:
-            raise self.error(str(error)) from None
-
-    def _connect(self, start: int, end: int | None) -> tuple[Iterator[bytes], int, int | None]:
-        """Request the bytes from `start` to `end`: (what comes, where it begins and ends; None: unknown).
-
-        A server may send fewer than were requested, and say so. Raises `ConnectionError` for what a retry may solve.
-        """
+    def _body(self, start: int, end: int) -> Iterator[bytes]:
+        """Request bytes once, and yield what comes: all, or fewer. Raises `ConnectionError` to be asked again."""
         if is_offline():
             raise NoConnectionError(
                 f"{self.path} cannot be read: offline mode is on (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE). "
@@ -2902,58 +2559,36 @@ class RemoteFile:
             )
         response, url = self._follow(start, end)
         try:
-            if not self._accept(response.status, response.headers, start):
-                response.close()
-                return self._connect(start, end)
-        except BaseException:
+            sent = self._accept(response.status, response.headers, start)
+            self._signed = url if url != self.url else None
+            position = start if self.ranged else 0
+            for chunk in response:
+                if position + len(chunk) > sent:
+                    said = f"the {sent - start:,} bytes of its Content-Range"
+                    raise self.error(f"the server sends more than {said}. {ALTERED}")
+                yield chunk[max(0, start - position) : max(0, end - position)]
+                position += len(chunk)
+                if position >= end and sent > end:
+                    break
+        finally:
             response.close()
-            raise
-        self._signed = url if url != self.url else None
-        if not self.ranged:
-            return iter(response), 0, self.size
-        sent_end = _content_range(response.headers)[1] + 1
-        requested_end = sent_end if end is None else min(end, sent_end)
-        return self._of_range(iter(response), sent_end - start, requested_end - start), start, requested_end
 
-    def _of_range(self, body: Iterator[bytes], sent: int, requested: int) -> Iterator[bytes]:
-        """Yield the requested bytes of the body of a response to a range.
-
-        Raises `EmotionTalkError` where it holds more than its Content-Range says: then it is not that range.
-
-        Args:
-            body: of the response.
-            sent: bytes that it has by its Content-Range.
-            requested: bytes that were requested, from the same start.
-        """
-        position = 0
-        for chunk in body:
-            if position + len(chunk) > sent:
-                raise self.error(f"the server sends more than the {sent:,} bytes of its Content-Range. {ALTERED}")
-            if position < requested:
-                yield chunk[: requested - position]
-            position += len(chunk)
-            if sent > requested and position >= requested:  # a server may send more than was requested
-                return
-
-    def _follow(self, start: int, end: int | None) -> tuple[Response, str]:
-        """Follow redirects: (the last `Response`, its URL). A cached signed URL that has expired is requested again."""
-        url = cached = self._signed or self.url
-        until = time.monotonic() + LONGEST_FAILURE
+    def _follow(self, start: int, end: int) -> tuple[Response, str]:
+        """Follow redirects: (the last `Response`, its URL). A signed URL that has expired is requested again."""
+        url = signed = self._signed or self.url
         for _ in range(10):
-            if time.monotonic() > until:
-                break
             response, location = self._ask(url, start, end)
             if location:
                 url = location
-                continue
-            if url != cached or url == self.url or response.status not in (400, 401, 403, 404, 410):
+            elif url == signed != self.url and response.status in (400, 401, 403, 404, 410):
+                response.close()
+                self._signed = None if self._signed == signed else self._signed  # another thread may have a new one
+                url = signed = self._signed or self.url
+            else:
                 return response, url
-            response.close()
-            self._signed = None if self._signed == cached else self._signed  # another thread may have a new one already
-            url = cached = self._signed or self.url
         raise ConnectionError("too many redirects")
 
-    def _ask(self, url: str, start: int, end: int | None) -> tuple[Response, str]:
+    def _ask(self, url: str, start: int, end: int) -> tuple[Response, str]:
         """Send one request: (the `Response`, where it redirects to or ""). Raises `ConnectionError`."""
         headers = self._headers(url, start, end)
         try:
@@ -2969,11 +2604,28 @@ class RemoteFile:
             where = f" to {server_in_words(url)}, where {server_in_words(self.url)} redirects"
         raise ConnectionError(f"no connection{where}: {reason}")  # not within `except`: what failed quotes secrets
 
-    def _accept(self, status: int, headers: Mapping[str, str], start: int) -> bool:
-        """Whether a response is what was requested; False: request again, without a range. Raises as `_connect`."""
-        if status in (416, 501) and self.ranged is None:  # no ranges at all, or an empty file
+    def _headers(self, url: str, start: int, end: int) -> dict[str, str]:
+        """Return the headers of a request. A password goes to the server of its URL, to no other one."""
+        address, password = split_credentials(url)
+        if not password and server_of(address) == server_of(self.url):
+            password = self._password
+        headers = {"Accept-Encoding": "identity", **({"authorization": password} if password else {})}
+        if self.ranged is not False:
+            headers["Range"] = f"bytes={start}-{end - 1}"
+        try:
+            return {**token_headers(address, self.token), **headers}
+        except ValueError as error:
+            raise self.error(str(error)) from None
+
+    def _accept(self, status: int, headers: Mapping[str, str], start: int) -> int:
+        """Check a response; return where in the file its body ends.
+
+        Raises `ConnectionError` for what a retry may solve, `EmotionTalkError` for anything else.
+        """
+        given = headers.get("Content-Range", "").strip() if status == 206 else ""
+        if self.ranged is None and (status in (416, 501) or given.endswith("/*")):  # no ranges, or an empty file
             self.ranged = False
-            return False
+            raise ConnectionError("no ranges")
         if status == 429 or status >= 500:
             raise RateLimitedError(status, headers.get("Retry-After", "").strip())
         if status not in (200, 206):
@@ -2981,22 +2633,20 @@ class RemoteFile:
         if status == 200 and self.ranged:
             raise ConnectionError("the server no longer serves ranges")
         self._check_encoding(headers)
-        content_range = headers.get("Content-Range", "") if status == 206 else ""
-        if content_range.endswith("/*"):  # of unknown length: read in sequence
-            if self.ranged:
-                raise ConnectionError("the server no longer says how long the file is")
-            self.ranged = False
-            return False
-        given = re.fullmatch(r"\d{1,18}", headers.get("Content-Length", "").strip())
-        size = length = int(given[0]) if given else None
+        length = re.fullmatch(r"\d{1,18}", headers.get("Content-Length", "").strip())
+        size = end = int(length[0]) if length else None
         if status == 206:
-            first, last, size = _content_range(headers)
-            if first != start or not start <= last < size:
-                raise self.error(f"the server gives another range than requested ({brief(content_range)}). Run again.")
-            if length not in (None, last + 1 - first):
-                raise self.error(f"the server sends {length:,} bytes as the range {brief(content_range)}. {ALTERED}")
+            found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", given)
+            first, last, size = map(int, found.groups()) if found else (-1, -1, 0)
+            end = last + 1
+            if first != start or not start < end <= size:
+                raise self.error(f"the server gives another range than requested ({brief(given)}). Run again.")
+            if length and int(length[0]) != end - first:
+                raise self.error(f"the server sends {int(length[0]):,} bytes as the range {brief(given)}. {ALTERED}")
+        if size is None or end is None:
+            raise self.error("the server does not say how long the file is. Take another mirror, or download it.")
         self._remember(status == 206, size, headers.get("ETag") or headers.get("Last-Modified"))
-        return True
+        return end
 
     def _check_encoding(self, headers: Mapping[str, str]) -> None:
         """Raise `EmotionTalkError` for a body that is not the file's bytes as they are."""
@@ -3007,11 +2657,10 @@ class RemoteFile:
         if odd:
             raise self.error(f"the server sends the file as {brief(odd[0], 80)}, which was not requested. {ALTERED}")
 
-    def _remember(self, ranged: bool, size: int | None, tag: str | None) -> None:
+    def _remember(self, ranged: bool, size: int, tag: str | None) -> None:
         """Remember what a response says of the file. Raises `EmotionTalkError` where it is another file than before."""
         tag = brief(tag.strip().removeprefix("W/")) if tag else None  # a weak tag is all that some servers give
-        known = self.ranged is not None or self.size is not None
-        if known and (self.size not in (None, size) or (None not in (tag, self.tag) and tag != self.tag)):
+        if self.size >= 0 and (self.size != size or (None not in (tag, self.tag) and tag != self.tag)):
             raise self.error("this is another file than before: it has changed while it was read. Run again.")
         self.ranged, self.size, self.tag = ranged, size, tag or self.tag
 
@@ -3038,9 +2687,8 @@ def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
         fsspec.asyn.reset_lock()
         fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
     failed: EmotionTalkError
-    opened, options = _options(url, token)
     try:
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(opened, **options))
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(_without_passwords(url), **_options(url, token)))
     except (ImportError, ValueError) as error:
         fix = "Install what reads this scheme (for s3:// `pip install s3fs`)."
         failed = EmotionTalkError(f"{redacted(url)}: {brief(redacted(error, text=True))}. {fix}")
@@ -3058,17 +2706,20 @@ def unopened(path: str, error: Exception) -> EmotionTalkError:
     return NoConnectionError(f"{path}: {what} ({why}). Check the URL and its library's settings.")
 
 
-def _options(url: str, token: str | bool | None) -> tuple[str, dict[str, Any]]:
-    """Return what fsspec gets: (the URL, options). A password of HTTP in a chain is sent as a header, as elsewhere."""
+def _without_passwords(url: str) -> str:
+    return "::".join(split_credentials(link)[0] for link in CHAINED.split(url))
+
+
+def _options(url: str, token: str | bool | None) -> dict[str, Any]:
+    """Return the options for fsspec. A password of HTTP in a chain is sent as a header, as elsewhere."""
     if url.startswith("hf://"):
-        return url, {"token": token, "endpoint": checked_endpoint()}
-    links, options = CHAINED.split(url), {}
-    for n, link in enumerate(links):
-        links[n], authorization = split_credentials(link)
-        if authorization:
-            scheme = link.partition("://")[0]
-            options[scheme] = {"client_kwargs": {"headers": {"Authorization": authorization}}}
-    return "::".join(links), options
+        return {"token": token, "endpoint": checked_endpoint()}
+    passwords = {link.partition("://")[0]: split_credentials(link)[1] for link in CHAINED.split(url)}
+    return {
+        scheme: {"client_kwargs": {"headers": {"Authorization": password}}}
+        for scheme, password in passwords.items()
+        if password
+    }
 
 
 class FsspecFile(RemoteFile):
@@ -3078,30 +2729,26 @@ class FsspecFile(RemoteFile):
 
     def head(self) -> bytes:
         """See `RemoteFile`."""
-        if not self._head:
+        if self._head is None:
             files, path = filesystem(self.url, self.token)
             info = self._call(files.info, path)
-            self.size, self.ranged = info.get("size"), True
-            if info.get("type") == "directory" or not isinstance(self.size, int):
+            if info.get("type") == "directory" or not isinstance(info.get("size"), int):
                 raise MissingArchiveError(f"{self.path} is not a file, or its size is unknown.")
+            self.size, self.ranged = info["size"], True
             tag = next((info[key] for key in self.TAGS if info.get(key)), None)
             self.tag = None if tag is None else brief(tag)
-            self._head = b"".join(self.chunks(0, min(self.size, HEAD_BYTES)))
+            self._head = bytes(self.get_range(0, HEAD_BYTES))
         return self._head
 
-    def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
-        size = cast(int, self.size)
-        end = size if end is None else min(end, size)
-        while start < end:
-            files, path = filesystem(self.url, self.token)
-            wanted = min(end - start, BlockStream.BLOCK_BYTES)
-            data = self._call(files.cat_file, path, start=start, end=start + wanted)
-            if len(data) > wanted:
-                raise self.error(f"its library gives {len(data):,} bytes, where {wanted:,} were requested. Upgrade it.")
-            if not data:
-                raise self.error("this is another file than before: it has become shorter. Run again.")
-            yield data
-            start += len(data)
+    def _body(self, start: int, end: int) -> Iterator[bytes]:
+        files, path = filesystem(self.url, self.token)
+        wanted = min(end, self.size) - start
+        data = self._call(files.cat_file, path, start=start, end=start + wanted)
+        if len(data) > wanted:
+            raise self.error(f"its library gives {len(data):,} bytes, where {wanted:,} were requested. Upgrade it.")
+        if not data:
+            raise self.error("this is another file than before: it has become shorter. Run again.")
+        yield data
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         failed: EmotionTalkError
@@ -3114,318 +2761,234 @@ class FsspecFile(RemoteFile):
         raise failed  # not within `except`: the library's error may quote a secret
 
 
-# === emotiontalk/archives/offsets.py ==================================================================================
-# Where members are in a plain, sorted tar, told from the few headers that were read. docs/internals.md explains it.
-#
-# All annotations come before all media; each part is sorted by group and id. So every header that is read bounds the
-# offsets of all other members, and the lengths of the clips, known from their annotations, predict offsets: exactly as
-# long as the clips in between have the usual format, and nearly where a few of them have another.
+# === emotiontalk/archives/search.py ===================================================================================
+# Finding a member in a sorted tar behind a URL: interpolation between the headers that were read.
 
-LONGEST_MEMBER = 32 << 20  # no clip is longer: 30 s of audio are 5 MB
-PREDICTION_ERROR = 8 << 10  # an offset predicted from the times of annotations may be off by so much
-PATIENCE = 640 << 10  # bytes read from a rough prediction on: most clips end within them
-ELSEWHERE = 5 << 20  # so far away is the next place to look at: beyond the end of a long clip
-GROUP_DIALOGUES = 50  # about so many dialogues has a group
-BISECT_AFTER = 5  # predictions that may fail before the search bisects
-NEAR = 12  # clips: from a known header this near, most predictions are exact
-AIM_BEHIND = 5  # clips: farther away, so many behind the wanted one are aimed at, to come within its group
-BYTES_OF_SAMPLE = 2
-USUAL = max(AUDIO_FORMATS, key=lambda form: AUDIO_FORMATS[form])  # rate, channels
-# Bytes of all clips as a share of what they would have in the usual format: others are smaller.
-MEAN_SHARE = sum(n * rate * channels for (rate, channels), n in AUDIO_FORMATS.items()) / (
-    sum(AUDIO_FORMATS.values()) * USUAL[0] * USUAL[1]
-)
-MOST_ATTEMPTS = 64  # a bisection of the largest archive takes fewer
+NEAR = 24  # members: from a known header this near, lengths are added; from farther ones, interpolated
+MARGIN = 2_000  # bytes a member between: so much too early costs less than a header too late
+MOST = 64  # places that are read at most; most often, four are enough
+BISECT_AFTER = 8  # places that may be interpolated, before every other one is the middle
 
 
-class Kind(enum.IntEnum):
-    """The parts of an archive, in their order."""
-
-    ANNOTATION = 0
-    MEDIA = 1
-    END = 2
+def expected_length(seconds: float) -> int:
+    """Return the bytes that a clip of the usual format takes in a tar."""
+    return BLOCK + padded(44 + round(seconds * RELEASED_RATE) * 2 * RELEASED_CHANNELS)
 
 
-class Key(NamedTuple):
-    """What members are sorted by. With an empty id: where a group begins; with `LAST_ID`: where it ends."""
-
-    kind: Kind
-    group: str = ""
-    id: str = ""
-
-    def __str__(self) -> str:
-        return self.id or self.group or "the end"
-
-    def in_group(self, kind: Kind, group: str) -> bool:
-        """Whether this is a member of a group, of this kind."""
-        return self.kind == kind and self.group == group
-
-
-LAST_ID = "~"
-END = Key(Kind.END)
-
-
-def key_of(header: Header | None) -> Key | None:
-    """Return the key of a tar header; None for what is not a part of the release."""
-    match = match_member(header.name) if header and header.kind == "0" else None
-    if match is None:
-        return None
-    kind = Kind.ANNOTATION if match["suffix"].lower() == "json" else Kind.MEDIA
-    return Key(kind, match["group"].upper(), match["id"].upper())
-
-
-class FoundHeader(NamedTuple):
-    """A header that was read: no other member of the release has one from byte `searched_from` to `start`."""
-
-    searched_from: int
-    start: int
-    end: int  # of the payload: where the next header is
-    key: Key
-
-
-class WavSizes:
-    """What tells the bytes of a WAV file from its length: the formats seen, and the bytes that are not samples.
-
-    The usual format is the most frequent one of those seen. It begins as that of the real archive, so that a first clip
-    of another format does not change it.
-    """
-
-    def __init__(self, formats: list[list[int]] | None = None, other: int = 44) -> None:
-        seen = formats if formats is not None else [[USUAL[0], USUAL[1] * BYTES_OF_SAMPLE, 2]]
-        self.formats = collections.Counter({(rate, frame): count for rate, frame, count in seen})
-        self.other = other
-
-    def to_json(self) -> list[Any]:
-        """Return the arguments that make this again."""
-        return [[[rate, frame, count] for (rate, frame), count in self.formats.items()], self.other]
-
-    def see(self, size: int, beginning: bytes) -> None:
-        """Learn from the beginning of a WAV file of `size` bytes."""
-        with contextlib.suppress(ValueError):  # no WAV file
-            wav = wav_format(beginning)
-            frame = wav.channels * wav.bits // 8
-            self.formats[wav.rate, frame] += 1
-            self.other = size - wav.header_frames * frame
-
-    def usual_size(self, seconds: float) -> int:
-        """Return the bytes of a clip of this length in the usual format."""
-        (rate, frame), _ = max(self.formats.items(), key=lambda item: item[1])
-        return round(seconds * rate) * frame + self.other
-
-
-class GroupAnnotations(NamedTuple):
-    """The annotation files of a group, sorted by id."""
-
-    ids: tuple[str, ...]
-    names: tuple[str, ...]  # of the members
-    gaps: tuple[int, ...]  # bytes between the end of the member before and this header (folders)
-    seconds: tuple[float | None, ...]  # length of the clip, by the times in the annotation
-    ends: tuple[int, ...]  # where each file ends in all their bytes
-    packed: bytes  # all their bytes, compressed
-
-
-class Attempt(NamedTuple):
-    """Where to look for a header: at which offsets, and how many bytes to read at most from each on."""
-
-    offsets: list[int]
-    most: int
-
-
-class Offsets:
-    """The headers of a sorted tar that were read, and what they predict. Reads nothing itself.
+class Search:
+    """The headers of a sorted tar that were read, and where they let the others be expected. Reads nothing itself.
 
     Args:
         size: bytes of the archive.
-        head: its first bytes.
+
+    Attributes:
+        found: the headers, sorted.
+        annotation_bytes: mean bytes of an annotation with its header.
     """
 
-    def __init__(self, size: int, head: bytes) -> None:
-        self.size = size
+    def __init__(self, size: int) -> None:
+        self.size, self.annotation_bytes = size, 2_000.0
         self.found: list[FoundHeader] = []
-        self.sizes: WavSizes | None = None  # None: no audio was seen, as in an archive of video
-        first = list(self.scan(head, 0))
-        self.annotations_first = not (first and first[0].key.kind == Kind.MEDIA)
-        # mean, with the header
-        self.annotation_bytes = first[-1].end / len(first) if first else float(PREDICTION_ERROR)
+        self._lengths: dict[str, tuple[list[str], list[int]]] = {}  # group -> ids, expected bytes before each clip
 
-    def to_json(self) -> str:
-        """Return what the next process needs to know."""
-        sizes = self.sizes.to_json() if self.sizes else None
-        return json.dumps([sizes, sorted(self.found, key=lambda header: header.start)])
+    @property
+    def mean_clip(self) -> int:
+        """Mean bytes of a clip, if nothing but annotations and clips is there."""
+        return max(BLOCK, int(self.size / TOTAL - self.annotation_bytes))
 
-    def load_json(self, text: str) -> None:
-        """Take over what another process has found. Raises `ValueError`, `TypeError` or `KeyError` for other text."""
-        sizes, found = json.loads(text)
-        headers = [FoundHeader(searched, start, end, Key(Kind(k[0]), *k[1:])) for searched, start, end, k in found]
-        self.sizes, self.found = WavSizes(*sizes) if sizes else None, headers
+    def learn_lengths(self, group: str, ids: list[str], seconds: Iterable[float | None]) -> None:
+        """Expect the clips of a group, sorted, to be so long; None: unknown."""
+        lengths = (self.mean_clip if length is None else expected_length(length) for length in seconds)
+        self._lengths[group] = ids, list(itertools.accumulate(lengths, initial=0))
 
-    def forget(self) -> None:
-        """Forget every header that was read."""
-        self.found = []
-
-    def scan(self, data: bytes, start: int) -> Iterator[FoundHeader]:
-        """Yield each header of a member in some bytes of the archive, which begin at `start`."""
-        searched_from, at = start, 0
-        while at + BLOCK <= len(data):
-            header = parse_header(data[at : at + BLOCK])
-            key, at = key_of(header), at + BLOCK
-            end = at + (padded(header.size) if header else 0)
-            if key and header:
-                if key.kind == Kind.MEDIA and header.name.lower().endswith(".wav"):
-                    self.sizes = self.sizes or WavSizes()
-                    self.sizes.see(header.size, data[at : at + BLOCK])
-                yield FoundHeader(searched_from, start + at - BLOCK, start + end, key)
-                searched_from = start + end
-            at = end
+    def expected_ends(self, group: str) -> list[int]:
+        """Return the expected bytes before each clip of a group, and of all of them."""
+        return self._lengths[group][1]
 
     def add(self, header: FoundHeader) -> None:
         """Remember a header. Raises `NotSortedError` where it contradicts another."""
-        if header in self.found:
+        if header.key == END and self.found and self.found[-1].key == END:  # so far; it may be still earlier
+            header = min(header, self.found.pop())
+        at = bisect.bisect_left(self.found, (header.key,))
+        before, after = self.found[max(0, at - 1) : at], self.found[at : at + 1]
+        if after and after[0].key == header.key and after[0].start == header.start:
+            self.found[at] = min(header, after[0])
             return
-        before = max((h for h in self.found if h.start < header.start), key=lambda h: h.start, default=header)
-        after = min((h for h in self.found if h.start > header.start), key=lambda h: h.start, default=header)
-        if not before.key <= header.key <= after.key:
-            order = " before ".join(str(h.key) for h in (before, header, after))
-            raise NotSortedError(f"its members are not sorted ({order})")
-        self.found.append(header)
+        around = [*before, header, *after]
+        if any(one.key >= next_one.key or one.end > next_one.start for one, next_one in zip(around, around[1:])):
+            raise NotSortedError(f"its members are not sorted ({' before '.join(str(h.key) for h in around)})")
+        self.found.insert(at, header)
 
-    def bounds(self, key: Key) -> tuple[int, int]:
-        """Return (the end of the last known member before a key, the first byte known to be behind all of these)."""
-        low = max((h.end for h in self.found if h.key < key), default=0)
-        return low, min((h.searched_from for h in self.found if h.key >= key), default=self.size)
+    def bounds(self, key: Key) -> tuple[FoundHeader, FoundHeader]:
+        """Return (the last known header before a key, the first one that is not before it)."""
+        at = bisect.bisect_left(self.found, (key,))
+        begin, end = FoundHeader(Key(Kind.ANNOTATION), 0, 0, 0), FoundHeader(END, self.size, self.size, self.size)
+        return (self.found[at - 1] if at else begin), (self.found[at] if at < len(self.found) else end)
 
-    def start(self, key: Key, slack: int = 0) -> int | None:
-        """Return where the member of a key begins, or a header at most `slack` bytes before it; None if unknown."""
-        low, high = self.bounds(key)
-        exact = next((h.start for h in self.found if h.key == key), None)
-        if exact is None and high - low <= slack:
-            return low
-        return exact
-
-    def attempts(self, key: Key, slack: int, annotations: GroupAnnotations | None) -> Iterator[Attempt]:
-        """Yield where to look, until `start` is known; what is read there must be `add`ed meanwhile.
+    def find(self, key: Key, slack: int, read_header: Callable[[int], FoundHeader]) -> int:
+        """Find where a member begins, or the first header at most `slack` bytes before it.
 
         Args:
-            key: of the member, or of the first annotation of a group.
-            slack: see `start`.
-            annotations: of the group, where they are known: their times predict offsets of media.
+            key: of the member, or of the beginning of a group.
+            slack: so much too early is near enough.
+            read_header: reads the first header of a member of the release at a byte or after it.
 
         Raises:
-            NotSortedError: the member is nowhere.
+            NotSortedError: it is not where it can be.
         """
-        by_lengths = itertools.count()  # attempts since a header of the group's media is known
-        for attempt in range(MOST_ATTEMPTS):
-            if self.start(key, slack) is not None:
-                return
-            low, high = self.bounds(key)
-            anchors = [h for h in self.found if key.kind == Kind.MEDIA and h.key.in_group(Kind.MEDIA, key.group)]
-            spread, most = 0, LONGEST_MEMBER
-            if anchors and annotations and attempt <= BISECT_AFTER + 4:
-                offset = self._by_lengths(key, anchors, annotations)
-                spread = min(PREDICTION_ERROR << next(by_lengths) // 3, (high - low) // 2)
-            elif attempt > BISECT_AFTER:
-                offset = self._bisection(attempt, low, high)
-            else:
-                offset = self._by_rank(key)
-                if slack:
-                    spread = min(slack // 3 + (offset - low) // 64 << attempt, (high - low) // 6)
-                else:  # in a long clip, another place costs less than its end
-                    offset, most = offset + attempt * ELSEWHERE, PATIENCE
-            # a group's first annotation is looked for on both sides, a clip from a little before it
-            offsets = {offset - spread, offset + spread} if slack else {offset - spread}
-            yield Attempt(sorted({min(max(o, low), max(low, high - BLOCK)) for o in offsets}), most)
+        outward, side, step = 0, 0, max(slack, self.mean_clip if key.kind == Kind.MEDIA else 0)
+        for attempt in range(MOST):
+            before, after = self.bounds(key)
+            if after.key == key:
+                return after.start
+            low, high = before.end, after.searched_from
+            if high - low <= slack:
+                return low
+            place = int(self._expected(key, before, after)) - slack // 2
+            place += side * step * ((1 << outward) - 1)  # always on the same side of it: ever farther
+            if attempt >= BISECT_AFTER and attempt % 2:
+                place = (low + high) // 2
+            header = read_header(min(max(place, low), max(low, high - BLOCK)) // BLOCK * BLOCK)
+            self.add(header)
+            now = 1 if header.key < key else -1
+            outward, side = (outward + 1 if now == side else 0), now
         raise NotSortedError(f"{key} is not where it should be")
 
-    @staticmethod
-    def _bisection(attempt: int, low: int, high: int) -> int:
-        """Return the middle; at every other attempt the lower end, where a scan may reach the member."""
-        if attempt % 2 and high - low < LONGEST_MEMBER:
-            return low
-        return (low + high) // 2
+    def _expected(self, key: Key, before: FoundHeader, after: FoundHeader) -> float:
+        """Return where a member is expected between two headers: by lengths from a near one, else in proportion."""
+        number, below, above = (self._number(header) for header in (key, before.key, after.key))
+        if number is not None:
+            ends = self._lengths[key.group][1]
+            to_below = number - below if below is not None and before.key.group == key.group else TOTAL
+            to_above = above - number if above is not None and after.key.group == key.group else TOTAL
+            if to_below <= min(to_above, NEAR):
+                return before.end + ends[number] - ends[number - to_below + 1] - MARGIN * (to_below - 1)
+            if to_above <= NEAR:
+                return after.start - (ends[number + to_above] - ends[number]) - MARGIN * to_above
+        low, high = self._coordinate(before.key), self._coordinate(after.key)
+        share = (self._coordinate(key) - low) / max(1.0, high - low)
+        return before.start + min(max(share, 0.0), 1.0) * (after.start - before.start)
 
-    def _by_rank(self, key: Key) -> int:
-        """Predict by the number of utterances before a key's group, between the headers around it."""
-        known = [(0.0, 0), (2.0 * TOTAL, self.size), *((_rank(h.key), h.start) for h in self.found)]
-        media_begin = int(TOTAL * self.annotation_bytes)  # about there
-        if all((h.key.kind == Kind.MEDIA) == (h.start > media_begin) for h in self.found):
-            known.append((TOTAL, min(self.size, media_begin)))
-        wanted = _rank(Key(key.kind, key.group))
-        low, high = max(pair for pair in known if pair[0] <= wanted), min(pair for pair in known if pair[0] > wanted)
-        return low[1] + int((high[1] - low[1]) * (wanted - low[0]) / (high[0] - low[0]))
+    def _number(self, key: Key) -> int | None:
+        """Return the number of a clip in its group, where its ids are known."""
+        ids = self._lengths[key.group][0] if key.kind == Kind.MEDIA and key.group in self._lengths else []
+        at = bisect.bisect_left(ids, key.id)
+        return at if ids[at : at + 1] == [key.id] else None
 
-    def _by_lengths(self, key: Key, anchors: list[FoundHeader], annotations: GroupAnnotations) -> int:
-        """Predict a clip's offset from the nearest known headers of its group, by the lengths of the clips between.
-
-        From a near one as if all had the usual format. Between two, in proportion. From one far away, which a few
-        clips of other formats have brought nearer than it would be, a little behind the wanted clip: the header found
-        there is near.
-        """
-        numbers = {uid: n for n, uid in enumerate(annotations.ids)}
-        wanted, ends = numbers[key.id], [0, *itertools.accumulate(self.media_lengths(annotations))]
-        known = {numbers[h.key.id]: h for h in anchors if h.key.id in numbers}
-        if not known:
-            raise NotSortedError(f"{anchors[0].key} has no annotation")
-
-        def place(n: int) -> int:
-            """Return where the header of the n-th clip would be if all had the usual format and no header was known."""
-            return ends[n] + annotations.gaps[n]
-
-        nearest = min(known, key=lambda n: (abs(n - wanted), n))
-        if abs(nearest - wanted) > NEAR:
-            return self._between(wanted, known, place)
-        if nearest < wanted:  # its own size is known
-            return known[nearest].end + place(wanted) - ends[nearest + 1]
-        return known[nearest].start - (place(nearest) - place(wanted))
-
-    @staticmethod
-    def _between(wanted: int, known: dict[int, FoundHeader], place: Callable[[int], int]) -> int:
-        """Predict from known headers that are far away."""
-        before = max((n for n in known if n < wanted), default=None)
-        after = min((n for n in known if n > wanted), default=None)
-        if before is not None and after is not None:
-            share = (known[after].start - known[before].start) / max(1, place(after) - place(before))
-            return known[before].start + int(share * (place(wanted) - place(before)))
-        if after is not None:
-            return known[after].start - int(MEAN_SHARE * (place(after) - place(min(wanted + AIM_BEHIND, after))))
-        nearest = max(known)
-        return known[nearest].start + int(MEAN_SHARE * (place(wanted) - place(nearest)))
-
-    def media_lengths(self, annotations: GroupAnnotations) -> list[int]:
-        """Return, of each utterance, the bytes that its clip takes in the archive, with what stands before it.
-
-        Of audio as in its usual format.
-        """
-        mean = max(BLOCK, int(self.size / TOTAL - self.annotation_bytes))
-        lengths = []
-        for gap, seconds in zip(annotations.gaps, annotations.seconds):
-            if self.sizes is None or seconds is None:
-                lengths.append(mean)
-            else:
-                lengths.append(gap + BLOCK + padded(self.sizes.usual_size(seconds)))
-        return lengths
+    def _coordinate(self, key: Key) -> float:
+        """Return how many bytes are expected before a member: what is interpolated along."""
+        if key.kind == Kind.END:
+            return float(self.size)
+        before, count = sum(n for group, n in GROUPS.items() if group < key.group), GROUPS.get(key.group, 0)
+        number = self._number(key)
+        if number is not None:
+            ends = self._lengths[key.group][1]
+            within = ends[number] / ends[-1]
+        else:
+            within = min(1.0, (int(key.id[7:9]) - 1) / DIALOGUES_OF_GROUPS.get(key.group, 1)) if key.id else 0.0
+        rank = before + within * count
+        annotations = TOTAL * self.annotation_bytes
+        return annotations + rank * self.mean_clip if key.kind == Kind.MEDIA else rank * self.annotation_bytes
 
 
-def _rank(key: Key) -> float:
-    """Return about how many members stand before a key."""
-    if key.kind == Kind.END:
-        return 2.0 * TOTAL
-    before = key.kind * TOTAL + sum(n for group, n in GROUPS.items() if group < key.group)
-    if key.id:
-        within = int(key.id[7:9]) / GROUP_DIALOGUES
-    else:
-        within = key.kind / 2  # of a group's media the middle is safest
-    return before + min(1, within) * GROUPS.get(key.group, 0)
+# === emotiontalk/archives/index.py ====================================================================================
+# The index of an archive: where each member is, so that nothing need be searched for.
+
+LONGEST = 0xFFFF * BLOCK  # bytes of a member in its archive
+LONGEST_GAP = 1 << 14  # bytes of folders before the first member of a run
+SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "assets", "index")
+
+
+class Index:
+    """What is known of where the members of an archive are.
+
+    Args:
+        size: bytes of the archive.
+
+    Attributes:
+        runs: kind and group -> where each member of the run begins, with the folders before it, and the last one ends.
+        headers: single headers, of runs that are not known whole.
+        sha256: of the archive, where that was read.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.runs: dict[tuple[Kind, str], list[int]] = {}
+        self.headers: list[FoundHeader] = []
+        self.sha256: str | None = None
+
+    def add(self, kind: Kind, group: str, bounds: list[int]) -> None:
+        """Remember a run; what cannot be one is ignored."""
+        lengths = np.diff(bounds)
+        possible = ((lengths > 0) & (lengths <= LONGEST) & (lengths % BLOCK == 0)).all()
+        if possible and len(lengths) == GROUPS.get(group) and bounds[0] >= 0 and bounds[-1] <= self.size:
+            self.runs[kind, group] = bounds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it: about 45 kB for all of Audio.tar."""
+        runs = []
+        for (kind, group), bounds in sorted(self.runs.items()):
+            packed = zlib.compress((np.diff(bounds) // BLOCK).astype("<u2").tobytes(), 9)
+            runs.append([int(kind), group, bounds[0], base64.b85encode(packed).decode()])
+        return {"size": self.size, "sha256": self.sha256, "runs": runs, "headers": self.headers}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Index:
+        """Make one from `to_json`. Raises `ValueError`, `TypeError`, `KeyError` or `zlib.error` for anything else."""
+        index = cls(int(stored["size"]))
+        index.sha256 = stored["sha256"]
+        for kind, group, start, packed in stored["runs"]:
+            blocks = np.frombuffer(zlib.decompress(base64.b85decode(packed)), "<u2").astype(np.int64)
+            index.add(Kind(kind), group, [int(start), *(int(start) + BLOCK * blocks.cumsum()).tolist()])
+        for (kind, *names), *places in stored["headers"]:
+            index.headers.append(FoundHeader(Key(Kind(kind), *map(str, names)), *map(int, places)))
+        return index
+
+    @classmethod
+    def of_members(cls, size: int, members: Iterable[Member]) -> Index:
+        """Make the index of an archive of one part from its members in order; without runs if they are not sorted."""
+        index, runs, end = cls(size), dict[tuple[Kind, str], list[int]](), 0
+        last = Key(Kind.ANNOTATION)
+        for member in members:
+            key, header = key_of(Header(member.name, member.size, "0")), member.offset - BLOCK
+            begin, end = (end if header - end <= LONGEST_GAP else header), member.offset + padded(member.size)
+            if key is None:
+                continue
+            if key <= last:
+                return cls(size)
+            runs.setdefault(key[:2], [begin]).append(end)
+            last = key
+        for (kind, group), bounds in runs.items():
+            index.add(kind, group, bounds)
+        return index
+
+
+def index_file(archive: str, size: int, head: bytes) -> str:
+    """Return what the index file of an archive is called; head: its first bytes."""
+    return f"{archive}-{size}-{hashlib.sha256(head[:HEAD_BYTES]).hexdigest()[:16]}.json"
+
+
+def load_index(path: Path) -> Index | None:
+    """Read an index file; None where it is not there, or cannot be read."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, zlib.error):
+        with open(path, encoding="utf-8") as file:
+            return Index.from_json(json.load(file))
+    return None
+
+
+def save_index(index: Index, path: Path) -> None:
+    """Write an index file. Raises `OSError`."""
+    with writing(path) as file:
+        file.write(json.dumps(index.to_json()).encode())
 
 
 # === emotiontalk/archives/remote.py ===================================================================================
-# An archive behind a URL: a group's members are read by ranges, at offsets that are predicted and then checked.
-#
-# What is checked: the order at every header that is read, the number of utterances of each group, annotation against
-# media. Where that fails, and for a compressed archive or a server without ranges, the whole archive is read.
+# An archive behind a URL, of which only the groups that are read are fetched: by its index, or found by a search.
 
 SMALL_ARCHIVE = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
-FIRST_BYTES = 16 << 10  # read at a predicted offset
-MORE_BYTES = 1 << 20  # of one request for more, at most; it ends where a header was found
+FIRST_BYTES = 16 << 10  # read where a header is expected
+MORE_BYTES = 1 << 20  # of one request for more, at most
+LONGEST_MEMBER = 32 << 20  # no clip is longer: 30 s of audio are 5 MB
 GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes too early: cheaper than another request
 
 
@@ -3433,7 +2996,7 @@ class MemberReader:
     """The members of the release in a plain tar, one after the other, from a stream that stands at a header."""
 
     def __init__(self, file: RemoteFile, stream: BlockStream) -> None:
-        self.file, self.stream = file, stream
+        self.file, self.stream, self.process = file, stream, os.getpid()
         self._next: tuple[FoundHeader, str, int] | None = None
 
     def peek(self) -> tuple[FoundHeader, str, int]:
@@ -3442,10 +3005,10 @@ class MemberReader:
             start = self.stream.position
             header = parse_header(self.stream.read(BLOCK), magic=False)
             if header is None:
-                return FoundHeader(start, start, start, END), str(END), 0
+                return FoundHeader(END, start, start, start), str(END), 0
             key, end = key_of(header), start + BLOCK + padded(header.size)
             if key:
-                self._next = FoundHeader(start, start, end, key), header.name, header.size
+                self._next = FoundHeader(key, start, start, end), header.name, header.size
             else:
                 self.stream.skip(padded(header.size))
         return self._next
@@ -3460,12 +3023,19 @@ class MemberReader:
         return data[:size]
 
 
-class Continuation(NamedTuple):
-    """Where the last run of clips ended: a reader that stands before the clip of a key, in this process."""
+class GroupAnnotations(NamedTuple):
+    """The annotation files of a group, sorted by id."""
 
-    process: int
-    key: Key
-    reader: MemberReader
+    ids: tuple[str, ...]
+    names: tuple[str, ...]  # of the members
+    ends: tuple[int, ...]  # where each file ends in all their bytes
+    packed: bytes  # all their bytes, compressed
+
+    def members(self, source: RemoteFile) -> dict[str, Member]:
+        """Unpack them, by id."""
+        data = InMemory(source.archive, source.path, zlib.decompress(self.packed))
+        bounds = zip(self.ids, self.names, (0, *self.ends), self.ends)
+        return {uid: Member(data, name, begin, end - begin) for uid, name, begin, end in bounds}
 
 
 class RemoteArchive:
@@ -3474,33 +3044,41 @@ class RemoteArchive:
     Args:
         name: "Audio", …
         file: the archive.
-        offsets_file: where the offsets are cached for the next process, or None.
+        folder: where indexes are cached.
+        download: downloads the archive where that is needed, and opens it.
     """
 
-    def __init__(self, name: str, file: RemoteFile, offsets_file: str | None = None) -> None:
-        self.name, self.file = name, file
-        head, size = file.head(), file.size or 0
-        self._offsets = Offsets(size, head)
+    def __init__(self, name: str, file: RemoteFile, folder: str, download: Callable[[], LocalArchive]) -> None:
+        self.name, self.file, self._download = name, file, download
         self._groups: dict[str, GroupAnnotations] = {}
         self._unpacked: tuple[str, dict[str, Member]] = ("", {})  # of the group that was requested last
-        self._continuation: Continuation | None = None
+        self._ends: dict[str, dict[int, tuple[int, int]]] = {}  # group -> number -> where a clip begins and ends
+        self._reader: MemberReader | None = None  # where the last run of clips ended
         self._read_before = False  # whether clips were read: another run probably follows
         self._whole: LocalArchive | None = None  # all of it, once it had to be fetched
-        self._offsets_file, self._were_cached = "", False
-        if file.size is not None and size <= SMALL_ARCHIVE:
-            self._fetch("")
+        head = file.head()
+        first = list(scan(head, 0))
+        self._index_path = os.path.join(folder, index_file(name, file.size, head))
+        stored = load_index(self._index_path) or load_index(os.path.join(SHIPPED, os.path.basename(self._index_path)))
+        self._is_stored, self._index = stored is not None, stored or Index(file.size)
+        self._search = self._new_search()
+        if first:
+            self._search.annotation_bytes = first[-1].end / len(first)
+        if file.size <= SMALL_ARCHIVE:
+            self._whole = self._fetched()
         elif not file.ranged:
-            self._fetch("the server does not serve ranges")
+            self._read_whole("the server does not serve ranges")
         elif Tar.opener(head):
-            self._fetch("it is compressed")
-        elif not self._offsets.annotations_first:
-            self._fetch("its annotations do not come first")
-        elif offsets_file:
-            self._offsets_file = offsets_file
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError, IndexError):
-                with open(offsets_file, encoding="utf-8") as cached:
-                    self._offsets.load_json(cached.read())
-                self._were_cached = True
+            self._read_whole("it is compressed")
+        elif first and first[0].key.kind == Kind.MEDIA:
+            self._read_whole("its annotations do not come first")
+
+    def _new_search(self) -> Search:
+        search = Search(self.file.size)
+        with contextlib.suppress(NotSortedError):
+            for header in self._index.headers:
+                search.add(header)
+        return search
 
     @property
     def groups(self) -> Iterable[str]:
@@ -3517,10 +3095,7 @@ class RemoteArchive:
         while self._whole is None:
             try:
                 if self._unpacked[0] != group:
-                    found = self._annotations(group)
-                    source = InMemory(self.name, self.file.path, zlib.decompress(found.packed))
-                    bounds = zip(found.ids, found.names, (0, *found.ends), found.ends)
-                    self._unpacked = group, {uid: Member(source, name, a, z - a) for uid, name, a, z in bounds}
+                    self._unpacked = group, self._annotations(group).members(self.file)
                 return self._unpacked[1]
             except NotSortedError as error:
                 self._give_up(error)
@@ -3549,189 +3124,191 @@ class RemoteArchive:
                 yield uid, member
 
     def _give_up(self, error: NotSortedError) -> None:
-        """Forget the cached offsets, which may be wrong; where there were none, fetch the archive."""
-        self._continuation = None
-        if self._were_cached:
-            self._offsets.forget()
-            self._groups, self._were_cached = {}, False
-        else:
-            self._fetch(str(error))
+        """Drop the index, which may be wrong; where there was none, download the archive."""
+        self._reader = None
+        if not self._is_stored:
+            self._read_whole(str(error))
+            return
+        logger.warning(
+            f"{self.file.path}: {error}. Its index, which says otherwise, is dropped; members are looked for."
+        )
+        self._is_stored, self._index, self._groups, self._ends = False, Index(self.file.size), {}, {}
+        self._search = self._new_search()
+        with contextlib.suppress(OSError):
+            os.remove(self._index_path)
 
-    def _fetch(self, reason: str) -> None:
+    def _read_whole(self, reason: str) -> None:
+        logger.warning(
+            f"{self.file.path}: {reason}, so single groups cannot be read: fetching all of it, {self.file.size:,} "
+            "bytes, to the cache."
+        )
+        self._whole = self._download()
+
+    def _fetched(self) -> LocalArchive:
         """Fetch the whole archive, to an unnamed temporary file."""
-        if reason:
-            size = f", {self.file.size:,} bytes" if self.file.size else ""
-            logger.warning(
-                f"{self.file.path}: {reason}, so single groups cannot be read: fetching all of it{size}, to "
-                f"{tempfile.gettempdir()}. Download it once and pass data_dir= to avoid that."
-            )
         file = tempfile.TemporaryFile()
         try:
             self.file.save(file)
         except OSError as error:
             raise_if_full(error, self.file.path)
             raise
-        self._whole = LocalArchive(self.name, [Tar(self.name, self.file.path, file)])
+        return LocalArchive(self.name, [Tar(self.name, self.file.path, file)])
 
-    def _cache_offsets(self) -> None:
-        """Write the offsets to disk for the next process."""
-        text = self._offsets.to_json()
-        if self._offsets_file:
-            with contextlib.suppress(OSError), writing(self._offsets_file) as file:
-                file.write(text.encode())
+    def _save_index(self) -> None:
+        """Cache what is known for the next process, with what others have found meanwhile."""
+        both, other = Index(self.file.size), load_index(self._index_path)
+        both.runs = {**(other.runs if other else {}), **self._index.runs}
+        both.headers = [header for header in self._search.found if header.key[:2] not in both.runs]
+        with contextlib.suppress(OSError):
+            save_index(both, self._index_path)
 
-    def _find(self, key: Key, slack: int = 0) -> int:
-        """Return `Offsets.start`; look for what is not known. Raises `NotSortedError`."""
-        for offsets, most in self._offsets.attempts(key, slack, self._groups.get(key.group)):
-            first_header = functools.partial(self._first_header, most=most)
-            for header in fetching_threads().map(first_header, offsets):
-                if header:
-                    self._offsets.add(header)
-        return cast(int, self._offsets.start(key, slack))
-
-    def _first_header(self, offset: int, most: int) -> FoundHeader | None:
-        """Read the header of the first member of the release at an offset or after it; None if it takes too many bytes.
-
-        A few bytes at first, where a good prediction has it; then as many as come before it.
-        """
-        size = self._offsets.size
-        begin = position = offset // BLOCK * BLOCK
-        length = FIRST_BYTES
-        while position < min(size, begin + most):
-            end, data = min(position + length, begin + padded(most), size), bytearray()
-            with contextlib.closing(self.file.chunks(position, end)) as chunks:
-                for chunk in chunks:
-                    data += chunk
-                    whole = len(data) // BLOCK * BLOCK
-                    for header in self._offsets.scan(bytes(data[:whole]), position):
-                        return header._replace(searched_from=begin)
-                    position, data = position + whole, data[whole:]
-            if position < end:  # the last block of the file is not whole
-                break
+    def _first_header(self, offset: int) -> FoundHeader:
+        """Read the header of the first member of the release at an offset or after it."""
+        size, position, length = self.file.size, offset, FIRST_BYTES
+        while position < min(size, offset + LONGEST_MEMBER):
+            data = bytes(self.file.get_range(position, min(position + length, size)))
+            for header in scan(data, position):
+                return header._replace(searched_from=offset)
+            position += max(BLOCK, len(data) // BLOCK * BLOCK)
             length = min(8 * length, MORE_BYTES)
-        if position < size and begin + most < size and most < LONGEST_MEMBER:
-            return None
-        return FoundHeader(begin, max(begin, position), size, END)  # within the zip of videos, or at the end
+        return FoundHeader(END, offset, max(offset, min(position, size)), size)  # the end, or the zip of videos
 
     def _annotations(self, group: str) -> GroupAnnotations:
         """Read the annotations of a group, once in a process. Raises `NotSortedError` unless they are one range."""
         if group in self._groups:
             return self._groups[group]
-        count, group_begin = GROUPS.get(group, 0), Key(Kind.ANNOTATION, group)
-        group_end = group_begin._replace(id=LAST_ID)
-        begin = self._find(group_begin, GROUP_SLACK)
-        likely = begin + int(1.01 * count * self._offsets.annotation_bytes) + PREDICTION_ERROR
-        end = min(self._offsets.bounds(group_end)[1] + BLOCK, likely)
-        headers: list[FoundHeader] = []
-        names, gaps, files = [], [], []
-        in_flight = BlockStream.IN_FLIGHT
-        stream = BlockStream(self.file, begin, end, max(1 << 19, (end - begin) // in_flight + 1), in_flight)
-        reader, last = MemberReader(self.file, stream), None
+        count, key = GROUPS.get(group, 0), Key(Kind.ANNOTATION, group)
+        run = self._index.runs.get((Kind.ANNOTATION, group))
+        if run:
+            begin, end = run[0], run[-1] + BLOCK
+        else:
+            begin = self._search.find(key, GROUP_SLACK, self._first_header)
+            end = min(begin + int(1.01 * count * self._search.annotation_bytes) + FIRST_BYTES, self.file.size)
+        stream = BlockStream(self.file, begin, end, max(1 << 19, (end - begin) // 2 + 1), in_flight=2)
+        reader, headers, names, files, last_end = MemberReader(self.file, stream), list[FoundHeader](), [], [], begin
         with contextlib.closing(stream):
-            while (found := reader.peek())[0].key < group_end:
+            while (found := reader.peek())[0].key < Key(Kind.ANNOTATION, group, "~"):
                 header, data = found[0], reader.take()
-                if header.key > group_begin:
+                if header.key > key:
                     headers.append(header)
                     names.append(found[1])
-                    gaps.append(header.start - (last.end if last else header.start))
                     files.append(data)
                 elif headers:
                     raise NotSortedError(f"{header.key} comes between the annotations of {group}")
-                last = header
+                else:
+                    last_end = header.end
         ids = [header.key.id for header in headers]
         if ids != sorted(set(ids)) or len(ids) != count:
             duplicate = next((f"duplicate id {a}" for a, b in zip(ids, ids[1:]) if a == b), None)
             raise NotSortedError(duplicate or f"it has {len(ids)} annotations of {group} in a row, of {count}")
-        self._offsets.annotation_bytes = (headers[-1].end - headers[0].start) / count
+        ends = [header.end for header in headers]
+        if run and ends != run[1:]:
+            raise NotSortedError(f"the annotations of {group} are elsewhere")
         for header in (headers[0], headers[-1], found[0]):
-            self._offsets.add(header)
-        ends = tuple(itertools.accumulate(map(len, files)))
-        seconds, packed = tuple(map(clip_seconds, files)), zlib.compress(b"".join(files), 1)
-        self._groups[group] = GroupAnnotations(tuple(ids), tuple(names), tuple(gaps), seconds, ends, packed)
-        self._cache_offsets()
+            self._search.add(header)
+        self._index.add(Kind.ANNOTATION, group, [last_end if run or last_end > begin else headers[0].start, *ends])
+        self._search.annotation_bytes = (headers[-1].end - headers[0].start) / count
+        self._search.learn_lengths(group, ids, map(clip_seconds, files))
+        packed = zlib.compress(b"".join(files), 1)
+        ends_of_files = tuple(itertools.accumulate(map(len, files)))
+        self._groups[group] = GroupAnnotations(tuple(ids), tuple(names), ends_of_files, packed)
+        if not run:
+            self._save_index()
         return self._groups[group]
 
     def _clips(self, group: str, suffix: str, ids: list[str]) -> Members:
         """Yield (id, clip) of neighbours in a group. Raises `NotSortedError` unless these come, then the next one."""
-        everyone = self._groups[group].ids
-        index = everyone.index(ids[0])
-        reader, continues = self._reader_at(group, index, len(ids)), False
+        everyone, run = self._groups[group].ids, self._index.runs.get((Kind.MEDIA, group))
+        begin, read = everyone.index(ids[0]), self._ends.setdefault(group, {})
+        reader, continues = self._reader_at(group, begin, len(ids), run), False
         try:
-            for uid in ids:
+            for number, uid in enumerate(ids, begin):
                 header, name, size = reader.peek()
                 if header.key != Key(Kind.MEDIA, group, uid) or not name.lower().endswith(suffix):
                     raise NotSortedError(f"{header.key} comes where the {suffix} of {uid} was expected")
-                if uid == ids[0]:
-                    self._offsets.add(header)
-                    self._cache_offsets()
-                data = reader.take()
-                yield uid, Member(InMemory(self.name, self.file.path, data), name, 0, size)
-            expected = next(iter(everyone[index + len(ids) :]), None)  # None behind the last clip of the group
-            header = reader.peek()[0]
-            key = header.key
-            following = key.id if key.in_group(Kind.MEDIA, group) else None
-            if following != expected:
-                raise NotSortedError(f"{key} comes after {ids[-1]}")
-            if expected:
-                self._offsets.add(header)
-            if index == 0:
-                self._check_first(Key(Kind.MEDIA, group, ids[0]))
-            if expected:
-                self._continuation, continues = Continuation(os.getpid(), key, reader), True
+                if run and header.end != run[number + 1]:
+                    raise NotSortedError(f"{uid} has another size")
+                if number == begin and not run:
+                    self._search.add(header)
+                    self._save_index()
+                read[number] = header.start, header.end
+                yield uid, Member(InMemory(self.name, self.file.path, reader.take()), name, 0, size)
+            continues = self._ends_well(reader, group, everyone[begin + len(ids) : begin + len(ids) + 1], ids[-1])
+            if begin == 0:
+                self._check_first(Key(Kind.MEDIA, group), run[0] if run else read[0][0])
+            if not run:
+                if len(read) == len(everyone):
+                    self._index.add(Kind.MEDIA, group, [read[0][0], *sorted(end for _, end in read.values())])
+                self._save_index()
         finally:
-            if not continues:
+            if continues:
+                self._reader = reader
+            else:
                 reader.stream.close()
 
-    def _reader_at(self, group: str, index: int, count: int) -> MemberReader:
-        """Return a reader that stands before a clip and reads ahead to the end of the run; the last one if it can."""
-        annotations = self._groups[group]
-        key, known = Key(Kind.MEDIA, group, annotations.ids[index]), annotations.seconds[index] is not None
-        before, self._continuation = self._continuation, None
+    def _ends_well(self, reader: MemberReader, group: str, expected: Sequence[str], last: str) -> bool:
+        """Whether another clip of the group follows. Raises `NotSortedError` unless the expected one does.
+
+        Args:
+            reader: stands behind the clips that were read.
+            group: that they are of.
+            expected: the id of the next clip of the group, () behind the last one.
+            last: the id of the last clip that was read.
+        """
+        header = reader.peek()[0]
+        following = [header.key.id] if header.key[:2] == (Kind.MEDIA, group) else []
+        if following != list(expected):
+            raise NotSortedError(f"{header.key} comes after {last}")
+        if expected:
+            self._search.add(header)
+        return bool(expected)
+
+    def _reader_at(self, group: str, number: int, count: int, run: list[int] | None) -> MemberReader:
+        """Return a reader that stands before a clip and reads ahead to the end of the run; the last one if it can.
+
+        run: by the index, where each clip of the group begins and the last one ends.
+        """
+        key, before, self._reader = Key(Kind.MEDIA, group, self._groups[group].ids[number]), self._reader, None
+        ends = run or self._search.expected_ends(group)
+        length, left = ends[number + count] - ends[number], ends[-1] - ends[number]
         if before and before.process == os.getpid():
-            if before.key == key:
-                left = self._offsets.media_lengths(annotations)[index:]
-                ahead = BlockStream.IN_FLIGHT * BlockStream.BLOCK_BYTES
-                before.reader.stream.extend(min(sum(left), sum(left[:count]) + ahead))
-                return before.reader
-            before.reader.stream.close()
-        start = self._find(key)
-        lengths = self._offsets.media_lengths(annotations)[index : index + count]
-        if self._offsets.sizes and known:  # the next header, too: it must be the expected one
-            end, block, in_flight = start + sum(lengths) + 4 * BLOCK, lengths[0] + 2 * BLOCK, 1
-        else:
-            end, block, in_flight = start + int(0.9 * sum(lengths)), 1 << 18, 1
+            if before.peek()[0].key == key:
+                before.stream.extend(min(left, length + BlockStream.IN_FLIGHT * BlockStream.BLOCK_BYTES))
+                return before
+            before.stream.close()
+        start = run[number] if run else self._search.find(key, 0, self._first_header)
+        block, in_flight = ends[number + 1] - ends[number] + 2 * BLOCK, 1
         if self._read_before:
             block, in_flight = 1 << 20, BlockStream.IN_FLIGHT // 2
         self._read_before = True
-        return MemberReader(self.file, BlockStream(self.file, start, end, block, in_flight))
+        return MemberReader(self.file, BlockStream(self.file, start, start + length + 4 * BLOCK, block, in_flight))
 
-    def _check_first(self, key: Key) -> None:
-        """Raise `NotSortedError` if a clip of the group stands before the first one that has an annotation."""
-        start = end = self._find(key)
-        last: FoundHeader | None = None
-        while end == start or (last is None and end > 0 and start - end < LONGEST_MEMBER):
-            if any(h.key < key and end <= h.end + (1 << 14) for h in self._offsets.found):
+    def _check_first(self, group: Key, start: int) -> None:
+        """Raise `NotSortedError` if a clip of a group stands before the first one that has an annotation.
+
+        Args:
+            group: the key of its beginning.
+            start: where that first clip begins, or the folders before it.
+        """
+        ends, low = [run[-1] for run in self._index.runs.values()], start
+        if start in (*ends, self._search.bounds(group)[0].end):
+            return
+        while low > max(0, start - LONGEST_MEMBER):
+            low = max(0, low - max(1 << 18, start - low)) // BLOCK * BLOCK
+            before = list(scan(bytes(self.file.get_range(low, start)), low))
+            if before and before[-1].key >= group:
+                raise NotSortedError(f"{before[-1].key} has no annotation")
+            if before:
+                self._search.add(before[-1])
                 return
-            low = max(0, end - max(1 << 18, start - end))
-            last = next(iter(collections.deque(self._offsets.scan(self.file.read(low, end), low), maxlen=1)), None)
-            end = low
-        if last and last.key >= Key(Kind.MEDIA, key.group):
-            raise NotSortedError(f"{last.key} has no annotation")
-        if last:
-            self._offsets.add(last)
 
 
-# === emotiontalk/archives/locations.py ================================================================================
-# The release at hand: where each of its archives is, on disk or behind a URL, and what is downloaded whole.
-
-# Of each file of an archive behind a URL that can change, its `RemoteFile.fingerprint`.
-UrlFingerprint = list[list[Any]]
-LARGEST_CHECKED = 256 << 20  # bytes of a compressed download that is read before it is stored
-
+# === emotiontalk/archives/remote_files.py =============================================================================
+# The files of an archive behind a URL: where they are below it, and each opened once in a process.
 
 @functools.lru_cache(maxsize=64)
 def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
-    """Open a file behind a URL, once in a process, and read its head.
+    """Open a file behind a URL, and read its head.
 
     Args:
         name: of the archive, "Audio", …
@@ -3755,64 +3332,221 @@ def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
 @functools.lru_cache(maxsize=64)
 def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, ...]:
     """Return the URLs of an archive below a URL; layouts as `find_archive`. Raises `MissingArchiveError`."""
-    low = name.lower()
+    low, is_http = name.lower(), source.startswith(("http://", "https://"))
     guesses = [archive_url(name, source)]
-    if source.startswith(("http://", "https://")):  # no names can be listed
+    if is_http:  # no names can be listed
         folders = itertools.product(("", "data/"), ("", f"{low}/", f"{name}/"), (name, low))
         guesses = [below(source, f"{data}{folder}{file}.tar") for data, folder, file in folders]
-    errors: list[MissingArchiveError] = []
+    missing = None
     for url in guesses:
         try:
             remote_file(name, url, token)
             return (url,)
         except MissingArchiveError as error:
-            errors.append(error)
-    if len(guesses) > 1:
-        raise errors[0]
+            missing = missing or error
+    urls = () if is_http else _listed(name, source, token)
+    if missing and not urls:
+        raise missing
+    return urls
+
+
+def _listed(name: str, source: str, token: str | bool | None) -> tuple[str, ...]:
+    """Return the URLs of the files that an archive can consist of, from a list of all; () where there is none."""
     files, root = filesystem(source, token)
     try:
         names = [path[len(root) :].strip("/") for path in files.find(root)]
     except Exception:  # each library has errors of its own
-        raise errors[0] from None
-    pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
-    urls = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
-    if not urls:
-        raise errors[0]
-    return tuple(urls)
+        return ()
+    low = re.escape(name.lower())
+    pattern = re.compile(rf"(data/)?({low}\.[^/]*|{low}/.*)", re.IGNORECASE)
+    return tuple(sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path)))
 
 
-def cached_file(url: str) -> str | None:
-    """Return where a file of a commit (offline: of a branch, too) is in the cache of `huggingface_hub`, or None."""
-    if not url.startswith("hf://datasets/"):
-        return None
-    repo, revision, path = split_hf_url(url)
-    if not (re.fullmatch("[0-9a-f]{40}", revision) or is_offline()):
-        return None
-    cached = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
-    return cached if isinstance(cached, str) else None
+# === emotiontalk/archives/downloads.py ================================================================================
+# Archives that are downloaded whole: from the Hub by `huggingface_hub`, from elsewhere in blocks.
+
+# Of each file of an archive behind a URL that can change, its `RemoteFile.fingerprint`; None: it cannot change.
+UrlFingerprint = list[list[Any]]
+LARGEST_CHECKED = 256 << 20  # bytes of a compressed download that is read before it is stored
 
 
-def _digest(about: object) -> str:
+def digest_of(about: object) -> str:
     """Return what a file about something is called: a digest of it, in 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 
-def learned_path(folder: str, about: object, suffix: str) -> str:
-    """Return where something small that was learned about a URL is cached."""
-    return os.path.join(folder, "emotiontalk-urls", _digest(about) + suffix)
+def is_of_hub(url: str) -> bool:
+    """Whether a URL is of a file in a dataset repository of the Hub."""
+    return url.startswith("hf://datasets/")
+
+
+def cached_file(url: str, tag: str | None = None) -> str | None:
+    """Return where a file of the Hub is in the cache of `huggingface_hub`, or None.
+
+    Args:
+        url: of the file; of a branch only where `tag` says that it is the same, or offline.
+        tag: its entity tag now.
+    """
+    if not is_of_hub(url):
+        return None
+    repo, revision, path = split_hf_url(url)
+    cached = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
+    if not isinstance(cached, str):
+        return None
+    is_same = tag is not None and os.path.basename(os.path.realpath(cached)) == tag.strip('"')
+    return cached if is_same or re.fullmatch("[0-9a-f]{40}", revision) or is_offline() else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Downloads:
+    """Archives that are downloaded whole.
+
+    Attributes:
+        folder: where those are stored that are not of the Hub, each named by its URL and its fingerprint.
+        force: whether they are downloaded again.
+        check: whether the SHA-256 of the pinned ones is compared.
+    """
+
+    folder: str
+    force: bool = False
+    check: bool = False
+
+    def path(self, url: str, fingerprint: list[Any]) -> str:
+        """Return where a file that is not of the Hub is stored; fingerprint: see `RemoteFile.fingerprint`."""
+        return os.path.join(self.folder, digest_of([without_secrets(http_url(url)), fingerprint]))
+
+    def find(self, urls: tuple[str, ...], known: UrlFingerprint | None) -> tuple[str, ...]:
+        """Return where the files of an archive are that were downloaded before; () where one was not."""
+        paths = []
+        for url, fingerprint in zip(urls, known or [[] for _ in urls]):
+            if is_of_hub(url):
+                path = cached_file(url, fingerprint[1] if fingerprint else None)
+            else:
+                path = self.path(url, fingerprint) if fingerprint and None not in fingerprint else None
+            paths.append(path if path and os.path.exists(path) else "")
+        return tuple(paths) if all(paths) and not self.force else ()
+
+    def fetch(
+        self, name: str, urls: tuple[str, ...], token: str | bool | None, known: UrlFingerprint | None
+    ) -> tuple[str, ...]:
+        """Download the files of an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""
+        if known and len(known) != len(urls):
+            raise EmotionTalkError(f"{redacted(urls[0])}: the archive has {len(urls)} parts now, {len(known)} before.")
+        if len(urls) > 1:
+            warn_once(f"{redacted(urls[0])}: {name} is in {len(urls)} parts, all of which are downloaded.")
+        paths = []
+        for url in urls:
+            remote = remote_file(name, url, token)
+            try:
+                paths.append(self._from_hub(remote, url) if is_of_hub(url) else self._in_blocks(remote, url))
+            except OSError as error:
+                raise unwritable(self.folder, error, remote.size) from None
+        if self.check and urls[0] == archive_url(name, DEFAULT_SOURCE):
+            sha256 = sha256_of(paths[0])
+            if sha256 != ARCHIVES[name][1]:
+                raise damaged_archive_error(name, paths[0], f"its SHA-256 is {sha256}.")
+        return tuple(paths)
+
+    def _from_hub(self, remote: RemoteFile, url: str) -> str:
+        repo, revision, path = split_hf_url(url)
+        try:
+            return huggingface_hub.hf_hub_download(
+                repo, path, repo_type="dataset", revision=revision, token=remote.token, force_download=self.force,
+                endpoint=checked_endpoint(),
+            )  # fmt: skip
+        except Exception as error:  # those of two versions of its HTTP library have no common class
+            if isinstance(error, OSError) and (error.errno in FULL or isinstance(error, PermissionError)):
+                raise
+            failed = NoConnectionError(f"{remote.path}: {innermost_reason(error)} {reach(remote.url)}")
+        raise failed  # not within `except`: what failed quotes secrets
+
+    def _in_blocks(self, remote: RemoteFile, url: str) -> str:
+        """Download a file, unless it is stored already; without an entity tag, nothing says that it is the same."""
+        fingerprint = remote.fingerprint()
+        path = self.path(url, fingerprint)
+        os.makedirs(self.folder, exist_ok=True)
+        with filelock.FileLock(path + ".lock"):
+            if os.path.exists(path) and not self.force and None not in fingerprint:
+                return path
+            partial = f"{path}.incomplete"
+            if os.path.exists(partial) and (self.force or os.path.getsize(partial) > remote.size):
+                os.remove(partial)
+            try:
+                with open(partial, "ab+") as file:
+                    remote.save(file)
+                    _check(remote, file)
+            except DamagedArchiveError as error:
+                os.remove(partial)
+                raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
+            os.replace(partial, path)
+        return path
+
+
+def _check(remote: RemoteFile, file: IO[bytes]) -> None:
+    """Raise `EmotionTalkError` for a download that is not a complete tar: it must not be found by the next run."""
+    if Tar.opener(remote.head()) and remote.size > LARGEST_CHECKED:  # it would be decompressed twice
+        return
+    collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
+
+
+# === emotiontalk/archives/locations.py ================================================================================
+# The release at hand: where each of its archives is, on disk or behind a URL, and what is learned of a URL.
+
+def index_folder(cache: str) -> str:
+    """Return where in a cache folder of `datasets` the indexes of archives are."""
+    return os.path.join(cache, "emotiontalk-indexes")
+
+
+def write_index_of(
+    archive: str, members: Iterable[Member], file: str | RemoteFile, folder: str, with_digest: bool = False
+) -> str | None:
+    """Write the index of an archive that was scanned; return the path of its index file, or None where it has none.
+
+    Args:
+        archive: its name.
+        members: all of it, in order.
+        file: the archive, which is one file.
+        folder: where the index file is written, unless it is there.
+        with_digest: write it anew, with the SHA-256 of a local archive: every byte is read.
+
+    Raises:
+        OSError: the archive cannot be read, or the folder not written.
+    """
+    if isinstance(file, RemoteFile):
+        size, head = file.size, file.head()
+    else:
+        size = os.path.getsize(file)
+        with open(file, "rb") as opened:
+            head = opened.read(HEAD_BYTES)
+    path = os.path.join(folder, index_file(archive, size, head))
+    if os.path.exists(path) and not with_digest:
+        return path
+    index = Index(size) if Tar.opener(head) else Index.of_members(size, members)
+    if not index.runs:
+        return None
+    index.sha256 = sha256_of(file) if with_digest and isinstance(file, str) else None
+    save_index(index, path)
+    return path
 
 
 @functools.lru_cache(maxsize=16)
-def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...]) -> LocalArchive:
-    return LocalArchive(name, [UnpackedTar(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
+def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...], cache: str) -> LocalArchive:
+    archive = LocalArchive(
+        name, [UnpackedTar(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths]
+    )
+    if cache and len(paths) == 1 and os.path.isfile(paths[0]) and os.path.getsize(paths[0]) > SMALL_ARCHIVE:
+        with contextlib.suppress(OSError):  # a cache that cannot be written is no reason not to read
+            write_index_of(name, archive.members(), paths[0], index_folder(cache))
+    return archive
 
 
 @functools.lru_cache(maxsize=16)
-def _open_remote(name: str, url: str, token: str | bool | None, folder: str | None) -> RemoteArchive:
-    file, offsets_file = remote_file(name, url, token), None
-    if folder and file.tag:  # without an entity tag, nothing tells this file from another of its size
-        offsets_file = learned_path(folder, [without_secrets(file.url), file.size, file.tag, "offsets 1"], ".offsets")
-    return RemoteArchive(name, file, offsets_file)
+def _open_remote(name: str, url: str, token: str | bool | None, cache: str) -> RemoteArchive:
+    def download() -> LocalArchive:
+        paths = Downloads(os.path.join(cache, "downloads")).fetch(name, (url,), token, None)
+        return _open_local(name, paths, fingerprint_of(paths), cache)
+
+    return RemoteArchive(name, remote_file(name, url, token), index_folder(cache), download)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -3837,16 +3571,41 @@ class Location:
         """Make the location of local paths as they are now."""
         return cls(archive, paths, url, fingerprint_of(paths))
 
+    @classmethod
+    def remote(
+        cls, archive: str, source: str, token: str | bool | None, known: UrlFingerprint | None, downloads: Downloads,
+        read_whole: bool = False,
+    ) -> Location:  # fmt: skip
+        """Find an archive behind the URL of its folder: downloaded before, downloaded now, or to be read by ranges.
+
+        Args:
+            archive: its name.
+            source: the URL.
+            token: of the Hub.
+            known: what tells its files from others, where they can change.
+            downloads: what was downloaded.
+            read_whole: whether all of it will be read. Then it is downloaded, as is one in several parts.
+        """
+        pinned = (archive_url(archive, source),)
+        found = downloads.find(pinned, None) if is_pinned(source) else ()  # the server need not be asked
+        urls = pinned if found else find_remote(archive, source, token)
+        found = found or downloads.find(urls, known)
+        if not found and (read_whole or len(urls) > 1):
+            found = downloads.fetch(archive, urls, token, known)
+        if found:
+            return cls.local(archive, found, urls[0])
+        return cls(archive, url=urls[0], fingerprint=tuple(known[0]) if known else None)
+
     def file(self, token: str | bool | None = None) -> RemoteFile:
         """Open the file behind the URL. Raises `EmotionTalkError`."""
         return remote_file(self.archive, self.url, token)
 
-    def open(self, token: str | bool | None = None, folder: str | None = None) -> LocalArchive | RemoteArchive:
+    def open(self, token: str | bool | None = None, cache: str = "") -> LocalArchive | RemoteArchive:
         """Open the archive, once in a process.
 
         Args:
             token: of the Hub.
-            folder: where what is learned about a URL is cached.
+            cache: the cache folder of `datasets`, for indexes and downloads; "": none of local paths is cached.
 
         Raises:
             EmotionTalkError: it cannot be read, or another file is behind the URL than before.
@@ -3855,13 +3614,13 @@ class Location:
             unpacked = any(map(os.path.isdir, self.paths))
             facts = () if unpacked else tuple(map(facts_of, filter(os.path.exists, self.paths)))
             try:
-                return _open_local(self.archive, self.paths, (self.fingerprint, facts))
+                return _open_local(self.archive, self.paths, (self.fingerprint, facts), cache)
             except EmotionTalkError as error:
                 if not self.url:
                     raise
                 fix = f'This is the cached download of {redacted(self.url)}: pass download_mode="force_redownload".'
                 raise EmotionTalkError(f"{error} {fix}") from None
-        opened = _open_remote(self.archive, self.url, token, folder)
+        opened = _open_remote(self.archive, self.url, token, cache)
         if self.fingerprint and self.fingerprint != tuple(opened.file.fingerprint()):
             raise EmotionTalkError(f"{opened.file.path}: this is another file than before. Run again.")
         return opened
@@ -3878,150 +3637,6 @@ class Release:
 
     locations: dict[str, Location]
     complete: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Downloads:
-    """Archives that are downloaded whole.
-
-    Attributes:
-        folder: where they are stored.
-        force: whether they are downloaded again.
-        check: whether the SHA-256 of the pinned ones is compared.
-    """
-
-    folder: str
-    force: bool = False
-    check: bool = False
-
-    def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
-        """Return where a file is stored.
-
-        Args:
-            url: of the file.
-            fingerprint: of a URL that can change, None for others.
-        """
-        return os.path.join(self.folder, _digest([without_secrets(http_url(url)), fingerprint]))
-
-    def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
-        """Return an archive that was downloaded before, here or by `huggingface_hub`; None where it was not."""
-        url = archive_url(name, source)
-        cached = None if self.force else cached_file(url)
-        if cached:
-            return Location.local(name, (cached,), url)
-        if self.force or not _is_certain(known):
-            return None
-        if is_pinned(url):  # the server need not be asked
-            others = sorted(glob.glob(f"{glob.escape(self.path(url))}-{16 * '[0-9a-f]'}"), key=os.path.getmtime)
-            for path in (self.path(url), *reversed(others)):
-                if os.path.exists(path):
-                    return Location.local(name, (path,), url)
-        paths, certain = self._paths(name, find_remote(name, source, token), token, known)
-        return Location.local(name, paths, url) if certain and all(map(os.path.exists, paths)) else None
-
-    def _paths(
-        self, name: str, urls: tuple[str, ...], token: str | bool | None, known: UrlFingerprint | None
-    ) -> tuple[tuple[str, ...], bool]:
-        """Return (where the files of an archive are stored, whether what is stored there is certainly the same)."""
-        if known and len(known) != len(urls):
-            raise EmotionTalkError(f"{redacted(urls[0])}: the archive has {len(urls)} parts now, {len(known)} before.")
-        if known:
-            return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known)), _is_certain(known)
-        paths = [self.path(url) for url in urls]
-        if urls[0] != archive_url(name, DEFAULT_SOURCE):
-            return tuple(paths), True
-        file = remote_file(name, urls[0], token)
-        if file.size == ARCHIVES[name][0]:
-            return tuple(paths), True
-        # not the pinned archive, whatever the URL promises: without an entity tag it is not found by the next run
-        other = file.fingerprint()
-        certain = _is_certain([other])
-        return (f"{paths[0]}-{_digest(other)[:16]}{'' if certain else '.uncertain'}",), certain
-
-    def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
-        """Download an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""
-        urls = find_remote(name, source, token)
-        paths, certain = self._paths(name, urls, token, known)
-        if len(urls) > 1:
-            what = f"{name} is in {len(urls)} parts, all of which are downloaded to {self.folder}."
-            warn_once(f"{redacted(source)}: {what}")
-        for url, path in zip(urls, paths):
-            self._download(name, url, token, path, self.force or not certain)
-        if self.check and source == DEFAULT_SOURCE:
-            sha256 = sha256_of(paths[0])
-            if sha256 != ARCHIVES[name][1]:
-                raise damaged_archive_error(name, paths[0], f"its SHA-256 is {sha256}.")
-        return Location.local(name, paths, urls[0])
-
-    def _download(self, name: str, url: str, token: str | bool | None, path: str, force: bool) -> None:
-        """Download a file, unless it is stored already. Raises `EmotionTalkError`."""
-        remote = remote_file(name, url, token)
-        try:
-            os.makedirs(self.folder, exist_ok=True)
-            with filelock.FileLock(path + ".lock"):
-                if os.path.exists(path) and not force:
-                    return
-                partial = _partial(path, remote, force)
-                try:
-                    with open(partial, "ab+") as file:
-                        remote.save(file)
-                        _check(remote, file)
-                except DamagedArchiveError as error:
-                    os.remove(partial)
-                    raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
-                os.replace(partial, path)
-        except OSError as error:
-            raise unwritable(self.folder, error, remote.size) from None
-
-
-def _partial(path: str, remote: RemoteFile, force: bool) -> str:
-    """Return where a download is written before it is complete. What is there of another file is removed."""
-    begins = [remote.size, remote.tag, hashlib.sha256(remote.head()).hexdigest()]
-    partial = f"{path}.{_digest(begins)[:16]}.incomplete"
-    for other in glob.glob(f"{glob.escape(path)}.*incomplete"):
-        # of unknown size: nothing says whether what is there belongs to it
-        if other != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
-            os.remove(other)
-    return partial
-
-
-def _check(remote: RemoteFile, file: IO[bytes]) -> None:
-    """Raise `EmotionTalkError` for a download that is not a complete tar: it must not be found by the next run."""
-    if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
-        return
-    collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
-
-
-def _is_certain(known: UrlFingerprint | None) -> bool:
-    """Whether the server says all that tells its files from others; a pinned URL needs no such thing."""
-    return known is None or not any(None in fingerprint for fingerprint in known)
-
-
-def locate_remote(
-    name: str,
-    source: str,
-    token: str | bool | None,
-    known: UrlFingerprint | None,
-    downloads: Downloads,
-    read_whole: bool,
-) -> Location:
-    """Return where an archive behind a URL is read: downloaded before, downloaded now, or by ranges.
-
-    Args:
-        name: "Audio", …
-        source: the URL of its folder.
-        token: of the Hub.
-        known: what tells its files from others, where they can change.
-        downloads: what was downloaded.
-        read_whole: whether all of it will be read. Then it is downloaded, as is one in several parts.
-    """
-    downloaded = downloads.find(name, source, token, known)
-    if downloaded:
-        return downloaded
-    urls = find_remote(name, source, token)
-    if read_whole or len(urls) > 1:
-        return downloads.fetch(name, source, token, known)
-    return Location(name, url=urls[0], fingerprint=tuple(known[0]) if known else None)
 
 
 def forget_urls() -> None:
@@ -4054,10 +3669,13 @@ def url_fingerprints(
         return {}
     found: dict[str, UrlFingerprint] = {}
     for name in names:
-        path = learned_path(folder, split_credentials(http_url(archive_url(name, source)))[0], ".json")
+        about = split_credentials(http_url(archive_url(name, source)))[0]
+        path = os.path.join(folder, "emotiontalk-urls", f"{digest_of(about)}.json")
         try:
             files = [remote_file(name, url, token) for url in find_remote(name, source, token)]
             found[name] = [file.fingerprint() for file in files]
+            with writing(path) as out:
+                out.write(json.dumps(found[name]).encode())
         except NoConnectionError as error:
             try:
                 with open(path, encoding="utf-8") as cached:
@@ -4065,10 +3683,6 @@ def url_fingerprints(
             except (OSError, ValueError):
                 raise error from None
             logger.warning(f"{error} What was prepared from it before is used, where there is some.")
-            continue
-        try:
-            with writing(path) as out:
-                out.write(json.dumps(found[name]).encode())
         except OSError as error:
             raise unwritable(folder, error) from None
     return found
@@ -4205,12 +3819,15 @@ def sliced_shards(instruction: datasets.ReadInstruction, splits: dict[str, Split
     Examples are counted as far as it needs: by percent and from the end of a split, all of them. Raises `RequestError`
     where it names none.
     """
-    guess = absolute_parts(instruction, dict.fromkeys(splits, UNKNOWN_SIZE))
+    guess, other = (
+        absolute_parts(instruction, dict.fromkeys(splits, size)) for size in (UNKNOWN_SIZE, 2 * UNKNOWN_SIZE)
+    )
     sizes, positions = {}, {}
     for name in {part[0] for part in guess}:
-        bounds = [bound for part in guess if part[0] == name for bound in part[1:]]
-        needed: int | None = max((bound for bound in bounds if bound < UNKNOWN_SIZE), default=0)
-        if any(UNKNOWN_SIZE // 1000 < bound < UNKNOWN_SIZE for bound in bounds):  # by percent, or from the end
+        bounds = {pair for one, two in zip(guess, other) if one[0] == name for pair in zip(one[1:], two[1:])}
+        bounds -= {(UNKNOWN_SIZE, 2 * UNKNOWN_SIZE)}  # the end of the split
+        needed: int | None = max((bound for bound, _ in bounds), default=0)
+        if any(bound != bound_of_more for bound, bound_of_more in bounds):  # by percent, or from the end
             needed = None
         counted = list(itertools.islice(splits[name].positions(), needed + 1 if needed else needed))
         positions[name] = counted
@@ -4302,7 +3919,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
             raise RequestError(f"strict={self.strict!r}: choose True or False.")
         self._check_fold()
         self._check_prepare_splits()
-        self._check_audio_format()
+        self._check_conversion()
 
     def _check_fold(self) -> None:
         if self.fold is None:
@@ -4317,15 +3934,15 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         self.fold = int(self.fold)  # also one of numpy's
 
     @property
-    def audio_format(self) -> AudioFormat:
-        """What audio is converted to while it is read."""
-        return AudioFormat(self.sampling_rate, 1 if self.mono else None)
+    def converts(self) -> bool:
+        """Whether audio is converted while it is read."""
+        return self.sampling_rate is not None or self.mono
 
-    def _check_audio_format(self) -> None:
+    def _check_conversion(self) -> None:
         if not isinstance(self.mono, bool):
             raise RequestError(f"mono={self.mono!r}: choose True or False.")
-        self.sampling_rate = self.audio_format.sampling_rate
-        if not self.audio_format:
+        self.sampling_rate = checked_rate(self.sampling_rate)
+        if not self.converts:
             return
         if "audio" not in CONFIGS[self.name].fields:
             with_audio = ", ".join(name for name, spec in CONFIGS.items() if "audio" in spec.fields)
@@ -4452,11 +4069,12 @@ class GroupReader:
         """Make the values of some fields. Raises `BadUtteranceError`."""
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
-        audio_format = self.config.audio_format
-        clip = example["audio"]["bytes"] if "audio" in example and audio_format else None
+        clip = example["audio"]["bytes"] if "audio" in example and self.config.converts else None
         if clip is not None and not isinstance(clip.source, NotFetched):
             try:
-                example["audio"]["bytes"] = clip.replaced_by(audio_format.convert(clip.read()))
+                example["audio"]["bytes"] = clip.replaced_by(
+                    converted(clip.read(), self.config.sampling_rate, self.config.mono)
+                )
             except AudioDecodeError as error:
                 raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example
@@ -4491,11 +4109,11 @@ class GroupReader:
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
-    "corpus", "redaction", "archives/threads", "interrupts", "request_error", "errors", "progress", "disk", "members",
-    "audio", "annotations", "schema", "archives/tar", "archives/local", "archives/urls", "archives/read_ahead",
-    "archives/http", "archives/fsspec_file", "archives/offsets", "archives/remote", "archives/locations",
-    "loading/tables", "loading/slices", "loading/options", "loading/reading", "loading/code_hash",
-    "loading/emotiontalk", "loading/load_dataset",
+    "corpus", "redaction", "request_error", "errors", "progress", "disk", "members", "audio", "annotations", "schema",
+    "archives/tar", "archives/headers", "archives/local", "archives/urls", "archives/read_ahead", "archives/http",
+    "archives/fsspec_file", "archives/search", "archives/index", "archives/remote", "archives/remote_files",
+    "archives/downloads", "archives/locations", "loading/tables", "loading/slices", "loading/options",
+    "loading/reading", "loading/code_hash", "loading/emotiontalk", "loading/load_dataset",
 )  # fmt: skip
 
 
@@ -4530,21 +4148,17 @@ def code_hash() -> str:
 
 # === emotiontalk/loading/emotiontalk.py ===============================================================================
 # The builder: from the shards of a split to its examples, in the order in which `datasets` calls the hooks.
-#
-# `datasets` names folders of its cache by the last part of the builder's module: this module is called as the script is,
-# so that both find what the other has prepared.
 
 class EmotionTalk(datasets.GeneratorBasedBuilder):
     """EmotionTalk by shards: `gen_kwargs["shards"]` is the list that `num_proc`, streams and nodes share.
 
     For tools, `open_splits` gives the `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and
-    `utterances` read from them. `_generate_examples` gives rows as loading scripts do; private hooks are overridden, too:
+    `utterances` read from them. `_generate_examples` gives rows as loading scripts do; private hooks are overridden:
 
-    - `_prepare_split_single` and `_get_examples_iterable_for_split` take the Arrow tables of `_generate_tables` instead,
-      as of an `ArrowBasedBuilder`, which is faster; the former also ends a spawned worker with its parent.
-    - `_prepare_split` ends the workers of `num_proc` at Ctrl-C, which would wait for one another.
-    - `as_streaming_dataset` (`_as_streaming_dataset_single`) streams slices and sums of splits, which `datasets` refuses.
     - `_cache_dir`, `_output_dir` and `_build_cache_dir`: where rows are cached also depends on what a URL holds now.
+    - `_prepare_split_single` and `_get_examples_iterable_for_split` take the Arrow tables of `_generate_tables`, as of
+      an `ArrowBasedBuilder`, which is faster.
+    - `as_streaming_dataset` (`_as_streaming_dataset_single`) streams slices and sums of splits, too.
 
     Args:
         cache_dir, token, config_name, data_dir: as in `datasets`.
@@ -4576,17 +4190,17 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         fingerprints: dict[str, UrlFingerprint] | None = None,
         **kwargs: Any,
     ) -> None:
-        token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
-        if "::" in str(folder):
+        token, folder = checked_token(token), str(os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE))
+        if "::" in folder:
             where = "cache_dir=" if cache_dir else "HF_DATASETS_CACHE="
-            raise RequestError(
-                f"{where}{redacted(str(folder))!r}: `datasets` takes `::` for a chained URL. Choose another folder."
-            )
+            raise RequestError(f"{where}{redacted(folder)!r}: `datasets` takes `::` for a chained URL. Choose another.")
         if isinstance(kwargs.get("data_dir"), str):
             kwargs["data_dir"] = full_source(kwargs["data_dir"])
-        self._all_splits, self._fingerprints = all_splits, fingerprints
+        self._all_splits, self._fingerprints, self._cache = all_splits, fingerprints, folder
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
-        own_hash = code_hash()  # of the package and of the script of the same code: both find what the other has prepared
+        own_hash = (
+            code_hash()
+        )  # of the package and of the script of the same code: both find what the other has prepared
         try:
             super().__init__(cache_dir, *args, hash=own_hash, token=token, **kwargs)
         except OSError as error:
@@ -4632,15 +4246,6 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
                 self.check_not_empty(split)
             raise
 
-    def check_not_empty(self, split: str) -> None:
-        """Raise `NoUtteranceError` where nothing is left of a split that was prepared."""
-        if self.info.splits and not self.info.splits[split].num_examples:
-            which = "of the four emotions and " if self.config.label_set == "four" else ""
-            raise NoUtteranceError(
-                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
-                "strict=False skips what is not: the warnings name it. Compare with the release."
-            )
-
     def _locate_cache(self) -> None:
         """Let what a URL that can change holds now be a part of the cache's path."""
         fingerprints = self._url_fingerprints()
@@ -4652,8 +4257,17 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _url_fingerprints(self) -> dict[str, UrlFingerprint]:
         if self._fingerprints is None:
             names = archives_of(self.config.name)
-            self._fingerprints = url_fingerprints(names, self.config.data_dir, self.token, self._cache_dir_root)
+            self._fingerprints = url_fingerprints(names, self.config.data_dir, self.token, self._cache)
         return self._fingerprints
+
+    def check_not_empty(self, split: str) -> None:
+        """Raise `NoUtteranceError` where nothing is left of a split that was prepared."""
+        if self.info.splits and not self.info.splits[split].num_examples:
+            which = "of the four emotions and " if self.config.label_set == "four" else ""
+            raise NoUtteranceError(
+                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
+                "strict=False skips what is not: the warnings name it. Compare with the release."
+            )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         release, splits = self._open_release(dl_manager)
@@ -4726,7 +4340,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         is_media = self.spec.media is not None and name == self.spec.media[0]
         whole = all_splits and is_media and not dl_manager.is_streaming
         known = self._url_fingerprints().get(name)
-        return locate_remote(name, source, self.token, known, downloads, whole)
+        return Location.remote(name, source, self.token, known, downloads, whole)
 
     def _count(self, reader: GroupReader, group: str) -> int:
         """Count the utterances (or dialogues) of a group, to shard them."""
@@ -4775,17 +4389,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         """Yield the rows of `_generate_examples` as Arrow tables."""
         return self.tables(shards, release, batch_bytes)
 
-    def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
-        """As in `datasets`; Ctrl-C ends all of `num_proc`."""
-        with workers_follow():
-            super()._prepare_split(*args, **kwargs)
-
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """As in `datasets`, but as Arrow tables. What is written does not crowd the archive out of the page cache.
 
         A `datasets` that calls this in another way prepares the same rows from `_generate_examples`.
         """
-        follow_in_worker()
         table_kwargs = _accepted_keywords(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
         pattern, job = str(kwargs.get("fpath", "")), kwargs.get("job_id", 0)
         files = glob.escape(pattern.replace("JJJJJ", f"{job:05d}")).replace("SSSSS", "*")
@@ -4835,8 +4443,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
 
     def open_archives(self, release: Release) -> Archives:
         """Open the archives of a release, by name. Raises `EmotionTalkError`."""
-        folder = self._cache_dir_root
-        return {name: location.open(self.token, folder) for name, location in release.locations.items()}
+        return {name: location.open(self.token, self._cache) for name, location in release.locations.items()}
 
     def tables(
         self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES

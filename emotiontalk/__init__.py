@@ -20,7 +20,7 @@ from typing import Any
 PUBLIC = {
     "annotations": ("Utterance", "emotion_id", "sentiment_id", "spoken_text"),
     "archives.locations": ("Location", "Release"),
-    "audio": ("AudioFormat", "decode_audio"),
+    "audio": ("decode_audio",), "audio_format": ("AudioFormat",),
     "corpus": (
         "ANNOTATORS", "ARCHIVES", "AUDIO_FORMATS", "CITATION", "CONDITIONS", "CONDITION_NAMES", "DEFAULT_SOURCE",
         "DIALOGUES", "EMOTIONS", "FOLDS", "FOUR", "GROUPS", "HOMEPAGE", "LICENSE", "REPO_ID", "REVISION", "SENTIMENTS",
@@ -35,6 +35,7 @@ PUBLIC = {
     "export.files": ("export_files",), "export.parquet": ("export_parquet",),
     "export.parquet_export": ("ParquetExport",), "export.result": ("FilesExport", "ZhEnExport"),
     "export.zh_en": ("export_zh_en",),
+    "indexing": ("write_index",),
     "hub.pull_request": ("PullRequest", "open_pull_request"), "hub.push": ("PushResult", "push"),
     "loading.emotiontalk": ("EmotionTalk",), "loading.load_dataset": ("load_dataset",),
     "loading.options": ("EmotionTalkConfig",),

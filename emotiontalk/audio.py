@@ -97,6 +97,18 @@ def _check_format(codec: int, channels: int, rate: int, frame: int, bits: int) -
         raise ValueError(f"its header says {frame:,} bytes a frame for {channels} channels of {bits} bits")
 
 
+def checked_rate(sampling_rate: object) -> int | None:
+    """Return a rate to convert audio to, in Hz, as a plain integer, or None. Raises `RequestError` for any other."""
+    if sampling_rate is None:
+        return None
+    is_number = isinstance(sampling_rate, numbers.Integral) and not isinstance(sampling_rate, bool)
+    if not is_number or not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE:  # type: ignore[operator]
+        raise RequestError(
+            f"sampling_rate={sampling_rate!r}: give it in Hz, an integer from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
+        )
+    return int(sampling_rate)  # type: ignore[call-overload]  # also one of numpy's
+
+
 def mix_and_resample(
     samples: np.ndarray, rate: int, sampling_rate: int | None = None, mono: bool = False
 ) -> tuple[np.ndarray, int]:
@@ -245,98 +257,3 @@ def decode_audio(audio: Any, sampling_rate: int | None = None, mono: bool = Fals
         raise ImportError(f"decode_audio needs soundfile and soxr: pip install soundfile soxr ({error}).") from None
     array = samples[:, 0] if samples.shape[1] == 1 else samples.T
     return {"array": array, "sampling_rate": int(rate), "path": path}
-
-
-class AudioFormat:
-    """The format of audio: what `load_dataset`, the Parquet export and the files of toolkits convert clips to.
-
-    Args:
-        sampling_rate: in Hz, 8,000 to 768,000.
-        channels: 1 (the mean of the channels) or 2.
-        encoding: "wav" or "flac", 16 bit both.
-
-    None keeps what the clip has; an `AudioFormat()` is false: it stands for clips as released, which are not converted.
-
-    Raises:
-        RequestError: an option has another value; the message names it.
-    """
-
-    def __init__(
-        self, sampling_rate: int | None = None, channels: int | None = None, encoding: str | None = None
-    ) -> None:
-        if sampling_rate is not None and (
-            isinstance(sampling_rate, bool)
-            or not isinstance(sampling_rate, numbers.Integral)
-            or not LOWEST_RATE <= sampling_rate <= HIGHEST_RATE
-        ):
-            raise RequestError(
-                f"sampling_rate={sampling_rate!r}: give it in Hz, an integer from {LOWEST_RATE:,} to {HIGHEST_RATE:,}."
-            )
-        if channels not in (None, 1, 2):
-            raise RequestError(f"channels={channels!r}: choose 1 or 2.")
-        if encoding not in (None, "wav", "flac"):
-            raise RequestError(f'encoding={encoding!r}: choose "wav" or "flac".')
-        self.sampling_rate = None if sampling_rate is None else int(sampling_rate)  # also one of numpy's
-        self.channels, self.encoding = channels, encoding
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AudioFormat) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((self.sampling_rate, self.channels, self.encoding))
-
-    def __bool__(self) -> bool:
-        return (self.sampling_rate, self.channels, self.encoding) != (None, None, None)
-
-    def __repr__(self) -> str:
-        return f"AudioFormat({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
-
-    def __str__(self) -> str:
-        if not self:
-            return "as released: the bytes of the WAV files, unchanged"
-        rate = f"{self.sampling_rate:,} Hz (soxr, high quality)" if self.sampling_rate else "the released rate"
-        how_many = {1: "mono (the mean of the channels)", 2: "two channels", None: "channels as released"}
-        return f"converted to {rate}, {how_many[self.channels]}, 16 bit {self.suffix.upper()}"
-
-    @property
-    def rate(self) -> int:
-        """The sampling rate of the files, in Hz; as released that of nearly all clips."""
-        return self.sampling_rate or RELEASED_RATE
-
-    @property
-    def suffix(self) -> str:
-        """The suffix of the files: "wav" or "flac"."""
-        return self.encoding or "wav"
-
-    def estimated_bytes(self, size: int) -> int:
-        """Estimate the size of converted audio, of `size` bytes as released; FLAC takes fewer."""
-        if not self:
-            return size
-        channels = self.channels or RELEASED_CHANNELS
-        return int(size * self.rate / RELEASED_RATE * channels / RELEASED_CHANNELS)
-
-    def convert(self, audio: bytes | memoryview) -> bytes:
-        """Convert an audio file.
-
-        Args:
-            audio: the file; WAV, or what else soundfile reads.
-
-        Returns:
-            A file of 16-bit WAV or FLAC. A WAV file that has the format already is returned as it is.
-
-        Raises:
-            AudioDecodeError: it cannot be decoded, or has samples that are not finite numbers.
-        """
-        audio, mono = bytes(audio), self.channels == 1
-        if self.suffix == "wav" and self.channels != 2:
-            return converted(audio, self.sampling_rate, mono)
-        samples, rate = pcm16(audio, self.sampling_rate, mono)
-        if self.channels == 2 and samples.shape[1] == 1:
-            samples = np.repeat(samples, 2, axis=1)
-        if self.suffix == "wav":
-            return wav_file(samples, rate)
-        import soundfile
-
-        out = io.BytesIO()
-        soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
-        return out.getvalue()

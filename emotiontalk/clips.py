@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy
 
-from emotiontalk.audio import AudioFormat, check_finite, decode_audio
+from emotiontalk.audio import check_finite, decode_audio
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.errors import AudioDecodeError
 from emotiontalk.request_error import RequestError
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__version__ = "1.6.0"
+__version__ = "1.7.0"
 
 REPO_ID = "BAAI/Emotiontalk"
 REVISION = "adbc17fc944e8cf2873643906160c6ca0259ab61"

@@ -17,9 +17,11 @@ from typing import Any
 import pyarrow as pa
 
 from emotiontalk.annotations import Utterance
+from emotiontalk.archives.downloads import cached_file
 from emotiontalk.archives.local import find_archive, fingerprint_of
-from emotiontalk.archives.locations import Location, Release, cached_file, find_remote
+from emotiontalk.archives.locations import Location, Release
 from emotiontalk.archives.remote import RemoteArchive
+from emotiontalk.archives.remote_files import find_remote
 from emotiontalk.archives.urls import archive_url, full_source, is_remote
 from emotiontalk.corpus import DEFAULT_SOURCE, FOLD_SPLITS, FOLDS, GROUPS, SPLITS, TOTAL, Shard
 from emotiontalk.errors import MissingArchiveError, redacted

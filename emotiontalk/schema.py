@@ -82,9 +82,9 @@ TURN_FIELDS = (
 def _condition_label(condition: str, how: str) -> FieldSpec:
     """Make the field with the label of one condition."""
     return FieldSpec(
-        feature=EMOTION,
-        value=functools.partial(Utterance.emotion, condition=condition),
-        description=f"{CONDITION_NAMES[condition]} label, 0…6 (annotators {how})",
+        EMOTION,
+        functools.partial(Utterance.emotion, condition=condition),
+        f"{CONDITION_NAMES[condition]} label, 0…6 (annotators {how})",
     )
 
 
@@ -96,76 +96,64 @@ def _own(name: str, feature: Any, description: str) -> FieldSpec:
 def _soft_label(condition: str) -> FieldSpec:
     """Make the field with the soft label of one condition."""
     return FieldSpec(
-        feature=[FLOAT],
-        value=functools.partial(Utterance.soft_label, condition=condition),
-        description=f"as `soft_label`, of the {CONDITION_NAMES[condition]} annotations",
+        [FLOAT],
+        functools.partial(Utterance.soft_label, condition=condition),
+        f"as `soft_label`, of the {CONDITION_NAMES[condition]} annotations",
     )
 
 
 def _time(name: str) -> FieldSpec:
     """Make the field `start` or `end`."""
     return FieldSpec(
-        feature=FLOAT,
-        value=functools.partial(Utterance.time, key=f"{name}Time"),
-        description=f"{name} in the dialogue's recording, seconds, from the audio-only annotation; may be null",
+        FLOAT,
+        functools.partial(Utterance.time, key=f"{name}Time"),
+        f"{name} in the dialogue's recording, seconds, from the audio-only annotation; may be null",
     )
 
 
 UTTERANCE_FIELDS = {
     "id": _own(
-        "id",
-        STRING,
-        "utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue",
+        "id", STRING, "utterance id, `<group>_<dialogue>_<speaker>_<turn>`; in `dialogues` the id of the dialogue"
     ),
     "group": _own("group", STRING, "group of dialogues, `G00001`…`G00015`; it decides the split"),
     "dialogue": _own("dialogue", STRING, "dialogue, `<group>_<dialogue>`, unique in the corpus"),
     "speaker_id": _own("speaker_id", STRING, "speaker, two digits; 19 in the corpus"),
     "speaker_set": FieldSpec(
-        feature=datasets.Value("int8"),
-        value=lambda u: speaker_set_of(u.group),
-        description="set of groups, 1…5: no speaker is in two of these sets",
+        datasets.Value("int8"),
+        lambda u: speaker_set_of(u.group),
+        "set of groups, 1…5: no speaker is in two of these sets",
     ),
     "turn": _own("turn", INT32, "turn number in the dialogue, over both speakers, in order; numbers can be missing"),
     "audio": FieldSpec(
-        feature=datasets.Audio(sampling_rate=44_100),
-        value=lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
-        description="the audio clip, as released 16-bit WAV: most 44.1 kHz stereo, some 44.1 kHz mono or 16 kHz mono",
+        datasets.Audio(sampling_rate=44_100),
+        lambda u: {"bytes": u.media, "path": f"{u.id}.wav"},
+        "the audio clip, as released 16-bit WAV: most 44.1 kHz stereo, some 44.1 kHz mono or 16 kHz mono",
     ),
     "duration": FieldSpec(
-        feature=FLOAT,
-        value=lambda u: u.seconds,
-        description="length of the released clip, seconds: its frames, by the WAV header, over its rate",
+        FLOAT, lambda u: u.seconds, "length of the released clip, seconds: its frames, by the WAV header, over its rate"
     ),
     "sampling_rate": FieldSpec(
-        feature=INT32,
-        value=lambda u: u.wav.rate if u.wav else None,
-        description="rate of the released clip, Hz: 44,100 or 16,000",
+        INT32, lambda u: u.wav.rate if u.wav else None, "rate of the released clip, Hz: 44,100 or 16,000"
     ),
     "channels": FieldSpec(
-        feature=datasets.Value("int8"),
-        value=lambda u: u.wav.channels if u.wav else None,
-        description="channels of the released clip: 2 or 1",
+        datasets.Value("int8"), lambda u: u.wav.channels if u.wav else None, "channels of the released clip: 2 or 1"
     ),
     "video": FieldSpec(
-        feature=VIDEO,
-        value=lambda u: {"bytes": u.media, "path": f"{u.id}.mp4"},
-        description="the video clip as released: MP4 with audio (`{{bytes, path}}` where `datasets` has no `Video`)",
+        VIDEO,
+        lambda u: {"bytes": u.media, "path": f"{u.id}.mp4"},
+        "the video clip as released: MP4 with audio (`{{bytes, path}}` where `datasets` has no `Video`)",
     ),
     "transcription": FieldSpec(STRING, lambda u: u.transcription(), "verbatim transcription, marks included"),
     "text": FieldSpec(
-        feature=STRING,
-        value=lambda u: spoken_text(u.transcription()),
-        description="`transcription` without the marks; every spoken word stays",
+        STRING, lambda u: spoken_text(u.transcription()), "`transcription` without the marks; every spoken word stays"
     ),
     "emotion": FieldSpec(
-        feature=EMOTION,
-        value=lambda u: u.emotion(u.condition),
-        description="**this config's label**: the {condition} label, 0…6",
+        EMOTION, lambda u: u.emotion(u.condition), "**this config's label**: the {condition} label, 0…6"
     ),
     "soft_label": FieldSpec(
-        feature=[FLOAT],
-        value=lambda u: u.soft_label(),
-        description="share of the five annotators who chose each of the seven emotions ({condition} annotations), in "
+        [FLOAT],
+        lambda u: u.soft_label(),
+        "share of the five annotators who chose each of the seven emotions ({condition} annotations), in "
         "the order of the labels; sums to 1; null where an annotator's label is missing",
     ),
     "emotion_text": _condition_label("text", "read the transcription"),
@@ -180,51 +168,44 @@ UTTERANCE_FIELDS = {
         FLOAT, lambda u: u.score(), "sentiment, −2…2: mean of the five annotators' ratings (audio-visual)"
     ),
     "sentiment": FieldSpec(
-        feature=SENTIMENT,
-        value=lambda u: sentiment_id(u.score()),
-        description="class of `sentiment_score`: ≤ −1, < 0, 0, < 1, ≥ 1",
+        SENTIMENT, lambda u: sentiment_id(u.score()), "class of `sentiment_score`: ≤ −1, < 0, 0, < 1, ≥ 1"
     ),
     "start": _time("start"),
     "end": _time("end"),
     "captions": FieldSpec(
-        feature={"speaker": STRING, "style": STRING, "emotion": STRING, "overall": [STRING]},
-        value=lambda u: u.captions(),
-        description="`speaker` (the voice), `style`, `emotion`, and `overall`, a list of five; each may be null",
+        {"speaker": STRING, "style": STRING, "emotion": STRING, "overall": [STRING]},
+        lambda u: u.captions(),
+        "`speaker` (the voice), `style`, `emotion`, and `overall`, a list of five; each may be null",
     ),
     "annotations": FieldSpec(
-        feature=[VOTE],
-        value=lambda u: u.votes(u.condition),
-        description="the {condition} annotations of the five annotators: `annotator` (A…E), `emotion`, `confidence` "
+        [VOTE],
+        lambda u: u.votes(u.condition),
+        "the {condition} annotations of the five annotators: `annotator` (A…E), `emotion`, `confidence` "
         "(0.1…0.9), `sentiment` (−2…2, audio-visual only); what is missing in the release is null",
     ),
-    "dataset_id": FieldSpec(feature=STRING, value=lambda u: "emotiontalk", description="`emotiontalk`"),
-    "sample_id": FieldSpec(feature=STRING, value=lambda u: u.id, description="utterance id"),
+    "dataset_id": FieldSpec(STRING, lambda u: "emotiontalk", "`emotiontalk`"),
+    "sample_id": FieldSpec(STRING, lambda u: u.id, "utterance id"),
     "src_audio": FieldSpec(
-        feature=STRING,
-        value=lambda u: f"emotiontalk/audio/zh/{u.id}.wav",
-        description="path of the audio file below the benchmark's data folder",
+        STRING, lambda u: f"emotiontalk/audio/zh/{u.id}.wav", "path of the audio file below the benchmark's data folder"
     ),
     "src_ref": FieldSpec(
-        feature=STRING,
-        value=lambda u: u.transcription(),
-        description="verbatim transcription of the audio-only annotation, marks included",
+        STRING, lambda u: u.transcription(), "verbatim transcription of the audio-only annotation, marks included"
     ),
-    "tgt_ref": FieldSpec(feature=STRING, value=lambda u: None, description="null: there is no reference translation"),
-    "src_lang": FieldSpec(feature=STRING, value=lambda u: "zh", description="`zh`"),
-    "tgt_lang": FieldSpec(feature=STRING, value=lambda u: "en", description="`en`"),
+    "tgt_ref": FieldSpec(STRING, lambda u: None, "null: there is no reference translation"),
+    "src_lang": FieldSpec(STRING, lambda u: "zh", "`zh`"),
+    "tgt_lang": FieldSpec(STRING, lambda u: "en", "`en`"),
     "benchmark_metadata": FieldSpec(
-        feature={"context": STRING, "emotion": STRING, "dataset_type": STRING},
-        value=lambda u: {"context": "short", "emotion": EMOTIONS[u.emotion(u.condition)], "dataset_type": "emotion"},
-        description="`context` (`short`), `emotion` (audio-only label as a string), `dataset_type` (`emotion`)",
+        {"context": STRING, "emotion": STRING, "dataset_type": STRING},
+        lambda u: {"context": "short", "emotion": EMOTIONS[u.emotion(u.condition)], "dataset_type": "emotion"},
+        "`context` (`short`), `emotion` (audio-only label as a string), `dataset_type` (`emotion`)",
     ),
 }
 FIELDS = {
     **UTTERANCE_FIELDS,
     "turns": FieldSpec(
-        feature=[{name: UTTERANCE_FIELDS[name].feature for name in TURN_FIELDS}],
-        value=None,
-        description="the utterances of the dialogue in turn order, each with "
-        + ", ".join(f"`{name}`" for name in TURN_FIELDS),
+        [{name: UTTERANCE_FIELDS[name].feature for name in TURN_FIELDS}],
+        None,
+        "the utterances of the dialogue in turn order, each with " + ", ".join(f"`{name}`" for name in TURN_FIELDS),
     ),
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-from emotiontalk.interrupts import follow_parent, workers_follow
+from emotiontalk.forks import follow_parent, forks
 from emotiontalk.request_error import RequestError
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Workers(concurrent.futures.ProcessPoolExecutor):
 def workers() -> Iterator[Workers]:
     """Start worker processes. Raises `RequestError` where one of them dies, as where memory is short."""
     others = set(multiprocessing.active_children())
-    with workers_follow():
+    with forks.following():
         pool = Workers(initializer=_start)
         try:
             # all of them now: where other threads run already, a forked process may wait for a lock that they held

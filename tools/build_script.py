@@ -25,16 +25,13 @@ def modules() -> tuple[str, ...]:
 
 HEADER = '''"""EmotionTalk, the Chinese multimodal emotion corpus, for Hugging Face `datasets`: the loading script.
 
-Built from the package `emotiontalk/` by `make script`. Do not edit it: edit the modules there, and build it again.
+On every version of `datasets` from 2.14 on:   import emotiontalk; emotiontalk.load_dataset("audio", split="test")
+Below 4 also:   datasets.load_dataset("./emotiontalk.py", "audio", split="test", trust_remote_code=True)
 
-What to type, on `datasets` 4 and later (which run no scripts) and on every other version from 2.14 on:
-
-    import emotiontalk
-    emotiontalk.load_dataset("audio", split="test")
-
-and below 4 also:
-
-    datasets.load_dataset("./emotiontalk.py", "audio", split="test", trust_remote_code=True)
+Built from the package `emotiontalk/` by `make script`: change the modules there, not this file. Each part has the name
+of its module. They go from facts to rows: what is in the corpus, errors, one clip, one annotation, the fields; then
+archives, from a tar on disk to ranges of a URL; last the builder, whose hooks stand in the order in which `datasets`
+calls them (`_info`, `_split_generators`, `_generate_examples`), and `load_dataset`.
 """
 '''
 
@@ -115,10 +112,9 @@ def _names_of(tree: ast.Module) -> list[str]:
 
 
 def _banner(name: str, tree: ast.Module) -> str:
-    """Return a module's docstring as a comment under its name."""
-    docstring = (ast.get_docstring(tree) or "").splitlines()
-    lines = [f"# === emotiontalk/{name}.py ".ljust(120, "="), *(f"# {line}".rstrip() for line in docstring)]
-    return "\n".join(lines) + "\n"
+    """Return a module's name and the first line of its docstring, as a comment."""
+    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return f"# === emotiontalk/{name}.py ".ljust(120, "=") + f"\n# {summary}\n"
 
 
 def _body(source: str, imports: list[ast.Import | ast.ImportFrom]) -> str:

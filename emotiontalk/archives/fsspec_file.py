@@ -13,7 +13,6 @@ import huggingface_hub
 from ..errors import EmotionTalkError, MissingArchiveError, NoConnectionError, brief, innermost_reason, redacted
 from ..redaction import split_credentials
 from .http import HEAD_BYTES, RemoteFile
-from .read_ahead import BlockStream
 from .urls import CHAINED, checked_endpoint
 
 
@@ -27,9 +26,8 @@ def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
         fsspec.asyn.reset_lock()
         fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
     failed: EmotionTalkError
-    opened, options = _options(url, token)
     try:
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(opened, **options))
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(_without_passwords(url), **_options(url, token)))
     except (ImportError, ValueError) as error:
         fix = "Install what reads this scheme (for s3:// `pip install s3fs`)."
         failed = EmotionTalkError(f"{redacted(url)}: {brief(redacted(error, text=True))}. {fix}")
@@ -47,17 +45,20 @@ def unopened(path: str, error: Exception) -> EmotionTalkError:
     return NoConnectionError(f"{path}: {what} ({why}). Check the URL and its library's settings.")
 
 
-def _options(url: str, token: str | bool | None) -> tuple[str, dict[str, Any]]:
-    """Return what fsspec gets: (the URL, options). A password of HTTP in a chain is sent as a header, as elsewhere."""
+def _without_passwords(url: str) -> str:
+    return "::".join(split_credentials(link)[0] for link in CHAINED.split(url))
+
+
+def _options(url: str, token: str | bool | None) -> dict[str, Any]:
+    """Return the options for fsspec. A password of HTTP in a chain is sent as a header, as elsewhere."""
     if url.startswith("hf://"):
-        return url, {"token": token, "endpoint": checked_endpoint()}
-    links, options = CHAINED.split(url), {}
-    for n, link in enumerate(links):
-        links[n], authorization = split_credentials(link)
-        if authorization:
-            scheme = link.partition("://")[0]
-            options[scheme] = {"client_kwargs": {"headers": {"Authorization": authorization}}}
-    return "::".join(links), options
+        return {"token": token, "endpoint": checked_endpoint()}
+    passwords = {link.partition("://")[0]: split_credentials(link)[1] for link in CHAINED.split(url)}
+    return {
+        scheme: {"client_kwargs": {"headers": {"Authorization": password}}}
+        for scheme, password in passwords.items()
+        if password
+    }
 
 
 class FsspecFile(RemoteFile):
@@ -67,30 +68,26 @@ class FsspecFile(RemoteFile):
 
     def head(self) -> bytes:
         """See `RemoteFile`."""
-        if not self._head:
+        if self._head is None:
             files, path = filesystem(self.url, self.token)
             info = self._call(files.info, path)
-            self.size, self.ranged = info.get("size"), True
-            if info.get("type") == "directory" or not isinstance(self.size, int):
+            if info.get("type") == "directory" or not isinstance(info.get("size"), int):
                 raise MissingArchiveError(f"{self.path} is not a file, or its size is unknown.")
+            self.size, self.ranged = info["size"], True
             tag = next((info[key] for key in self.TAGS if info.get(key)), None)
             self.tag = None if tag is None else brief(tag)
-            self._head = b"".join(self.chunks(0, min(self.size, HEAD_BYTES)))
+            self._head = bytes(self.get_range(0, HEAD_BYTES))
         return self._head
 
-    def _chunks(self, start: int, end: int | None) -> Iterator[bytes]:
-        size = cast(int, self.size)
-        end = size if end is None else min(end, size)
-        while start < end:
-            files, path = filesystem(self.url, self.token)
-            wanted = min(end - start, BlockStream.BLOCK_BYTES)
-            data = self._call(files.cat_file, path, start=start, end=start + wanted)
-            if len(data) > wanted:
-                raise self.error(f"its library gives {len(data):,} bytes, where {wanted:,} were requested. Upgrade it.")
-            if not data:
-                raise self.error("this is another file than before: it has become shorter. Run again.")
-            yield data
-            start += len(data)
+    def _body(self, start: int, end: int) -> Iterator[bytes]:
+        files, path = filesystem(self.url, self.token)
+        wanted = min(end, self.size) - start
+        data = self._call(files.cat_file, path, start=start, end=start + wanted)
+        if len(data) > wanted:
+            raise self.error(f"its library gives {len(data):,} bytes, where {wanted:,} were requested. Upgrade it.")
+        if not data:
+            raise self.error("this is another file than before: it has become shorter. Run again.")
+        yield data
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         failed: EmotionTalkError

@@ -120,6 +120,11 @@ class LocalArchive:
             if first <= uid < after:
                 yield uid, member
 
+    def members(self) -> Iterator[Member]:
+        """Yield the members of the release, in the order in which they stand in an archive of one part."""
+        members = (member for kinds in self.groups.values() for ids in kinds.values() for member in ids.values())
+        yield from sorted(members, key=lambda member: member.offset)
+
 
 def facts_of(path: str) -> tuple[int, int]:
     """Return (bytes, time of the last change of content in ns) of a file.

@@ -1,133 +1,84 @@
-"""The release at hand: where each of its archives is, on disk or behind a URL, and what is downloaded whole."""
+"""The release at hand: where each of its archives is, on disk or behind a URL, and what is learned of a URL."""
 
 from __future__ import annotations
 
-import collections
+import contextlib
 import dataclasses
 import functools
-import glob
-import hashlib
-import itertools
 import json
 import os
-import re
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any
 
-import filelock
-import huggingface_hub
-
-from ..corpus import ARCHIVES, DEFAULT_SOURCE
 from ..disk import sha256_of, writing
-from ..errors import (
-    DamagedArchiveError,
-    EmotionTalkError,
-    MissingArchiveError,
-    NoConnectionError,
-    brief,
-    damaged_archive_error,
-    logger,
-    redacted,
-    unwritable,
-    warn_once,
-)
+from ..errors import EmotionTalkError, NoConnectionError, logger, redacted, unwritable
+from ..members import Member
 from ..redaction import split_credentials
-from .fsspec_file import FsspecFile, filesystem
-from .http import RemoteFile
-from .local import TAR_NAME, LocalArchive, UnpackedTar, facts_of, fingerprint_of
-from .remote import RemoteArchive
-from .tar import GIT_LFS, Tar
-from .urls import archive_url, below, http_url, is_offline, is_pinned, is_remote, split_hf_url, without_secrets
-
-# Of each file of an archive behind a URL that can change, its `RemoteFile.fingerprint`.
-UrlFingerprint = list[list[Any]]
-LARGEST_CHECKED = 256 << 20  # bytes of a compressed download that is read before it is stored
+from .downloads import Downloads, UrlFingerprint, digest_of
+from .http import HEAD_BYTES, RemoteFile
+from .index import Index, index_file, save_index
+from .local import LocalArchive, UnpackedTar, facts_of, fingerprint_of
+from .remote import SMALL_ARCHIVE, RemoteArchive
+from .remote_files import find_remote, remote_file
+from .tar import Tar
+from .urls import archive_url, http_url, is_pinned, is_remote
 
 
-@functools.lru_cache(maxsize=64)
-def remote_file(name: str, url: str, token: str | bool | None) -> RemoteFile:
-    """Open a file behind a URL, once in a process, and read its head.
+def index_folder(cache: str) -> str:
+    """Return where in a cache folder of `datasets` the indexes of archives are."""
+    return os.path.join(cache, "emotiontalk-indexes")
+
+
+def write_index_of(
+    archive: str, members: Iterable[Member], file: str | RemoteFile, folder: str, with_digest: bool = False
+) -> str | None:
+    """Write the index of an archive that was scanned; return the path of its index file, or None where it has none.
 
     Args:
-        name: of the archive, "Audio", …
-        url: of the file.
-        token: of the Hub.
+        archive: its name.
+        members: all of it, in order.
+        file: the archive, which is one file.
+        folder: where the index file is written, unless it is there.
+        with_digest: write it anew, with the SHA-256 of a local archive: every byte is read.
 
     Raises:
-        DamagedArchiveError: an archive cannot begin with this head.
-        EmotionTalkError: the file is missing, or cannot be read.
+        OSError: the archive cannot be read, or the folder not written.
     """
-    kind = RemoteFile if re.match("https?:|hf://datasets/", url) else FsspecFile
-    file = kind(name, url, token)
-    head = file.head()
-    if not Tar.could_begin(head) and not head.startswith(GIT_LFS):
-        what = f"it begins with {brief(head[:60].decode('utf-8', 'replace'))!r}" if head else "it is empty"
-        what += " (a login page, or a proxy's?)" if b"<" in head[:60] else ""
-        raise damaged_archive_error(name, file.path, f"cannot be read as a tar archive: {what}.")
-    return file
-
-
-@functools.lru_cache(maxsize=64)
-def find_remote(name: str, source: str, token: str | bool | None) -> tuple[str, ...]:
-    """Return the URLs of an archive below a URL; layouts as `find_archive`. Raises `MissingArchiveError`."""
-    low = name.lower()
-    guesses = [archive_url(name, source)]
-    if source.startswith(("http://", "https://")):  # no names can be listed
-        folders = itertools.product(("", "data/"), ("", f"{low}/", f"{name}/"), (name, low))
-        guesses = [below(source, f"{data}{folder}{file}.tar") for data, folder, file in folders]
-    errors: list[MissingArchiveError] = []
-    for url in guesses:
-        try:
-            remote_file(name, url, token)
-            return (url,)
-        except MissingArchiveError as error:
-            errors.append(error)
-    if len(guesses) > 1:
-        raise errors[0]
-    files, root = filesystem(source, token)
-    try:
-        names = [path[len(root) :].strip("/") for path in files.find(root)]
-    except Exception:  # each library has errors of its own
-        raise errors[0] from None
-    pattern = re.compile(rf"(data/)?({re.escape(low)}\.[^/]*|{re.escape(low)}/.*)", re.IGNORECASE)
-    urls = sorted(below(source, path) for path in names if pattern.fullmatch(path) and TAR_NAME.fullmatch(path))
-    if not urls:
-        raise errors[0]
-    return tuple(urls)
-
-
-def cached_file(url: str) -> str | None:
-    """Return where a file of a commit (offline: of a branch, too) is in the cache of `huggingface_hub`, or None."""
-    if not url.startswith("hf://datasets/"):
+    if isinstance(file, RemoteFile):
+        size, head = file.size, file.head()
+    else:
+        size = os.path.getsize(file)
+        with open(file, "rb") as opened:
+            head = opened.read(HEAD_BYTES)
+    path = os.path.join(folder, index_file(archive, size, head))
+    if os.path.exists(path) and not with_digest:
+        return path
+    index = Index(size) if Tar.opener(head) else Index.of_members(size, members)
+    if not index.runs:
         return None
-    repo, revision, path = split_hf_url(url)
-    if not (re.fullmatch("[0-9a-f]{40}", revision) or is_offline()):
-        return None
-    cached = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
-    return cached if isinstance(cached, str) else None
-
-
-def _digest(about: object) -> str:
-    """Return what a file about something is called: a digest of it, in 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
-
-
-def learned_path(folder: str, about: object, suffix: str) -> str:
-    """Return where something small that was learned about a URL is cached."""
-    return os.path.join(folder, "emotiontalk-urls", _digest(about) + suffix)
+    index.sha256 = sha256_of(file) if with_digest and isinstance(file, str) else None
+    save_index(index, path)
+    return path
 
 
 @functools.lru_cache(maxsize=16)
-def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...]) -> LocalArchive:
-    return LocalArchive(name, [UnpackedTar(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths])
+def _open_local(name: str, paths: tuple[str, ...], facts: tuple[Any, ...], cache: str) -> LocalArchive:
+    archive = LocalArchive(
+        name, [UnpackedTar(name, path) if os.path.isdir(path) else Tar(name, path) for path in paths]
+    )
+    if cache and len(paths) == 1 and os.path.isfile(paths[0]) and os.path.getsize(paths[0]) > SMALL_ARCHIVE:
+        with contextlib.suppress(OSError):  # a cache that cannot be written is no reason not to read
+            write_index_of(name, archive.members(), paths[0], index_folder(cache))
+    return archive
 
 
 @functools.lru_cache(maxsize=16)
-def _open_remote(name: str, url: str, token: str | bool | None, folder: str | None) -> RemoteArchive:
-    file, offsets_file = remote_file(name, url, token), None
-    if folder and file.tag:  # without an entity tag, nothing tells this file from another of its size
-        offsets_file = learned_path(folder, [without_secrets(file.url), file.size, file.tag, "offsets 1"], ".offsets")
-    return RemoteArchive(name, file, offsets_file)
+def _open_remote(name: str, url: str, token: str | bool | None, cache: str) -> RemoteArchive:
+    def download() -> LocalArchive:
+        paths = Downloads(os.path.join(cache, "downloads")).fetch(name, (url,), token, None)
+        return _open_local(name, paths, fingerprint_of(paths), cache)
+
+    return RemoteArchive(name, remote_file(name, url, token), index_folder(cache), download)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,16 +103,41 @@ class Location:
         """Make the location of local paths as they are now."""
         return cls(archive, paths, url, fingerprint_of(paths))
 
+    @classmethod
+    def remote(
+        cls, archive: str, source: str, token: str | bool | None, known: UrlFingerprint | None, downloads: Downloads,
+        read_whole: bool = False,
+    ) -> Location:  # fmt: skip
+        """Find an archive behind the URL of its folder: downloaded before, downloaded now, or to be read by ranges.
+
+        Args:
+            archive: its name.
+            source: the URL.
+            token: of the Hub.
+            known: what tells its files from others, where they can change.
+            downloads: what was downloaded.
+            read_whole: whether all of it will be read. Then it is downloaded, as is one in several parts.
+        """
+        pinned = (archive_url(archive, source),)
+        found = downloads.find(pinned, None) if is_pinned(source) else ()  # the server need not be asked
+        urls = pinned if found else find_remote(archive, source, token)
+        found = found or downloads.find(urls, known)
+        if not found and (read_whole or len(urls) > 1):
+            found = downloads.fetch(archive, urls, token, known)
+        if found:
+            return cls.local(archive, found, urls[0])
+        return cls(archive, url=urls[0], fingerprint=tuple(known[0]) if known else None)
+
     def file(self, token: str | bool | None = None) -> RemoteFile:
         """Open the file behind the URL. Raises `EmotionTalkError`."""
         return remote_file(self.archive, self.url, token)
 
-    def open(self, token: str | bool | None = None, folder: str | None = None) -> LocalArchive | RemoteArchive:
+    def open(self, token: str | bool | None = None, cache: str = "") -> LocalArchive | RemoteArchive:
         """Open the archive, once in a process.
 
         Args:
             token: of the Hub.
-            folder: where what is learned about a URL is cached.
+            cache: the cache folder of `datasets`, for indexes and downloads; "": none of local paths is cached.
 
         Raises:
             EmotionTalkError: it cannot be read, or another file is behind the URL than before.
@@ -170,13 +146,13 @@ class Location:
             unpacked = any(map(os.path.isdir, self.paths))
             facts = () if unpacked else tuple(map(facts_of, filter(os.path.exists, self.paths)))
             try:
-                return _open_local(self.archive, self.paths, (self.fingerprint, facts))
+                return _open_local(self.archive, self.paths, (self.fingerprint, facts), cache)
             except EmotionTalkError as error:
                 if not self.url:
                     raise
                 fix = f'This is the cached download of {redacted(self.url)}: pass download_mode="force_redownload".'
                 raise EmotionTalkError(f"{error} {fix}") from None
-        opened = _open_remote(self.archive, self.url, token, folder)
+        opened = _open_remote(self.archive, self.url, token, cache)
         if self.fingerprint and self.fingerprint != tuple(opened.file.fingerprint()):
             raise EmotionTalkError(f"{opened.file.path}: this is another file than before. Run again.")
         return opened
@@ -193,150 +169,6 @@ class Release:
 
     locations: dict[str, Location]
     complete: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Downloads:
-    """Archives that are downloaded whole.
-
-    Attributes:
-        folder: where they are stored.
-        force: whether they are downloaded again.
-        check: whether the SHA-256 of the pinned ones is compared.
-    """
-
-    folder: str
-    force: bool = False
-    check: bool = False
-
-    def path(self, url: str, fingerprint: list[Any] | None = None) -> str:
-        """Return where a file is stored.
-
-        Args:
-            url: of the file.
-            fingerprint: of a URL that can change, None for others.
-        """
-        return os.path.join(self.folder, _digest([without_secrets(http_url(url)), fingerprint]))
-
-    def find(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location | None:
-        """Return an archive that was downloaded before, here or by `huggingface_hub`; None where it was not."""
-        url = archive_url(name, source)
-        cached = None if self.force else cached_file(url)
-        if cached:
-            return Location.local(name, (cached,), url)
-        if self.force or not _is_certain(known):
-            return None
-        if is_pinned(url):  # the server need not be asked
-            others = sorted(glob.glob(f"{glob.escape(self.path(url))}-{16 * '[0-9a-f]'}"), key=os.path.getmtime)
-            for path in (self.path(url), *reversed(others)):
-                if os.path.exists(path):
-                    return Location.local(name, (path,), url)
-        paths, certain = self._paths(name, find_remote(name, source, token), token, known)
-        return Location.local(name, paths, url) if certain and all(map(os.path.exists, paths)) else None
-
-    def _paths(
-        self, name: str, urls: tuple[str, ...], token: str | bool | None, known: UrlFingerprint | None
-    ) -> tuple[tuple[str, ...], bool]:
-        """Return (where the files of an archive are stored, whether what is stored there is certainly the same)."""
-        if known and len(known) != len(urls):
-            raise EmotionTalkError(f"{redacted(urls[0])}: the archive has {len(urls)} parts now, {len(known)} before.")
-        if known:
-            return tuple(self.path(url, fingerprint) for url, fingerprint in zip(urls, known)), _is_certain(known)
-        paths = [self.path(url) for url in urls]
-        if urls[0] != archive_url(name, DEFAULT_SOURCE):
-            return tuple(paths), True
-        file = remote_file(name, urls[0], token)
-        if file.size == ARCHIVES[name][0]:
-            return tuple(paths), True
-        # not the pinned archive, whatever the URL promises: without an entity tag it is not found by the next run
-        other = file.fingerprint()
-        certain = _is_certain([other])
-        return (f"{paths[0]}-{_digest(other)[:16]}{'' if certain else '.uncertain'}",), certain
-
-    def fetch(self, name: str, source: str, token: str | bool | None, known: UrlFingerprint | None) -> Location:
-        """Download an archive whole, once; a stopped download is resumed. Raises `EmotionTalkError`."""
-        urls = find_remote(name, source, token)
-        paths, certain = self._paths(name, urls, token, known)
-        if len(urls) > 1:
-            what = f"{name} is in {len(urls)} parts, all of which are downloaded to {self.folder}."
-            warn_once(f"{redacted(source)}: {what}")
-        for url, path in zip(urls, paths):
-            self._download(name, url, token, path, self.force or not certain)
-        if self.check and source == DEFAULT_SOURCE:
-            sha256 = sha256_of(paths[0])
-            if sha256 != ARCHIVES[name][1]:
-                raise damaged_archive_error(name, paths[0], f"its SHA-256 is {sha256}.")
-        return Location.local(name, paths, urls[0])
-
-    def _download(self, name: str, url: str, token: str | bool | None, path: str, force: bool) -> None:
-        """Download a file, unless it is stored already. Raises `EmotionTalkError`."""
-        remote = remote_file(name, url, token)
-        try:
-            os.makedirs(self.folder, exist_ok=True)
-            with filelock.FileLock(path + ".lock"):
-                if os.path.exists(path) and not force:
-                    return
-                partial = _partial(path, remote, force)
-                try:
-                    with open(partial, "ab+") as file:
-                        remote.save(file)
-                        _check(remote, file)
-                except DamagedArchiveError as error:
-                    os.remove(partial)
-                    raise EmotionTalkError(f"{error} What was downloaded is removed.") from None
-                os.replace(partial, path)
-        except OSError as error:
-            raise unwritable(self.folder, error, remote.size) from None
-
-
-def _partial(path: str, remote: RemoteFile, force: bool) -> str:
-    """Return where a download is written before it is complete. What is there of another file is removed."""
-    begins = [remote.size, remote.tag, hashlib.sha256(remote.head()).hexdigest()]
-    partial = f"{path}.{_digest(begins)[:16]}.incomplete"
-    for other in glob.glob(f"{glob.escape(path)}.*incomplete"):
-        # of unknown size: nothing says whether what is there belongs to it
-        if other != partial or force or remote.size is None or os.path.getsize(partial) > remote.size:
-            os.remove(other)
-    return partial
-
-
-def _check(remote: RemoteFile, file: IO[bytes]) -> None:
-    """Raise `EmotionTalkError` for a download that is not a complete tar: it must not be found by the next run."""
-    if Tar.opener(remote.head()) and (remote.size or 0) > LARGEST_CHECKED:  # it would be decompressed twice
-        return
-    collections.deque(Tar(remote.archive, remote.path, file).members(), maxlen=0)
-
-
-def _is_certain(known: UrlFingerprint | None) -> bool:
-    """Whether the server says all that tells its files from others; a pinned URL needs no such thing."""
-    return known is None or not any(None in fingerprint for fingerprint in known)
-
-
-def locate_remote(
-    name: str,
-    source: str,
-    token: str | bool | None,
-    known: UrlFingerprint | None,
-    downloads: Downloads,
-    read_whole: bool,
-) -> Location:
-    """Return where an archive behind a URL is read: downloaded before, downloaded now, or by ranges.
-
-    Args:
-        name: "Audio", …
-        source: the URL of its folder.
-        token: of the Hub.
-        known: what tells its files from others, where they can change.
-        downloads: what was downloaded.
-        read_whole: whether all of it will be read. Then it is downloaded, as is one in several parts.
-    """
-    downloaded = downloads.find(name, source, token, known)
-    if downloaded:
-        return downloaded
-    urls = find_remote(name, source, token)
-    if read_whole or len(urls) > 1:
-        return downloads.fetch(name, source, token, known)
-    return Location(name, url=urls[0], fingerprint=tuple(known[0]) if known else None)
 
 
 def forget_urls() -> None:
@@ -369,10 +201,13 @@ def url_fingerprints(
         return {}
     found: dict[str, UrlFingerprint] = {}
     for name in names:
-        path = learned_path(folder, split_credentials(http_url(archive_url(name, source)))[0], ".json")
+        about = split_credentials(http_url(archive_url(name, source)))[0]
+        path = os.path.join(folder, "emotiontalk-urls", f"{digest_of(about)}.json")
         try:
             files = [remote_file(name, url, token) for url in find_remote(name, source, token)]
             found[name] = [file.fingerprint() for file in files]
+            with writing(path) as out:
+                out.write(json.dumps(found[name]).encode())
         except NoConnectionError as error:
             try:
                 with open(path, encoding="utf-8") as cached:
@@ -380,10 +215,6 @@ def url_fingerprints(
             except (OSError, ValueError):
                 raise error from None
             logger.warning(f"{error} What was prepared from it before is used, where there is some.")
-            continue
-        try:
-            with writing(path) as out:
-                out.write(json.dumps(found[name]).encode())
         except OSError as error:
             raise unwritable(folder, error) from None
     return found

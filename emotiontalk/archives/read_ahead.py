@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import functools
+import multiprocessing.pool
 import os
-from collections.abc import Iterator
+import time
 from typing import Protocol
 
 from .tar import BLOCK
-from .threads import DaemonThreads
 
 
 class ByteRanges(Protocol):
     """A file that is read by ranges of bytes."""
 
-    size: int | None
+    size: int
 
-    def chunks(self, start: int, end: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes from `start` to `end` as they come."""
+    def get_range(self, start: int, end: int) -> bytearray:
+        """Read the bytes from `start` to `end`."""
 
 
 class BlockStream:
@@ -36,23 +35,22 @@ class BlockStream:
     """
 
     # Chosen by measurement (benchmarks/README.md).
-    IN_FLIGHT = 12  # blocks that are fetched at once, at most
+    IN_FLIGHT = 10  # blocks that are fetched at once, at most
     BLOCK_BYTES = 4 << 20  # of a block, at most
+    SLOW = 5.0  # seconds: blocks that take longer do not grow
 
     def __init__(self, file: ByteRanges, position: int, end: int, block: int = 1 << 18, in_flight: int = 1) -> None:
-        if file.size is None:
-            raise ValueError("a file of unknown size cannot be read by ranges")
-        self.file, self.position, self._size = file, position, file.size
-        self._end, self._requested = min(end, self._size), position
+        self.file, self.position = file, position
+        self._end, self._requested = min(end, file.size), position
         self._block, self._in_flight = max(BLOCK, block), in_flight
         # of a small file smaller blocks: little is lost where a process is stopped
-        self._largest = min(self.BLOCK_BYTES, max(1 << 19, self._size >> 9))
-        self._blocks: collections.deque[concurrent.futures.Future[bytearray]] = collections.deque()
-        self._rest, self._closed = memoryview(b""), False
+        self._largest = min(self.BLOCK_BYTES, max(1 << 19, file.size >> 9))
+        self._blocks: collections.deque[multiprocessing.pool.AsyncResult[tuple[bytearray, float]]] = collections.deque()
+        self._rest, self._generation = memoryview(b""), 0
 
     def extend(self, size: int) -> None:
         """Fetch ahead to at least so many bytes from the present position."""
-        self._end = max(self._end, min(self._size, self.position + size))
+        self._end = max(self._end, min(self.file.size, self.position + size))
 
     def read(self, size: int) -> bytes:
         """Read the next `size` bytes, fewer where the file ends. Raises `EmotionTalkError`."""
@@ -75,40 +73,44 @@ class BlockStream:
         else:
             self.close()
             self.position = self._requested = self.position + size
-            self._blocks, self._rest, self._closed = collections.deque(), memoryview(b""), False
+
+    def close(self) -> None:
+        """Fetch nothing more of what was requested."""
+        self._generation += 1
+        self._blocks.clear()
+        self._rest = memoryview(b"")
 
     def _next(self) -> bytearray:
         self._request()
-        block = self._blocks.popleft().result()
-        if self._in_flight > 1:
-            self._request()  # while the reader works on this one
-        self._in_flight = min(2 * self._in_flight, self.IN_FLIGHT)
-        self._block = max(self._block, min(2 * self._block, self._largest))
+        block, seconds = self._blocks.popleft().get()
+        if seconds < self.SLOW:
+            if self._in_flight > 1:
+                self._request()  # while the reader works on this one
+            self._in_flight = min(2 * self._in_flight, self.IN_FLIGHT)
+            self._block = max(self._block, min(2 * self._block, self._largest))
         return block
 
     def _request(self) -> None:
         while len(self._blocks) < self._in_flight and self._requested < self._end:
             start, self._requested = self._requested, min(self._requested + self._block, self._end)
-            self._blocks.append(fetching_threads().submit(self._fetch, self._blocks, start, self._requested))
+            self._blocks.append(fetching_threads().apply_async(self._fetch, (self._generation, start, self._requested)))
 
-    def _fetch(self, blocks: object, start: int, end: int) -> bytearray:
-        data = bytearray()
-        for chunk in self.file.chunks(start, end):
-            if blocks is not self._blocks or self._closed:  # it is not read any more
-                break
-            data += chunk
-        return data
-
-    def close(self) -> None:
-        """Cancel the blocks that are in flight."""
-        self._closed = True
-        for block in self._blocks:
-            block.cancel()
+    def _fetch(self, generation: int, start: int, end: int) -> tuple[bytearray, float]:
+        began = time.monotonic()
+        data = self.file.get_range(start, end) if generation == self._generation else bytearray()
+        return data, time.monotonic() - began
 
 
-@functools.lru_cache(maxsize=2)
+class DaemonThreads(multiprocessing.pool.ThreadPool):
+    """Threads that a process does not wait for at its end: what blocks in a network must not keep it alive."""
+
+    def __del__(self) -> None:  # the pool's own needs modules that an interpreter may have cleared as it ends
+        pass
+
+
+@functools.lru_cache(maxsize=2)  # a forked worker leaves that of its parent alone
 def _threads_of(pid: int) -> DaemonThreads:
-    return DaemonThreads(2 * BlockStream.IN_FLIGHT, "emotiontalk")
+    return DaemonThreads(2 * BlockStream.IN_FLIGHT)
 
 
 def fetching_threads() -> DaemonThreads:

@@ -1,46 +1,36 @@
-"""An archive behind a URL: a group's members are read by ranges, at offsets that are predicted and then checked.
+"""An archive behind a URL, of which only the groups that are read are fetched: by its index, or found by a search.
 
-What is checked: the order at every header that is read, the number of utterances of each group, annotation against
-media. Where that fails, and for a compressed archive or a server without ranges, the whole archive is read.
+What is checked: every header against the index, the order of all headers, the number of utterances of each group,
+annotation against media. Where that fails, and for a compressed archive or a server without ranges, the whole archive
+is downloaded.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import functools
 import itertools
 import os
 import tempfile
 import zlib
-from collections.abc import Container, Iterable
-from typing import NamedTuple, cast
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import NamedTuple
 
 from ..annotations import clip_seconds
 from ..corpus import GROUPS
-from ..disk import writing
 from ..errors import NotSortedError, brief, damaged_archive_error, logger, raise_if_full
 from ..members import InMemory, Member, NotFetched
+from .headers import END, FoundHeader, Key, Kind, key_of, scan
 from .http import RemoteFile
+from .index import SHIPPED, Index, index_file, load_index, save_index
 from .local import LocalArchive, Members
-from .offsets import (
-    END,
-    LAST_ID,
-    LONGEST_MEMBER,
-    PREDICTION_ERROR,
-    FoundHeader,
-    GroupAnnotations,
-    Key,
-    Kind,
-    Offsets,
-    key_of,
-)
-from .read_ahead import BlockStream, fetching_threads
+from .read_ahead import BlockStream
+from .search import Search
 from .tar import BLOCK, Tar, padded, parse_header
 
 SMALL_ARCHIVE = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
-FIRST_BYTES = 16 << 10  # read at a predicted offset
-MORE_BYTES = 1 << 20  # of one request for more, at most; it ends where a header was found
+FIRST_BYTES = 16 << 10  # read where a header is expected
+MORE_BYTES = 1 << 20  # of one request for more, at most
+LONGEST_MEMBER = 32 << 20  # no clip is longer: 30 s of audio are 5 MB
 GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes too early: cheaper than another request
 
 
@@ -48,7 +38,7 @@ class MemberReader:
     """The members of the release in a plain tar, one after the other, from a stream that stands at a header."""
 
     def __init__(self, file: RemoteFile, stream: BlockStream) -> None:
-        self.file, self.stream = file, stream
+        self.file, self.stream, self.process = file, stream, os.getpid()
         self._next: tuple[FoundHeader, str, int] | None = None
 
     def peek(self) -> tuple[FoundHeader, str, int]:
@@ -57,10 +47,10 @@ class MemberReader:
             start = self.stream.position
             header = parse_header(self.stream.read(BLOCK), magic=False)
             if header is None:
-                return FoundHeader(start, start, start, END), str(END), 0
+                return FoundHeader(END, start, start, start), str(END), 0
             key, end = key_of(header), start + BLOCK + padded(header.size)
             if key:
-                self._next = FoundHeader(start, start, end, key), header.name, header.size
+                self._next = FoundHeader(key, start, start, end), header.name, header.size
             else:
                 self.stream.skip(padded(header.size))
         return self._next
@@ -75,12 +65,19 @@ class MemberReader:
         return data[:size]
 
 
-class Continuation(NamedTuple):
-    """Where the last run of clips ended: a reader that stands before the clip of a key, in this process."""
+class GroupAnnotations(NamedTuple):
+    """The annotation files of a group, sorted by id."""
 
-    process: int
-    key: Key
-    reader: MemberReader
+    ids: tuple[str, ...]
+    names: tuple[str, ...]  # of the members
+    ends: tuple[int, ...]  # where each file ends in all their bytes
+    packed: bytes  # all their bytes, compressed
+
+    def members(self, source: RemoteFile) -> dict[str, Member]:
+        """Unpack them, by id."""
+        data = InMemory(source.archive, source.path, zlib.decompress(self.packed))
+        bounds = zip(self.ids, self.names, (0, *self.ends), self.ends)
+        return {uid: Member(data, name, begin, end - begin) for uid, name, begin, end in bounds}
 
 
 class RemoteArchive:
@@ -89,33 +86,41 @@ class RemoteArchive:
     Args:
         name: "Audio", …
         file: the archive.
-        offsets_file: where the offsets are cached for the next process, or None.
+        folder: where indexes are cached.
+        download: downloads the archive where that is needed, and opens it.
     """
 
-    def __init__(self, name: str, file: RemoteFile, offsets_file: str | None = None) -> None:
-        self.name, self.file = name, file
-        head, size = file.head(), file.size or 0
-        self._offsets = Offsets(size, head)
+    def __init__(self, name: str, file: RemoteFile, folder: str, download: Callable[[], LocalArchive]) -> None:
+        self.name, self.file, self._download = name, file, download
         self._groups: dict[str, GroupAnnotations] = {}
         self._unpacked: tuple[str, dict[str, Member]] = ("", {})  # of the group that was requested last
-        self._continuation: Continuation | None = None
+        self._ends: dict[str, dict[int, tuple[int, int]]] = {}  # group -> number -> where a clip begins and ends
+        self._reader: MemberReader | None = None  # where the last run of clips ended
         self._read_before = False  # whether clips were read: another run probably follows
         self._whole: LocalArchive | None = None  # all of it, once it had to be fetched
-        self._offsets_file, self._were_cached = "", False
-        if file.size is not None and size <= SMALL_ARCHIVE:
-            self._fetch("")
+        head = file.head()
+        first = list(scan(head, 0))
+        self._index_path = os.path.join(folder, index_file(name, file.size, head))
+        stored = load_index(self._index_path) or load_index(os.path.join(SHIPPED, os.path.basename(self._index_path)))
+        self._is_stored, self._index = stored is not None, stored or Index(file.size)
+        self._search = self._new_search()
+        if first:
+            self._search.annotation_bytes = first[-1].end / len(first)
+        if file.size <= SMALL_ARCHIVE:
+            self._whole = self._fetched()
         elif not file.ranged:
-            self._fetch("the server does not serve ranges")
+            self._read_whole("the server does not serve ranges")
         elif Tar.opener(head):
-            self._fetch("it is compressed")
-        elif not self._offsets.annotations_first:
-            self._fetch("its annotations do not come first")
-        elif offsets_file:
-            self._offsets_file = offsets_file
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError, IndexError):
-                with open(offsets_file, encoding="utf-8") as cached:
-                    self._offsets.load_json(cached.read())
-                self._were_cached = True
+            self._read_whole("it is compressed")
+        elif first and first[0].key.kind == Kind.MEDIA:
+            self._read_whole("its annotations do not come first")
+
+    def _new_search(self) -> Search:
+        search = Search(self.file.size)
+        with contextlib.suppress(NotSortedError):
+            for header in self._index.headers:
+                search.add(header)
+        return search
 
     @property
     def groups(self) -> Iterable[str]:
@@ -132,10 +137,7 @@ class RemoteArchive:
         while self._whole is None:
             try:
                 if self._unpacked[0] != group:
-                    found = self._annotations(group)
-                    source = InMemory(self.name, self.file.path, zlib.decompress(found.packed))
-                    bounds = zip(found.ids, found.names, (0, *found.ends), found.ends)
-                    self._unpacked = group, {uid: Member(source, name, a, z - a) for uid, name, a, z in bounds}
+                    self._unpacked = group, self._annotations(group).members(self.file)
                 return self._unpacked[1]
             except NotSortedError as error:
                 self._give_up(error)
@@ -164,173 +166,180 @@ class RemoteArchive:
                 yield uid, member
 
     def _give_up(self, error: NotSortedError) -> None:
-        """Forget the cached offsets, which may be wrong; where there were none, fetch the archive."""
-        self._continuation = None
-        if self._were_cached:
-            self._offsets.forget()
-            self._groups, self._were_cached = {}, False
-        else:
-            self._fetch(str(error))
+        """Drop the index, which may be wrong; where there was none, download the archive."""
+        self._reader = None
+        if not self._is_stored:
+            self._read_whole(str(error))
+            return
+        logger.warning(
+            f"{self.file.path}: {error}. Its index, which says otherwise, is dropped; members are looked for."
+        )
+        self._is_stored, self._index, self._groups, self._ends = False, Index(self.file.size), {}, {}
+        self._search = self._new_search()
+        with contextlib.suppress(OSError):
+            os.remove(self._index_path)
 
-    def _fetch(self, reason: str) -> None:
+    def _read_whole(self, reason: str) -> None:
+        logger.warning(
+            f"{self.file.path}: {reason}, so single groups cannot be read: fetching all of it, {self.file.size:,} "
+            "bytes, to the cache."
+        )
+        self._whole = self._download()
+
+    def _fetched(self) -> LocalArchive:
         """Fetch the whole archive, to an unnamed temporary file."""
-        if reason:
-            size = f", {self.file.size:,} bytes" if self.file.size else ""
-            logger.warning(
-                f"{self.file.path}: {reason}, so single groups cannot be read: fetching all of it{size}, to "
-                f"{tempfile.gettempdir()}. Download it once and pass data_dir= to avoid that."
-            )
         file = tempfile.TemporaryFile()
         try:
             self.file.save(file)
         except OSError as error:
             raise_if_full(error, self.file.path)
             raise
-        self._whole = LocalArchive(self.name, [Tar(self.name, self.file.path, file)])
+        return LocalArchive(self.name, [Tar(self.name, self.file.path, file)])
 
-    def _cache_offsets(self) -> None:
-        """Write the offsets to disk for the next process."""
-        text = self._offsets.to_json()
-        if self._offsets_file:
-            with contextlib.suppress(OSError), writing(self._offsets_file) as file:
-                file.write(text.encode())
+    def _save_index(self) -> None:
+        """Cache what is known for the next process, with what others have found meanwhile."""
+        both, other = Index(self.file.size), load_index(self._index_path)
+        both.runs = {**(other.runs if other else {}), **self._index.runs}
+        both.headers = [header for header in self._search.found if header.key[:2] not in both.runs]
+        with contextlib.suppress(OSError):
+            save_index(both, self._index_path)
 
-    def _find(self, key: Key, slack: int = 0) -> int:
-        """Return `Offsets.start`; look for what is not known. Raises `NotSortedError`."""
-        for offsets, most in self._offsets.attempts(key, slack, self._groups.get(key.group)):
-            first_header = functools.partial(self._first_header, most=most)
-            for header in fetching_threads().map(first_header, offsets):
-                if header:
-                    self._offsets.add(header)
-        return cast(int, self._offsets.start(key, slack))
-
-    def _first_header(self, offset: int, most: int) -> FoundHeader | None:
-        """Read the header of the first member of the release at an offset or after it; None if it takes too many bytes.
-
-        A few bytes at first, where a good prediction has it; then as many as come before it.
-        """
-        size = self._offsets.size
-        begin = position = offset // BLOCK * BLOCK
-        length = FIRST_BYTES
-        while position < min(size, begin + most):
-            end, data = min(position + length, begin + padded(most), size), bytearray()
-            with contextlib.closing(self.file.chunks(position, end)) as chunks:
-                for chunk in chunks:
-                    data += chunk
-                    whole = len(data) // BLOCK * BLOCK
-                    for header in self._offsets.scan(bytes(data[:whole]), position):
-                        return header._replace(searched_from=begin)
-                    position, data = position + whole, data[whole:]
-            if position < end:  # the last block of the file is not whole
-                break
+    def _first_header(self, offset: int) -> FoundHeader:
+        """Read the header of the first member of the release at an offset or after it."""
+        size, position, length = self.file.size, offset, FIRST_BYTES
+        while position < min(size, offset + LONGEST_MEMBER):
+            data = bytes(self.file.get_range(position, min(position + length, size)))
+            for header in scan(data, position):
+                return header._replace(searched_from=offset)
+            position += max(BLOCK, len(data) // BLOCK * BLOCK)
             length = min(8 * length, MORE_BYTES)
-        if position < size and begin + most < size and most < LONGEST_MEMBER:
-            return None
-        return FoundHeader(begin, max(begin, position), size, END)  # within the zip of videos, or at the end
+        return FoundHeader(END, offset, max(offset, min(position, size)), size)  # the end, or the zip of videos
 
     def _annotations(self, group: str) -> GroupAnnotations:
         """Read the annotations of a group, once in a process. Raises `NotSortedError` unless they are one range."""
         if group in self._groups:
             return self._groups[group]
-        count, group_begin = GROUPS.get(group, 0), Key(Kind.ANNOTATION, group)
-        group_end = group_begin._replace(id=LAST_ID)
-        begin = self._find(group_begin, GROUP_SLACK)
-        likely = begin + int(1.01 * count * self._offsets.annotation_bytes) + PREDICTION_ERROR
-        end = min(self._offsets.bounds(group_end)[1] + BLOCK, likely)
-        headers: list[FoundHeader] = []
-        names, gaps, files = [], [], []
-        in_flight = BlockStream.IN_FLIGHT
-        stream = BlockStream(self.file, begin, end, max(1 << 19, (end - begin) // in_flight + 1), in_flight)
-        reader, last = MemberReader(self.file, stream), None
+        count, key = GROUPS.get(group, 0), Key(Kind.ANNOTATION, group)
+        run = self._index.runs.get((Kind.ANNOTATION, group))
+        if run:
+            begin, end = run[0], run[-1] + BLOCK
+        else:
+            begin = self._search.find(key, GROUP_SLACK, self._first_header)
+            end = min(begin + int(1.01 * count * self._search.annotation_bytes) + FIRST_BYTES, self.file.size)
+        stream = BlockStream(self.file, begin, end, max(1 << 19, (end - begin) // 2 + 1), in_flight=2)
+        reader, headers, names, files, last_end = MemberReader(self.file, stream), list[FoundHeader](), [], [], begin
         with contextlib.closing(stream):
-            while (found := reader.peek())[0].key < group_end:
+            while (found := reader.peek())[0].key < Key(Kind.ANNOTATION, group, "~"):
                 header, data = found[0], reader.take()
-                if header.key > group_begin:
+                if header.key > key:
                     headers.append(header)
                     names.append(found[1])
-                    gaps.append(header.start - (last.end if last else header.start))
                     files.append(data)
                 elif headers:
                     raise NotSortedError(f"{header.key} comes between the annotations of {group}")
-                last = header
+                else:
+                    last_end = header.end
         ids = [header.key.id for header in headers]
         if ids != sorted(set(ids)) or len(ids) != count:
             duplicate = next((f"duplicate id {a}" for a, b in zip(ids, ids[1:]) if a == b), None)
             raise NotSortedError(duplicate or f"it has {len(ids)} annotations of {group} in a row, of {count}")
-        self._offsets.annotation_bytes = (headers[-1].end - headers[0].start) / count
+        ends = [header.end for header in headers]
+        if run and ends != run[1:]:
+            raise NotSortedError(f"the annotations of {group} are elsewhere")
         for header in (headers[0], headers[-1], found[0]):
-            self._offsets.add(header)
-        ends = tuple(itertools.accumulate(map(len, files)))
-        seconds, packed = tuple(map(clip_seconds, files)), zlib.compress(b"".join(files), 1)
-        self._groups[group] = GroupAnnotations(tuple(ids), tuple(names), tuple(gaps), seconds, ends, packed)
-        self._cache_offsets()
+            self._search.add(header)
+        self._index.add(Kind.ANNOTATION, group, [last_end if run or last_end > begin else headers[0].start, *ends])
+        self._search.annotation_bytes = (headers[-1].end - headers[0].start) / count
+        self._search.learn_lengths(group, ids, map(clip_seconds, files))
+        packed = zlib.compress(b"".join(files), 1)
+        ends_of_files = tuple(itertools.accumulate(map(len, files)))
+        self._groups[group] = GroupAnnotations(tuple(ids), tuple(names), ends_of_files, packed)
+        if not run:
+            self._save_index()
         return self._groups[group]
 
     def _clips(self, group: str, suffix: str, ids: list[str]) -> Members:
         """Yield (id, clip) of neighbours in a group. Raises `NotSortedError` unless these come, then the next one."""
-        everyone = self._groups[group].ids
-        index = everyone.index(ids[0])
-        reader, continues = self._reader_at(group, index, len(ids)), False
+        everyone, run = self._groups[group].ids, self._index.runs.get((Kind.MEDIA, group))
+        begin, read = everyone.index(ids[0]), self._ends.setdefault(group, {})
+        reader, continues = self._reader_at(group, begin, len(ids), run), False
         try:
-            for uid in ids:
+            for number, uid in enumerate(ids, begin):
                 header, name, size = reader.peek()
                 if header.key != Key(Kind.MEDIA, group, uid) or not name.lower().endswith(suffix):
                     raise NotSortedError(f"{header.key} comes where the {suffix} of {uid} was expected")
-                if uid == ids[0]:
-                    self._offsets.add(header)
-                    self._cache_offsets()
-                data = reader.take()
-                yield uid, Member(InMemory(self.name, self.file.path, data), name, 0, size)
-            expected = next(iter(everyone[index + len(ids) :]), None)  # None behind the last clip of the group
-            header = reader.peek()[0]
-            key = header.key
-            following = key.id if key.in_group(Kind.MEDIA, group) else None
-            if following != expected:
-                raise NotSortedError(f"{key} comes after {ids[-1]}")
-            if expected:
-                self._offsets.add(header)
-            if index == 0:
-                self._check_first(Key(Kind.MEDIA, group, ids[0]))
-            if expected:
-                self._continuation, continues = Continuation(os.getpid(), key, reader), True
+                if run and header.end != run[number + 1]:
+                    raise NotSortedError(f"{uid} has another size")
+                if number == begin and not run:
+                    self._search.add(header)
+                    self._save_index()
+                read[number] = header.start, header.end
+                yield uid, Member(InMemory(self.name, self.file.path, reader.take()), name, 0, size)
+            continues = self._ends_well(reader, group, everyone[begin + len(ids) : begin + len(ids) + 1], ids[-1])
+            if begin == 0:
+                self._check_first(Key(Kind.MEDIA, group), run[0] if run else read[0][0])
+            if not run:
+                if len(read) == len(everyone):
+                    self._index.add(Kind.MEDIA, group, [read[0][0], *sorted(end for _, end in read.values())])
+                self._save_index()
         finally:
-            if not continues:
+            if continues:
+                self._reader = reader
+            else:
                 reader.stream.close()
 
-    def _reader_at(self, group: str, index: int, count: int) -> MemberReader:
-        """Return a reader that stands before a clip and reads ahead to the end of the run; the last one if it can."""
-        annotations = self._groups[group]
-        key, known = Key(Kind.MEDIA, group, annotations.ids[index]), annotations.seconds[index] is not None
-        before, self._continuation = self._continuation, None
+    def _ends_well(self, reader: MemberReader, group: str, expected: Sequence[str], last: str) -> bool:
+        """Whether another clip of the group follows. Raises `NotSortedError` unless the expected one does.
+
+        Args:
+            reader: stands behind the clips that were read.
+            group: that they are of.
+            expected: the id of the next clip of the group, () behind the last one.
+            last: the id of the last clip that was read.
+        """
+        header = reader.peek()[0]
+        following = [header.key.id] if header.key[:2] == (Kind.MEDIA, group) else []
+        if following != list(expected):
+            raise NotSortedError(f"{header.key} comes after {last}")
+        if expected:
+            self._search.add(header)
+        return bool(expected)
+
+    def _reader_at(self, group: str, number: int, count: int, run: list[int] | None) -> MemberReader:
+        """Return a reader that stands before a clip and reads ahead to the end of the run; the last one if it can.
+
+        run: by the index, where each clip of the group begins and the last one ends.
+        """
+        key, before, self._reader = Key(Kind.MEDIA, group, self._groups[group].ids[number]), self._reader, None
+        ends = run or self._search.expected_ends(group)
+        length, left = ends[number + count] - ends[number], ends[-1] - ends[number]
         if before and before.process == os.getpid():
-            if before.key == key:
-                left = self._offsets.media_lengths(annotations)[index:]
-                ahead = BlockStream.IN_FLIGHT * BlockStream.BLOCK_BYTES
-                before.reader.stream.extend(min(sum(left), sum(left[:count]) + ahead))
-                return before.reader
-            before.reader.stream.close()
-        start = self._find(key)
-        lengths = self._offsets.media_lengths(annotations)[index : index + count]
-        if self._offsets.sizes and known:  # the next header, too: it must be the expected one
-            end, block, in_flight = start + sum(lengths) + 4 * BLOCK, lengths[0] + 2 * BLOCK, 1
-        else:
-            end, block, in_flight = start + int(0.9 * sum(lengths)), 1 << 18, 1
+            if before.peek()[0].key == key:
+                before.stream.extend(min(left, length + BlockStream.IN_FLIGHT * BlockStream.BLOCK_BYTES))
+                return before
+            before.stream.close()
+        start = run[number] if run else self._search.find(key, 0, self._first_header)
+        block, in_flight = ends[number + 1] - ends[number] + 2 * BLOCK, 1
         if self._read_before:
             block, in_flight = 1 << 20, BlockStream.IN_FLIGHT // 2
         self._read_before = True
-        return MemberReader(self.file, BlockStream(self.file, start, end, block, in_flight))
+        return MemberReader(self.file, BlockStream(self.file, start, start + length + 4 * BLOCK, block, in_flight))
 
-    def _check_first(self, key: Key) -> None:
-        """Raise `NotSortedError` if a clip of the group stands before the first one that has an annotation."""
-        start = end = self._find(key)
-        last: FoundHeader | None = None
-        while end == start or (last is None and end > 0 and start - end < LONGEST_MEMBER):
-            if any(h.key < key and end <= h.end + (1 << 14) for h in self._offsets.found):
+    def _check_first(self, group: Key, start: int) -> None:
+        """Raise `NotSortedError` if a clip of a group stands before the first one that has an annotation.
+
+        Args:
+            group: the key of its beginning.
+            start: where that first clip begins, or the folders before it.
+        """
+        ends, low = [run[-1] for run in self._index.runs.values()], start
+        if start in (*ends, self._search.bounds(group)[0].end):
+            return
+        while low > max(0, start - LONGEST_MEMBER):
+            low = max(0, low - max(1 << 18, start - low)) // BLOCK * BLOCK
+            before = list(scan(bytes(self.file.get_range(low, start)), low))
+            if before and before[-1].key >= group:
+                raise NotSortedError(f"{before[-1].key} has no annotation")
+            if before:
+                self._search.add(before[-1])
                 return
-            low = max(0, end - max(1 << 18, start - end))
-            last = next(iter(collections.deque(self._offsets.scan(self.file.read(low, end), low), maxlen=1)), None)
-            end = low
-        if last and last.key >= Key(Kind.MEDIA, key.group):
-            raise NotSortedError(f"{last.key} has no annotation")
-        if last:
-            self._offsets.add(last)

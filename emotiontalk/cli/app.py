@@ -99,6 +99,26 @@ def dummy(out: Path = typer.Argument(..., callback=home, help="The folder to wri
 
 
 @app.command()
+def index(
+    data_dir: Optional[Path] = typer.Argument(
+        None, callback=home, help="The folder that holds the archives; by default what `hf download` has downloaded."
+    ),
+    out: Optional[Path] = typer.Option(
+        None, callback=home, help="A folder to write to, to give the indexes to others; by default the cache."
+    ),
+    cache_dir: Optional[str] = CACHE_DIR,
+) -> None:
+    """Write where each archive has which member: streams of the same archives then need not look."""
+    from emotiontalk.indexing import write_index
+
+    written = write_index(data_dir, out=out, cache_dir=cache_dir)
+    for name, file in written.items():
+        typer.echo(f"{name}.tar: {file}")
+    if not written:
+        typer.echo("No archive here has an index: only a plain tar of whole groups, sorted, has one.", err=True)
+
+
+@app.command()
 def infos(
     path: Optional[Path] = typer.Option(
         None, callback=home, help="The file to write or check; by default that of the checkout."
@@ -179,7 +199,7 @@ def parquet(
     fold: Optional[int] = FOLD,
 ) -> None:
     """Write sharded Parquet that every version of datasets loads by itself."""
-    from emotiontalk.audio import AudioFormat
+    from emotiontalk.audio_format import AudioFormat
     from emotiontalk.export.parquet import export_parquet
 
     splits, configs = [s.value for s in split], [c.value for c in config]
@@ -192,7 +212,7 @@ def parquet(
 
 def _for_speech(sampling_rate: Optional[int], channels: Optional[int], format: Optional[str]) -> Any:
     """Return the audio format that was requested; what was not, is as speech encoders take it."""
-    from emotiontalk.audio import AudioFormat
+    from emotiontalk.audio_format import AudioFormat
     from emotiontalk.export.files_request import FOR_SPEECH
 
     return AudioFormat(
@@ -225,7 +245,7 @@ def files(
     token: Optional[str] = TOKEN,
 ) -> None:
     """Write what a toolkit reads: Kaldi, Lhotse, EmoBox, SpeechBrain, S3PRL, FunASR, ms-swift, …"""
-    from emotiontalk.audio import AudioFormat
+    from emotiontalk.audio_format import AudioFormat
     from emotiontalk.export.files import export_files
 
     if original and (sampling_rate, channels, format) != (None, None, None):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from emotiontalk.interrupts import forks, silence_stderr
+from emotiontalk.forks import forks, silence_stderr
 
 STATUS = 130  # as shells have it: 128 and the number of the signal
 SECONDS = 1.2  # what a command has to put away what it was doing

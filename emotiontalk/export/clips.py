@@ -10,7 +10,7 @@ from typing import cast
 
 import soundfile
 
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.clips import named_conversion
 from emotiontalk.export.context import WriterContext
 from emotiontalk.export.utterances import Rows, UtteranceRow, Utterances, batches

@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.errors import logger
 from emotiontalk.export.clips import Videos, read_rows
 from emotiontalk.export.context import WriterContext

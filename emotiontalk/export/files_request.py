@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.choices import CAPTIONS, LABEL_SETS, LANGUAGES, MEDIA, OF_FILES, TASKS, TOOLKITS, check_choice
 from emotiontalk.corpus import EMOTIONS, FOUR, SPLITS
 from emotiontalk.folder import require_utf8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.choices import OF_FILES
 from emotiontalk.corpus import SPLITS
 from emotiontalk.release import name_of_splits

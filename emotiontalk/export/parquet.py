@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotiontalk.archives.urls import is_remote
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.choices import EXPORTED, WITHOUT_FOLDS
 from emotiontalk.clips import named_conversion
 from emotiontalk.disk import write_out

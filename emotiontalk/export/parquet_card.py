@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 import yaml
 
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.corpus import CITATION, REPO_ID, REVISION, SPLITS, __version__
 from emotiontalk.export.options import labels_in_words
 from emotiontalk.export.parquet_export import CARD_FILE, ParquetExport

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from emotiontalk.archives.urls import full_source, is_remote
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.choices import CONFIGS as CONFIG_NAMES
 from emotiontalk.choices import check_choice
 from emotiontalk.corpus import SPLITS, __version__

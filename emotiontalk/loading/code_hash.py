@@ -9,11 +9,11 @@ import os
 
 # The loader's modules, each after those that it imports: what the hash covers, and the script is built from.
 LOADER = (
-    "corpus", "redaction", "archives/threads", "interrupts", "request_error", "errors", "progress", "disk", "members",
-    "audio", "annotations", "schema", "archives/tar", "archives/local", "archives/urls", "archives/read_ahead",
-    "archives/http", "archives/fsspec_file", "archives/offsets", "archives/remote", "archives/locations",
-    "loading/tables", "loading/slices", "loading/options", "loading/reading", "loading/code_hash",
-    "loading/emotiontalk", "loading/load_dataset",
+    "corpus", "redaction", "request_error", "errors", "progress", "disk", "members", "audio", "annotations", "schema",
+    "archives/tar", "archives/headers", "archives/local", "archives/urls", "archives/read_ahead", "archives/http",
+    "archives/fsspec_file", "archives/search", "archives/index", "archives/remote", "archives/remote_files",
+    "archives/downloads", "archives/locations", "loading/tables", "loading/slices", "loading/options",
+    "loading/reading", "loading/code_hash", "loading/emotiontalk", "loading/load_dataset",
 )  # fmt: skip
 
 

@@ -21,8 +21,10 @@ import datasets.builder
 import pyarrow as pa
 
 from ..annotations import Utterance
-from ..archives.locations import Downloads, Location, Release, UrlFingerprint, locate_remote, url_fingerprints
-from .code_hash import code_hash
+from ..archives.downloads import Downloads, UrlFingerprint
+from ..archives.local import find_archive
+from ..archives.locations import Location, Release, url_fingerprints
+from ..archives.urls import checked_token, full_source, is_remote
 from ..corpus import (
     ARCHIVES,
     CITATION,
@@ -39,12 +41,9 @@ from ..corpus import (
     speaker_set_of,
     split_of,
 )
-from ..errors import EmotionTalkError, NoUtteranceError, is_of_folder, redacted, unwritable, warn_once
 from ..disk import write_out
-from ..interrupts import follow_in_worker, workers_follow
-from ..archives.local import find_archive
-from .options import EmotionTalkConfig
-from .reading import Archives, Example, GroupReader
+from ..errors import EmotionTalkError, NoUtteranceError, is_of_folder, redacted, unwritable, warn_once
+from ..members import EVERYTHING
 from ..progress import progress_bar
 from ..request_error import RequestError
 from ..schema import (
@@ -58,23 +57,23 @@ from ..schema import (
     split_sizes,
     splits_of,
 )
+from .code_hash import code_hash
+from .options import EmotionTalkConfig
+from .reading import Archives, Example, GroupReader
 from .slices import Position, SplitRuns, instruction_of, sliced_shards, split_label, split_names
 from .tables import PREPARED_BYTES, STREAMED_BYTES, tables_of
-from ..members import EVERYTHING
-from ..archives.urls import checked_token, full_source, is_remote
 
 
 class EmotionTalk(datasets.GeneratorBasedBuilder):
     """EmotionTalk by shards: `gen_kwargs["shards"]` is the list that `num_proc`, streams and nodes share.
 
     For tools, `open_splits` gives the `gen_kwargs` of each split and prepares nothing; `examples`, `tables` and
-    `utterances` read from them. `_generate_examples` gives rows as loading scripts do; private hooks are overridden, too:
+    `utterances` read from them. `_generate_examples` gives rows as loading scripts do; private hooks are overridden:
 
-    - `_prepare_split_single` and `_get_examples_iterable_for_split` take the Arrow tables of `_generate_tables` instead,
-      as of an `ArrowBasedBuilder`, which is faster; the former also ends a spawned worker with its parent.
-    - `_prepare_split` ends the workers of `num_proc` at Ctrl-C, which would wait for one another.
-    - `as_streaming_dataset` (`_as_streaming_dataset_single`) streams slices and sums of splits, which `datasets` refuses.
     - `_cache_dir`, `_output_dir` and `_build_cache_dir`: where rows are cached also depends on what a URL holds now.
+    - `_prepare_split_single` and `_get_examples_iterable_for_split` take the Arrow tables of `_generate_tables`, as of
+      an `ArrowBasedBuilder`, which is faster.
+    - `as_streaming_dataset` (`_as_streaming_dataset_single`) streams slices and sums of splits, too.
 
     Args:
         cache_dir, token, config_name, data_dir: as in `datasets`.
@@ -106,17 +105,17 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         fingerprints: dict[str, UrlFingerprint] | None = None,
         **kwargs: Any,
     ) -> None:
-        token, folder = checked_token(token), os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE)
-        if "::" in str(folder):
+        token, folder = checked_token(token), str(os.path.expanduser(cache_dir or datasets.config.HF_DATASETS_CACHE))
+        if "::" in folder:
             where = "cache_dir=" if cache_dir else "HF_DATASETS_CACHE="
-            raise RequestError(
-                f"{where}{redacted(str(folder))!r}: `datasets` takes `::` for a chained URL. Choose another folder."
-            )
+            raise RequestError(f"{where}{redacted(folder)!r}: `datasets` takes `::` for a chained URL. Choose another.")
         if isinstance(kwargs.get("data_dir"), str):
             kwargs["data_dir"] = full_source(kwargs["data_dir"])
-        self._all_splits, self._fingerprints = all_splits, fingerprints
+        self._all_splits, self._fingerprints, self._cache = all_splits, fingerprints, folder
         self._warned: set[tuple[str, str]] = set()  # (group, what was warned of)
-        own_hash = code_hash()  # of the package and of the script of the same code: both find what the other has prepared
+        own_hash = (
+            code_hash()
+        )  # of the package and of the script of the same code: both find what the other has prepared
         try:
             super().__init__(cache_dir, *args, hash=own_hash, token=token, **kwargs)
         except OSError as error:
@@ -162,15 +161,6 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
                 self.check_not_empty(split)
             raise
 
-    def check_not_empty(self, split: str) -> None:
-        """Raise `NoUtteranceError` where nothing is left of a split that was prepared."""
-        if self.info.splits and not self.info.splits[split].num_examples:
-            which = "of the four emotions and " if self.config.label_set == "four" else ""
-            raise NoUtteranceError(
-                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
-                "strict=False skips what is not: the warnings name it. Compare with the release."
-            )
-
     def _locate_cache(self) -> None:
         """Let what a URL that can change holds now be a part of the cache's path."""
         fingerprints = self._url_fingerprints()
@@ -182,8 +172,17 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
     def _url_fingerprints(self) -> dict[str, UrlFingerprint]:
         if self._fingerprints is None:
             names = archives_of(self.config.name)
-            self._fingerprints = url_fingerprints(names, self.config.data_dir, self.token, self._cache_dir_root)
+            self._fingerprints = url_fingerprints(names, self.config.data_dir, self.token, self._cache)
         return self._fingerprints
+
+    def check_not_empty(self, split: str) -> None:
+        """Raise `NoUtteranceError` where nothing is left of a split that was prepared."""
+        if self.info.splits and not self.info.splits[split].num_examples:
+            which = "of the four emotions and " if self.config.label_set == "four" else ""
+            raise NoUtteranceError(
+                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
+                "strict=False skips what is not: the warnings name it. Compare with the release."
+            )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         release, splits = self._open_release(dl_manager)
@@ -256,7 +255,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         is_media = self.spec.media is not None and name == self.spec.media[0]
         whole = all_splits and is_media and not dl_manager.is_streaming
         known = self._url_fingerprints().get(name)
-        return locate_remote(name, source, self.token, known, downloads, whole)
+        return Location.remote(name, source, self.token, known, downloads, whole)
 
     def _count(self, reader: GroupReader, group: str) -> int:
         """Count the utterances (or dialogues) of a group, to shard them."""
@@ -305,17 +304,11 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         """Yield the rows of `_generate_examples` as Arrow tables."""
         return self.tables(shards, release, batch_bytes)
 
-    def _prepare_split(self, *args: Any, **kwargs: Any) -> None:
-        """As in `datasets`; Ctrl-C ends all of `num_proc`."""
-        with workers_follow():
-            super()._prepare_split(*args, **kwargs)
-
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """As in `datasets`, but as Arrow tables. What is written does not crowd the archive out of the page cache.
 
         A `datasets` that calls this in another way prepares the same rows from `_generate_examples`.
         """
-        follow_in_worker()
         table_kwargs = _accepted_keywords(datasets.ArrowBasedBuilder._prepare_split_single, kwargs)
         pattern, job = str(kwargs.get("fpath", "")), kwargs.get("job_id", 0)
         files = glob.escape(pattern.replace("JJJJJ", f"{job:05d}")).replace("SSSSS", "*")
@@ -365,8 +358,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
 
     def open_archives(self, release: Release) -> Archives:
         """Open the archives of a release, by name. Raises `EmotionTalkError`."""
-        folder = self._cache_dir_root
-        return {name: location.open(self.token, folder) for name, location in release.locations.items()}
+        return {name: location.open(self.token, self._cache) for name, location in release.locations.items()}
 
     def tables(
         self, shards: list[Shard], release: Release, batch_bytes: int = STREAMED_BYTES

@@ -12,7 +12,7 @@ import datasets
 
 from ..archives.local import find_archive, fingerprint_of
 from ..archives.urls import is_remote, without_secrets
-from ..audio import AudioFormat
+from ..audio import checked_rate
 from ..corpus import FOLDS, REPO_ID, SPLITS
 from ..errors import redacted
 from ..request_error import RequestError
@@ -93,7 +93,7 @@ class EmotionTalkConfig(datasets.BuilderConfig):
             raise RequestError(f"strict={self.strict!r}: choose True or False.")
         self._check_fold()
         self._check_prepare_splits()
-        self._check_audio_format()
+        self._check_conversion()
 
     def _check_fold(self) -> None:
         if self.fold is None:
@@ -108,15 +108,15 @@ class EmotionTalkConfig(datasets.BuilderConfig):
         self.fold = int(self.fold)  # also one of numpy's
 
     @property
-    def audio_format(self) -> AudioFormat:
-        """What audio is converted to while it is read."""
-        return AudioFormat(self.sampling_rate, 1 if self.mono else None)
+    def converts(self) -> bool:
+        """Whether audio is converted while it is read."""
+        return self.sampling_rate is not None or self.mono
 
-    def _check_audio_format(self) -> None:
+    def _check_conversion(self) -> None:
         if not isinstance(self.mono, bool):
             raise RequestError(f"mono={self.mono!r}: choose True or False.")
-        self.sampling_rate = self.audio_format.sampling_rate
-        if not self.audio_format:
+        self.sampling_rate = checked_rate(self.sampling_rate)
+        if not self.converts:
             return
         if "audio" not in CONFIGS[self.name].fields:
             with_audio = ", ".join(name for name, spec in CONFIGS.items() if "audio" in spec.fields)

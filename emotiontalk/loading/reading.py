@@ -9,6 +9,7 @@ from typing import Any
 from ..annotations import COMPARE, Utterance
 from ..archives.local import LocalArchive, merged
 from ..archives.remote import RemoteArchive
+from ..audio import converted
 from ..corpus import CONDITIONS, EMOTIONS, FOUR, GROUPS, HOMEPAGE, Shard
 from ..errors import AudioDecodeError, BadUtteranceError, EmotionTalkError, logger
 from ..members import Member, NotFetched
@@ -111,11 +112,12 @@ class GroupReader:
         """Make the values of some fields. Raises `BadUtteranceError`."""
         of_config = fields_of(self.config.name, self.config.label_set)
         example = {name: (of_config.get(name) or FIELDS[name]).value(utterance) for name in fields}  # type: ignore[misc]
-        audio_format = self.config.audio_format
-        clip = example["audio"]["bytes"] if "audio" in example and audio_format else None
+        clip = example["audio"]["bytes"] if "audio" in example and self.config.converts else None
         if clip is not None and not isinstance(clip.source, NotFetched):
             try:
-                example["audio"]["bytes"] = clip.replaced_by(audio_format.convert(clip.read()))
+                example["audio"]["bytes"] = clip.replaced_by(
+                    converted(clip.read(), self.config.sampling_rate, self.config.mono)
+                )
             except AudioDecodeError as error:
                 raise BadUtteranceError(f"{clip} cannot be decoded ({error}). {COMPARE}") from None
         return example

@@ -88,12 +88,15 @@ def sliced_shards(instruction: datasets.ReadInstruction, splits: dict[str, Split
     Examples are counted as far as it needs: by percent and from the end of a split, all of them. Raises `RequestError`
     where it names none.
     """
-    guess = absolute_parts(instruction, dict.fromkeys(splits, UNKNOWN_SIZE))
+    guess, other = (
+        absolute_parts(instruction, dict.fromkeys(splits, size)) for size in (UNKNOWN_SIZE, 2 * UNKNOWN_SIZE)
+    )
     sizes, positions = {}, {}
     for name in {part[0] for part in guess}:
-        bounds = [bound for part in guess if part[0] == name for bound in part[1:]]
-        needed: int | None = max((bound for bound in bounds if bound < UNKNOWN_SIZE), default=0)
-        if any(UNKNOWN_SIZE // 1000 < bound < UNKNOWN_SIZE for bound in bounds):  # by percent, or from the end
+        bounds = {pair for one, two in zip(guess, other) if one[0] == name for pair in zip(one[1:], two[1:])}
+        bounds -= {(UNKNOWN_SIZE, 2 * UNKNOWN_SIZE)}  # the end of the split
+        needed: int | None = max((bound for bound, _ in bounds), default=0)
+        if any(bound != bound_of_more for bound, bound_of_more in bounds):  # by percent, or from the end
             needed = None
         counted = list(itertools.islice(splits[name].positions(), needed + 1 if needed else needed))
         positions[name] = counted

@@ -12,7 +12,7 @@ import numpy
 import pandas
 
 from emotiontalk.annotations import Utterance, sentiment_id
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.corpus import CONDITION_NAMES, CONDITIONS, EMOTIONS
 from emotiontalk.errors import AudioDecodeError
 from emotiontalk.progress import progress_bar

@@ -8,18 +8,21 @@ from a URL, every byte is read once.
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO, cast
 
+import datasets
+
 from emotiontalk.archives.local import UnpackedTar
-from emotiontalk.archives.locations import Location, forget_urls
+from emotiontalk.archives.locations import Location, forget_urls, index_folder, write_index_of
 from emotiontalk.archives.tar import Tar
 from emotiontalk.corpus import ARCHIVES, AUDIO_FORMATS, CONDITIONS, GROUPS, TOTAL, match_member
-from emotiontalk.errors import EmotionTalkError, brief, raise_if_full
+from emotiontalk.errors import EmotionTalkError, brief
+from emotiontalk.members import Member
 from emotiontalk.progress import progress_bar
 from emotiontalk.release import ReleaseReader
 from emotiontalk.request_error import RequestError
@@ -42,8 +45,8 @@ def verify(
 ) -> Audit:
     """Compare a release with what is published.
 
-    Nothing is decoded, and nothing is written. What is wrong with a release is a finding, not an exception: an archive
-    that is missing or truncated does not end it.
+    Nothing is decoded, and nothing is written but the index of each archive, to the cache of `datasets`. What is wrong
+    with a release is a finding, not an exception: an archive that is missing or truncated does not end it.
 
     Args:
         data_dir: the folder or the URL that holds the archives; the Hub by default.
@@ -108,8 +111,12 @@ def _audit_archive(audit: Audit, archive: str, reader: ReleaseReader, pinned: bo
         label = brief(os.path.basename(path.rstrip("/")))
         try:
             title = label if label == f"{archive}.tar" else f"{archive}, {label}"
-            _audit_part(audit, archive, opened(), seen, title)
+            members = _audit_part(audit, archive, opened(), seen, title)
             audit.examined["archives"] += 1
+            if len(parts) == 1 and not os.path.isdir(path):
+                file = location.paths[0] if location.paths else location.file(reader.token)
+                with contextlib.suppress(OSError):  # a cache that cannot be written is no fault of the release
+                    write_index_of(archive, members, file, index_folder(datasets.config.HF_DATASETS_CACHE))
         except (EmotionTalkError, OSError) as error:  # the rest cannot be read; what was read still counts
             audit.add("archives", archive, label, str(error))
     # another size is another SHA-256: not worth reading 14.8 GB for
@@ -118,7 +125,9 @@ def _audit_archive(audit: Audit, archive: str, reader: ReleaseReader, pinned: bo
     return {suffix: set(members) for suffix, members in seen.items()}
 
 
-def _audit_part(audit: Audit, archive: str, part: Tar | UnpackedTar, seen: Seen, label: str) -> None:
+def _audit_part(audit: Audit, archive: str, part: Tar | UnpackedTar, seen: Seen, label: str) -> list[Member]:
+    """Examine the members of a part, and return them."""
+    members = list[Member]()
     with progress_bar(total=_bytes_within(part), unit="B", unit_scale=True, desc=label) as bar:
         done = 0
         for member in part.members():
@@ -126,6 +135,8 @@ def _audit_part(audit: Audit, archive: str, part: Tar | UnpackedTar, seen: Seen,
             position = member.offset + member.size if isinstance(part, Tar) else done + member.size
             bar.update(position - done)
             done = position
+            members.append(member)
+    return members
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
@@ -158,16 +169,6 @@ def _remote_part(location: Location, token: str | bool | None, pinned: bool) -> 
     """As `_local_parts`, of an archive behind a URL: all its bytes are read once, if `pinned` through a SHA-256."""
     remote = location.file(token)
     size, pieces = remote.size, remote.pieces()
-    if size is None:  # nobody knows where it ends before it is there
-        file = tempfile.TemporaryFile()
-        try:
-            remote.save(file)
-        except OSError as error:
-            raise_if_full(error, remote.path)
-            raise
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        pieces = _pieces(file)
     digest = hashlib.sha256()
 
     def hashed() -> Iterator[bytes]:
