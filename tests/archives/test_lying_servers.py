@@ -247,7 +247,7 @@ def test_a_download_that_is_damaged_later_names_itself_and_what_helps(serve, tmp
         return subprocess.run(run, cwd=PROJECT, env=env, capture_output=True, text=True)
 
     assert load().stdout == "3\n"
-    downloads = [path for path in tmp_path.rglob("downloads/*") if path.suffix == ""]
+    downloads = list((tmp_path / "home").rglob("snapshots/*/Audio.tar"))
     assert len(downloads) == 1
     with open(downloads[0], "r+b") as file:
         file.truncate(downloads[0].stat().st_size // 2)
@@ -322,14 +322,13 @@ def endless(request, file, start, end):
     [
         (dripping_headers, "gave up at byte 0 after . tries .*no answer in 0.5 seconds"),
         (informed, "gave up at byte 0 after . tries .*no answer in 0.5 seconds"),
-        (endless, "does not say how long the file is, and has sent more than [0-9,]+ bytes"),
+        (endless, "does not say how long the file is"),
     ],
 )
 def test_what_never_ends_is_given_up(call, serve, monkeypatch, ends, lie, says):
     if lie is not endless:
         monkeypatch.setattr(emotiontalk.archives.http, "TIMEOUTS", (0.5, 0.5))
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01, 0.01))
-    monkeypatch.setattr(emotiontalk.archives.http, "LONGEST_SURPLUS", 1 << 20)
     server = serve(DUMMY, ranges=lie is not endless, instead=lie)
     with pytest.raises(emotiontalk.EmotionTalkError, match=f"Text.tar: .*{says}"):
         call("text", server.url + "/files", split="test")
@@ -338,7 +337,8 @@ def test_what_never_ends_is_given_up(call, serve, monkeypatch, ends, lie, says):
 def test_failures_without_progress_have_a_bound_in_time(call, serve, monkeypatch):
     """However few they are."""
     server = serve(DUMMY, trickle=0.05)
-    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", (10_000, 0.4))
+    monkeypatch.setattr(emotiontalk.archives.http, "TIMEOUTS", (0.4, 0.4))
+    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", 10_000)
     monkeypatch.setattr(emotiontalk.archives.http, "LONGEST_FAILURE", 0.6)
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01,) * 100)
     with pytest.raises(emotiontalk.NoConnectionError, match="gave up at byte [0-9]+ after [1-9][0-9]? tr"):
@@ -347,9 +347,10 @@ def test_failures_without_progress_have_a_bound_in_time(call, serve, monkeypatch
 
 def test_a_slow_but_steady_server_is_waited_for(call, serve, monkeypatch):
     """Above the least rate there is no bound."""
-    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", (300, 20))
+    monkeypatch.setattr(emotiontalk.archives.http, "TIMEOUTS", (1, 1))
+    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", 300)
     monkeypatch.setattr(emotiontalk.archives.http, "LONGEST_FAILURE", 0.5)
-    server = serve(DUMMY, rate=2_000)
+    server = serve(DUMMY, trickle=0.0005)
     assert len(call("text", server.url + "/files", split="test")) == 8
 
 
@@ -368,18 +369,18 @@ def byte_by_byte(request, file, start, end):
     return answer(request, part(file, start, start + 1), 206, Content_Range=said, ETag='"same"')
 
 
-def test_ranges_of_a_byte_are_too_slow(call, serve, monkeypatch, ends):
-    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", (10_000, 0.4))
+def test_ranges_of_a_byte_are_no_progress(call, serve, monkeypatch, ends):
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01,))
     server = serve(DUMMY, instead=byte_by_byte)
-    with pytest.raises(emotiontalk.NoConnectionError, match="fewer than 10,000 bytes in 0.4 seconds"):
+    with pytest.raises(emotiontalk.NoConnectionError, match="Text.tar: gave up at byte"):
         call("text", server.url + "/files", split="test")
 
 
 def test_what_is_there_already_counts_as_coming(call, serve, monkeypatch):
     """Without ranges, a download that was cut begins again: the server is no slower for that."""
     server = serve(DUMMY, ranges=False, cut_after=500_000, rate=400_000)
-    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", (100_000, 1))
+    monkeypatch.setattr(emotiontalk.archives.http, "TIMEOUTS", (1, 1))
+    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", 100_000)
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01,))
     assert len(call("audio", server.url + "/files", split="test")) == 8
 

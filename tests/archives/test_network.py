@@ -115,13 +115,12 @@ def test_there_is_a_bound_to_patience(call, serve):
 
 
 def test_a_byte_a_second_is_no_connection(call, serve, monkeypatch):
-    """Each try is given up after a window in which too little came."""
+    """Each try is given up where too little comes."""
     server = serve(PROJECT / "dummy_data", trickle=0.05)
-    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", (10_000, 0.5))
+    monkeypatch.setattr(emotiontalk.archives.http, "TIMEOUTS", (0.5, 0.5))
+    monkeypatch.setattr(emotiontalk.archives.http, "LEAST_RATE", 10_000)
     monkeypatch.setattr(emotiontalk.archives.http, "WAITS", (0.01, 0.01))
-    with pytest.raises(
-        emotiontalk.NoConnectionError, match="Text.tar: gave up .*fewer than 10,000 bytes in 0.5 seconds"
-    ):
+    with pytest.raises(emotiontalk.NoConnectionError, match="Text.tar: gave up .*10,000 bytes"):
         call("text", server.url + "/files", split="test")
 
 
@@ -164,19 +163,6 @@ def test_times_that_lie_cost_round_trips_and_no_row(call, serve, rebuilt, tmp_pa
     )
     assert "fetching all of it" not in caplog.text
     assert server.bytes["Audio.tar"] < 0.2 * (rebuilt() / "Audio.tar").stat().st_size
-
-
-@pytest.mark.slow
-@once
-def test_spoilt_places_are_found_again(call, serve, rebuilt, tmp_path, caplog):
-    server = serve(rebuilt())
-    expected = ids(call("zh-en", server.url + "/files", split="test", streaming=True, cache_dir=tmp_path))
-    kept = list(tmp_path.rglob("*.offsets"))
-    assert len(kept) == 1 and len(expected) == 1_929
-    for spoilt in (kept[0].read_text().replace("1", "3"), "{", '{"marks": [[0, 0, 0, [0]]], "sound": null}'):
-        kept[0].write_text(spoilt)
-        assert ids(call("zh-en", server.url + "/files", split="test", streaming=True, cache_dir=tmp_path)) == expected
-    assert "fetching all of it" not in caplog.text
 
 
 @pytest.mark.slow

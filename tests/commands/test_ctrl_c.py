@@ -16,10 +16,6 @@ from emotiontalk.cli import stop
 from emotiontalk.workers import workers
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
-PREPARE = """
-import emotiontalk, sys
-emotiontalk.load_dataset("audio", sys.argv[1], sampling_rate=16000, mono=True, num_proc=2, cache_dir=sys.argv[2])
-"""
 
 
 def session(leader):
@@ -108,7 +104,7 @@ def test_a_command_stops_at_once_and_goes_on(rebuilt, tmp_path, name):
     assert resumed.keys() == whole.keys() and clips and all(resumed[name] == whole[name] for name in clips)
 
 
-@pytest.mark.parametrize("module", [b"emotiontalk.interrupts\n", b"datasets", b"typer\n"])
+@pytest.mark.parametrize("module", [b"emotiontalk.forks\n", b"datasets", b"typer\n"])
 def test_a_command_stops_while_it_starts(module):
     """From its first import on there is one line, or none, and no traceback."""
     process = start("-X", "importtime", "-m", "emotiontalk", "infos", "--path", "/nowhere/at/all")
@@ -135,22 +131,8 @@ def test_files_stops_while_its_workers_convert(rebuilt, tmp_path, send):
     assert "Traceback" not in said and list((tmp_path / "out").rglob("*.wav"))
 
 
-@pytest.mark.parametrize("send", some([os.killpg, os.kill], os.killpg))
-@pytest.mark.parametrize("moment", some([b"Generating", b"500/"], b"500/"))
-def test_preparing_with_several_processes_stops(rebuilt, tmp_path, send, moment):
-    """The interpreter says where the interrupt came, the workers say nothing."""
-    process = start("-c", PREPARE, rebuilt(), tmp_path)
-    status, said = stopped(*process, lambda said: moment in said, send)
-    assert status in (130, -signal.SIGINT), said
-    assert "ForkPoolWorker" not in said and "\nKeyboardInterrupt\n" in said, said
-    assert said.count("Traceback") - said.count("Exception ignored in") <= 1, said  # a generator that is closed early
-    assert not list(tmp_path.rglob("dataset_info.json"))
-
-
 @pytest.mark.parametrize("signal_", some([signal.SIGKILL, signal.SIGTERM], signal.SIGKILL))
 def test_workers_end_with_a_process_that_is_killed(rebuilt, tmp_path, signal_):
-    process = start("-c", PREPARE, rebuilt(), tmp_path)
-    stopped(*process, lambda said: b"Generating" in said, os.kill, signal_)
     process = start("-m", "emotiontalk", "files", tmp_path / "out", "--for", "kaldi", "--data-dir", rebuilt())
     stopped(*process, lambda said: b"64/" in said, os.kill, signal_)
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 
@@ -38,12 +39,25 @@ def test_every_block_of_every_page_is_run_by_a_test_below():
         "docs/hub.md": ["sh"],
         "docs/internals.md": ["text", "sh", "sh"],
         "docs/loading.md": ["python", "python", "python", "python"],
-        "docs/network.md": [],
+        "docs/network.md": ["sh"],
         "docs/python.md": ["python", "python", "python", "python"],
         "docs/toolkits.md": ["sh", "python"],
         "docs/verify.md": ["sh", "sh"],
         "CONTRIBUTING.md": ["sh"],
     }
+
+
+@once
+def test_network(rebuilt, tmp_path, monkeypatch):
+    """Both lines write the same indexes, for the two archives that are plain tars."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
+    names = {"RELEASE": str(rebuilt()), "INDEXES": str(tmp_path / "given")}
+    for line in only("docs/network.md", "sh")[0].splitlines():
+        words = [names.get(word, word) for word in shlex.split(line, comments=True)]
+        assert words[0] == "emotiontalk" and command(*words[1:]).stdout.count(str(tmp_path)) == 2
+    cached, given = (sorted(path.name for path in folder.glob("*.json")) for folder in
+                     (tmp_path / "emotiontalk-indexes", tmp_path / "given"))  # fmt: skip
+    assert cached == given and [name.split("-")[0] for name in given] == ["Audio", "Multimodal"]
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ sys.meta_path.insert(0, NoTyper())
 def test_the_page_names_the_public_functions():
     rows = table("docs/python.md", "command", "function")
     names = [row[1].strip("`").removeprefix("emotiontalk.") for row in rows]
-    assert all(callable(getattr(emotiontalk, name)) for name in names) and len(names) == len(set(names)) == 10
+    assert all(callable(getattr(emotiontalk, name)) for name in names) and len(names) == len(set(names)) == 11
     for row, name in zip(rows, names):
         for result in re.findall(r"`([A-Z]\w+)`", row[2]):
             assert hasattr(getattr(emotiontalk, result), "to_dict"), name

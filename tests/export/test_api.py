@@ -10,7 +10,7 @@ from support import PROJECT, once, stopped
 
 import emotiontalk
 from emotiontalk import RequestError, export_files, export_parquet, export_zh_en
-from emotiontalk.audio import AudioFormat
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.export.context import WriterContext
 from emotiontalk.export.files_request import FilesRequest
 from emotiontalk.export.format import Audio, Format

@@ -8,7 +8,8 @@ import soundfile
 from support import archives
 
 import emotiontalk
-from emotiontalk.audio import AudioFormat, WavFormat, decode_audio, mix_and_resample, pcm16, wav_file, wav_format
+from emotiontalk.audio import WavFormat, decode_audio, mix_and_resample, pcm16, wav_file, wav_format
+from emotiontalk.audio_format import AudioFormat
 from emotiontalk.members import InMemory, Member
 from emotiontalk.request_error import RequestError
 
