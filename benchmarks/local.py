@@ -62,14 +62,11 @@ RUNS = {
     + ".cast_column('audio', datasets.Audio(decode=False))))",
     "plain copy": "import shutil; shutil.copyfile({release!r} + '/Audio.tar', {cache!r} + '/copy')",
 }
-EXPORT = (
-    "from pathlib import Path; from emotiontalk.audio import AudioFormat; from emotiontalk.export import parquet; "
-    "parquet.write(Path({{cache!r}}, 'out'), ['audio'], {{release!r}}{})"
-)
+EXPORT = "import emotiontalk; emotiontalk.export_parquet({{cache!r}} + '/out', ['audio'], data_dir={{release!r}}{})"
 EXPORTS = {
     "audio": RUNS["audio"],
     "audio as Parquet": EXPORT.format(""),
-    "audio as Parquet, 16 kHz mono FLAC": EXPORT.format(", conversion=AudioFormat(16000, 1, 'flac')"),
+    "audio as Parquet, 16 kHz mono FLAC": EXPORT.format(", audio_format=emotiontalk.AudioFormat(16000, 1, 'flac')"),
 }
 
 VERIFIES = {

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 STREAM = """
-import datasets, emotiontalk
+import datasets, emotiontalk, emotiontalk.archives.read_ahead
 emotiontalk.archives.read_ahead.BlockStream.IN_FLIGHT = {in_flight}
 start = time.perf_counter()
 stream = emotiontalk.load_dataset({config!r}, {source!r}, split="test", streaming=True, cache_dir={cache!r})
