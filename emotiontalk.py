@@ -2359,7 +2359,7 @@ T = TypeVar("T")
 HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry; any progress starts from the first again
 TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, until all headers are there, and before LEAST_RATE
-LEAST_RATE = 1 << 10  # bytes a second of a response: a slower one counts as broken
+LEAST_RATE = 16 << 10  # bytes a second of a response; so a block of 4 MB has at most 316 seconds
 LEAST_PROGRESS = 32 << 10  # bytes after which retries are counted anew
 LONGEST_FAILURE = 120  # seconds without progress after which there is no further retry
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
@@ -3449,16 +3449,19 @@ class Downloads:
 
     def _from_hub(self, remote: RemoteFile, url: str) -> str:
         repo, revision, path = split_hf_url(url)
+        cached = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
+        is_other = isinstance(cached, str) and cached_file(url, remote.tag) is None  # than the server has now
         try:
             return huggingface_hub.hf_hub_download(
-                repo, path, repo_type="dataset", revision=revision, token=remote.token, force_download=self.force,
-                endpoint=checked_endpoint(),
+                repo, path, repo_type="dataset", revision=revision, token=remote.token, endpoint=checked_endpoint(),
+                force_download=self.force or is_other,
             )  # fmt: skip
         except Exception as error:  # those of two versions of its HTTP library have no common class
             if isinstance(error, OSError) and (error.errno in FULL or isinstance(error, PermissionError)):
                 raise
-            failed = NoConnectionError(f"{remote.path}: {innermost_reason(error)} {reach(remote.url)}")
-        raise failed  # not within `except`: what failed quotes secrets
+            reason = innermost_reason(error)
+        warn_once(f"{remote.path}: huggingface_hub cannot download it ({reason}), so it is read in blocks.")
+        return self._in_blocks(remote, url)  # as from a mirror that answers no HEAD, or names no commit
 
     def _in_blocks(self, remote: RemoteFile, url: str) -> str:
         """Download a file, unless it is stored already; without an entity tag, nothing says that it is the same."""

@@ -117,7 +117,7 @@ class HubServer:
             "X-Linked-Etag": f'"{self.tag(file)}"',
             "X-Repo-Commit": self.sha,
         }
-        self.send(request, 302, b"Found", headers)
+        self.send(request, 302, b"" if request.command == "HEAD" else b"Found", headers)
 
     def answer(self, request, body):
         settings = self.storage_of or self

@@ -19,7 +19,6 @@ from ..errors import (
     FULL,
     DamagedArchiveError,
     EmotionTalkError,
-    NoConnectionError,
     damaged_archive_error,
     innermost_reason,
     redacted,
@@ -29,7 +28,7 @@ from ..errors import (
 from .http import RemoteFile
 from .remote_files import remote_file
 from .tar import Tar
-from .urls import archive_url, checked_endpoint, http_url, is_offline, reach, split_hf_url, without_secrets
+from .urls import archive_url, checked_endpoint, http_url, is_offline, split_hf_url, without_secrets
 
 # Of each file of an archive behind a URL that can change, its `RemoteFile.fingerprint`; None: it cannot change.
 UrlFingerprint = list[list[Any]]
@@ -115,16 +114,19 @@ class Downloads:
 
     def _from_hub(self, remote: RemoteFile, url: str) -> str:
         repo, revision, path = split_hf_url(url)
+        cached = huggingface_hub.try_to_load_from_cache(repo, path, revision=revision, repo_type="dataset")
+        is_other = isinstance(cached, str) and cached_file(url, remote.tag) is None  # than the server has now
         try:
             return huggingface_hub.hf_hub_download(
-                repo, path, repo_type="dataset", revision=revision, token=remote.token, force_download=self.force,
-                endpoint=checked_endpoint(),
+                repo, path, repo_type="dataset", revision=revision, token=remote.token, endpoint=checked_endpoint(),
+                force_download=self.force or is_other,
             )  # fmt: skip
         except Exception as error:  # those of two versions of its HTTP library have no common class
             if isinstance(error, OSError) and (error.errno in FULL or isinstance(error, PermissionError)):
                 raise
-            failed = NoConnectionError(f"{remote.path}: {innermost_reason(error)} {reach(remote.url)}")
-        raise failed  # not within `except`: what failed quotes secrets
+            reason = innermost_reason(error)
+        warn_once(f"{remote.path}: huggingface_hub cannot download it ({reason}), so it is read in blocks.")
+        return self._in_blocks(remote, url)  # as from a mirror that answers no HEAD, or names no commit
 
     def _in_blocks(self, remote: RemoteFile, url: str) -> str:
         """Download a file, unless it is stored already; without an entity tag, nothing says that it is the same."""

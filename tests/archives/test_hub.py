@@ -346,3 +346,55 @@ def test_a_killed_download_from_the_hub_costs_no_row(rebuilt, serve, tmp_path):
     assert first < size and server.bytes["Audio.tar"] < 1.05 * size
     whole = [path for path in tmp_path.rglob("blobs/*") if path.suffix != ".incomplete" and path.stat().st_size == size]
     assert len(whole) == 1
+
+
+@pytest.mark.slow
+def test_a_branch_is_downloaded_again_where_it_has_changed(serve, release, tmp_path):
+    """What `huggingface_hub` has of a branch is used as long as the entity tag says that it is the same."""
+
+    def change(members):
+        name = next(name for name in members["Audio"] if name.endswith("G00003_13_06_003.json"))
+        members["Audio"][name] = members["Audio"][name].replace(b'"emotion_result": "', b'"emotion_result":  "')
+
+    before, after = release(), release(change, "changed")
+    server = serve(before, signed=True)
+    code = (
+        "import emotiontalk, sys\n"
+        "d = emotiontalk.load_dataset('audio', 'hf://datasets/BAAI/Emotiontalk@main', label_set=sys.argv[1])\n"
+        "print(d['test'].num_rows)"
+    )
+    environment = {
+        "PATH": os.environ["PATH"], "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": server.url,
+        "PYTHONPATH": str(PROJECT), "HF_HUB_DISABLE_XET": "1",
+    }  # fmt: skip
+    size, moved = (before / "Audio.tar").stat().st_size, []
+    for label_set, folder in (("all", before), ("four", before), ("all", after)):
+        server.folder = folder
+        if server.storage:
+            server.storage.folder = folder
+        run = subprocess.run(
+            [sys.executable, "-c", code, label_set], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+        moved.append(server.storage.bytes["Audio.tar"])
+        server.forget()
+    assert moved[0] >= size > moved[1] and moved[2] >= (after / "Audio.tar").stat().st_size
+
+
+@pytest.mark.slow
+def test_a_mirror_that_huggingface_hub_cannot_read_is_read_in_blocks(serve, release, tmp_path):
+    """One that names no commit: once, and the next run finds it."""
+    server = serve(release(), odd={"X-Repo-Commit": None})
+    environment = {
+        "PATH": os.environ["PATH"], "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": server.url,
+        "PYTHONPATH": str(PROJECT), "HF_HUB_DISABLE_XET": "1",
+    }  # fmt: skip
+    code = "import emotiontalk, sys; print(emotiontalk.load_dataset('audio', label_set=sys.argv[1])['test'].num_rows)"
+    size = (release(folder="again") / "Audio.tar").stat().st_size
+    for label_set, most in (("all", 1.5 * size), ("four", 0.5 * size)):
+        run = subprocess.run(
+            [sys.executable, "-c", code, label_set], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert run.returncode == 0 and "huggingface_hub" in run.stderr, run.stderr
+        assert server.bytes["Audio.tar"] < most
+        server.forget()
