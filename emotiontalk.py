@@ -2987,7 +2987,7 @@ def save_index(index: Index, path: Path) -> None:
 
 SMALL_ARCHIVE = 8 << 20  # a smaller archive is fetched whole: cheaper than looking for a group in it
 FIRST_BYTES = 16 << 10  # read where a header is expected
-MORE_BYTES = 1 << 20  # of one request for more, at most
+MORE_BYTES = 1 << 19  # of one request for more, at most
 LONGEST_MEMBER = 32 << 20  # no clip is longer: 30 s of audio are 5 MB
 GROUP_SLACK = 1 << 17  # reading a group's annotations may begin so many bytes too early: cheaper than another request
 
