@@ -4004,6 +4004,12 @@ class GroupReader:
         """Return what shards of a group are runs of, sorted: its ids, or those of its dialogues, which stay whole."""
         return self._units(set().union(*self.annotation_files(group).values()))
 
+    def count(self, group: str) -> int:
+        """Count the utterances (or dialogues) of a group, to shard them. Raises `EmotionTalkError`."""
+        if self.complete:
+            return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
+        return len(self.units(group))
+
     def _units(self, ids: Iterable[str]) -> list[str]:
         return sorted({uid[:9] for uid in ids} if self.config.name == "dialogues" else ids)
 
@@ -4107,6 +4113,78 @@ class GroupReader:
         return Utterance(uid, self.spec.condition, members, medium)
 
 
+# === emotiontalk/loading/splits.py ====================================================================================
+# The splits of the release at hand: which of their groups are there, and where each example is.
+
+def is_complete(archives: Archives, source: str) -> bool:
+    """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances.
+
+    Args:
+        archives: by name, those that a config reads.
+        source: where they are, for the warning that it is a selection.
+    """
+    sizes = {
+        name: sum(len(archive.annotation_files(g)) for g in archive.groups) if archive.indexed else TOTAL
+        for name, archive in archives.items()
+    }
+    every_group = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
+    if every_group and min(sizes.values()) > 0.95 * TOTAL:
+        return True
+    counts = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
+    warn_once(
+        f"{source} holds a part of the release ({counts} of {TOTAL:,} utterances): the sizes of its splits are not "
+        "checked."
+    )
+    return False
+
+
+def splits_at_hand(reader: GroupReader, source: str) -> dict[str, SplitRuns]:
+    """Return those of the requested splits that are there; source: where, for the error.
+
+    Raises `NoUtteranceError` where one is not, or none is.
+    """
+    config, splits, absent = reader.config, dict[str, SplitRuns](), []
+    groups = sorted(set().union(*(archive.groups for archive in reader.archives.values())))
+    for split in splits_of(config.name, config.fold):
+        if config.prepare_splits and split not in config.prepare_splits:
+            continue
+        wanted = [group for group in (GROUPS if reader.complete else groups) if split_of(group, config.fold) == split]
+        # a group without annotations may have media, of which the user is to be told
+        runs = [(group, 0, max(1, reader.count(group))) for group in wanted]
+        if runs:
+            splits[split] = SplitRuns(split, runs, functools.partial(_positions, reader, split, runs))
+        else:
+            absent.append(split)
+    if absent and (config.prepare_splits or not splits):
+        raise NoUtteranceError(
+            f"{source} holds no utterance of {', '.join(absent)}: its groups are {', '.join(groups) or 'none'}, of "
+            f"{', '.join(GROUPS)}."
+        )
+    return splits
+
+
+def _positions(reader: GroupReader, split: str, runs: list[Shard]) -> Iterator[Position]:
+    """Yield where each example of a split is. Which utterances are examples is read where not each of them is."""
+    config = reader.config
+    if config.strict and config.label_set == "all":
+        yield from ((group, number) for group, _, count in runs for number in range(count))
+        return
+    fields = TURN_FIELDS if config.name == "dialogues" else reader.spec.fields
+    skip_media: Container[str] = ()
+    if config.strict:  # audio that is bad is an error when it is read: nothing is converted to count it
+        fields, skip_media = tuple(name for name in fields if name not in MEDIA), EVERYTHING
+    with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
+        for group, _, _ in runs:
+            known = {unit: number for number, unit in enumerate(reader.units(group))}
+            last = None
+            for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):
+                bar.update(1)
+                unit = utterance.dialogue if config.name == "dialogues" else utterance.id
+                if unit != last:
+                    yield group, known[unit]
+                last = unit
+
+
 # === emotiontalk/loading/code_hash.py =================================================================================
 # The hash of the loader's code: rows that other code has prepared are not taken for this code's.
 
@@ -4116,7 +4194,7 @@ LOADER = (
     "archives/tar", "archives/headers", "archives/local", "archives/urls", "archives/read_ahead", "archives/http",
     "archives/fsspec_file", "archives/search", "archives/index", "archives/remote", "archives/remote_files",
     "archives/downloads", "archives/locations", "loading/tables", "loading/slices", "loading/options",
-    "loading/reading", "loading/code_hash", "loading/emotiontalk", "loading/load_dataset",
+    "loading/reading", "loading/splits", "loading/code_hash", "loading/emotiontalk", "loading/load_dataset",
 )  # fmt: skip
 
 
@@ -4268,7 +4346,7 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         if self.info.splits and not self.info.splits[split].num_examples:
             which = "of the four emotions and " if self.config.label_set == "four" else ""
             raise NoUtteranceError(
-                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)}: no utterance of {split} is {which}complete. "
+                f"{self._source}: no utterance of {split} is {which}complete. "
                 "strict=False skips what is not: the warnings name it. Compare with the release."
             )
 
@@ -4283,50 +4361,17 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         """Return the release, and those of the requested splits that it has. Raises `EmotionTalkError`."""
         locations = {name: self._locate(name, dl_manager) for name in archives_of(self.config.name)}
         archives = self.open_archives(Release(locations, complete=False))
-        groups = sorted(set().union(*(archive.groups for archive in archives.values())))
-        release = Release(locations, self._is_complete(archives))
-        reader = self._reader(archives, release.complete)
-        splits, absent = {}, []
-        for split in splits_of(self.config.name, self.config.fold):
-            if self.config.prepare_splits and split not in self.config.prepare_splits:
-                continue
-            wanted = [g for g in (GROUPS if release.complete else groups) if split_of(g, self.config.fold) == split]
-            # a group without annotations may have media, of which the user is to be told
-            runs = [(group, 0, max(1, self._count(reader, group))) for group in wanted]
-            if runs:
-                splits[split] = SplitRuns(split, runs, functools.partial(self._positions, reader, split, runs))
-            else:
-                absent.append(split)
-        if absent and (self.config.prepare_splits or not splits):
-            raise NoUtteranceError(
-                f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds no utterance of {', '.join(absent)}: "
-                f"its groups are {', '.join(groups) or 'none'}, of {', '.join(GROUPS)}."
-            )
+        release = Release(locations, is_complete(archives, self._source))
+        splits = splits_at_hand(self._reader(archives, release.complete), self._source)
         self._expect(list(splits), release.complete)
         return release, splits
 
+    @property
+    def _source(self) -> str:
+        return redacted(self.config.data_dir or DEFAULT_SOURCE)
+
     def _reader(self, archives: Archives, complete: bool) -> GroupReader:
         return GroupReader(self.config, archives, complete, self._warned)
-
-    def _positions(self, reader: GroupReader, split: str, runs: list[Shard]) -> Iterator[Position]:
-        """Yield where each example of a split is. Which utterances are examples is read where not each of them is."""
-        if self.config.strict and self.config.label_set == "all":
-            yield from ((group, number) for group, _, count in runs for number in range(count))
-            return
-        fields = TURN_FIELDS if self.config.name == "dialogues" else self.spec.fields
-        skip_media: Container[str] = ()
-        if self.config.strict:  # audio that is bad is an error when it is read: nothing is converted to count it
-            fields, skip_media = tuple(name for name in fields if name not in MEDIA), EVERYTHING
-        with progress_bar(unit=" utterances", desc=f"Counting {split}, to slice it") as bar:
-            for group, _, _ in runs:
-                known = {unit: number for number, unit in enumerate(reader.units(group))}
-                last = None
-                for utterance, _ in reader.utterances((group, 0, OPEN_END), fields, skip_media, quiet=True):
-                    bar.update(1)
-                    unit = utterance.dialogue if self.config.name == "dialogues" else utterance.id
-                    if unit != last:
-                        yield group, known[unit]
-                    last = unit
 
     def _locate(self, name: str, dl_manager: Any) -> Location:
         """Return where an archive is read. Media that are read whole from a URL are downloaded first."""
@@ -4344,28 +4389,6 @@ class EmotionTalk(datasets.GeneratorBasedBuilder):
         whole = all_splits and is_media and not dl_manager.is_streaming
         known = self._url_fingerprints().get(name)
         return Location.remote(name, source, self.token, known, downloads, whole)
-
-    def _count(self, reader: GroupReader, group: str) -> int:
-        """Count the utterances (or dialogues) of a group, to shard them."""
-        if reader.complete:
-            return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
-        return len(reader.units(group))
-
-    def _is_complete(self, archives: Archives) -> bool:
-        """Whether this is meant to be the whole release: a selection misses groups, or most of their utterances."""
-        sizes = {
-            name: sum(len(archive.annotation_files(g)) for g in archive.groups) if archive.indexed else TOTAL
-            for name, archive in archives.items()
-        }
-        every_group = all(set(GROUPS) <= set(archive.groups) for archive in archives.values())
-        if every_group and min(sizes.values()) > 0.95 * TOTAL:
-            return True
-        counts = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
-        warn_once(
-            f"{redacted(self.config.data_dir or DEFAULT_SOURCE)} holds a part of the release ({counts} of {TOTAL:,} "
-            "utterances): the sizes of its splits are not checked."
-        )
-        return False
 
     def _expect(self, splits: list[str], complete: bool) -> None:
         """Leave to `datasets` the check of those split sizes that can be known, where it read dataset_infos.json."""

@@ -13,7 +13,7 @@ LOADER = (
     "archives/tar", "archives/headers", "archives/local", "archives/urls", "archives/read_ahead", "archives/http",
     "archives/fsspec_file", "archives/search", "archives/index", "archives/remote", "archives/remote_files",
     "archives/downloads", "archives/locations", "loading/tables", "loading/slices", "loading/options",
-    "loading/reading", "loading/code_hash", "loading/emotiontalk", "loading/load_dataset",
+    "loading/reading", "loading/splits", "loading/code_hash", "loading/emotiontalk", "loading/load_dataset",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from ..annotations import COMPARE, Utterance
 from ..archives.local import LocalArchive, merged
 from ..archives.remote import RemoteArchive
 from ..audio import converted
-from ..corpus import CONDITIONS, EMOTIONS, FOUR, GROUPS, HOMEPAGE, Shard
+from ..corpus import CONDITIONS, DIALOGUES_OF_GROUPS, EMOTIONS, FOUR, GROUPS, HOMEPAGE, Shard
 from ..errors import AudioDecodeError, BadUtteranceError, EmotionTalkError, logger
 from ..members import Member, NotFetched
 from ..schema import CONFIGS, FIELDS, fields_of
@@ -43,6 +43,12 @@ class GroupReader:
     def units(self, group: str) -> list[str]:
         """Return what shards of a group are runs of, sorted: its ids, or those of its dialogues, which stay whole."""
         return self._units(set().union(*self.annotation_files(group).values()))
+
+    def count(self, group: str) -> int:
+        """Count the utterances (or dialogues) of a group, to shard them. Raises `EmotionTalkError`."""
+        if self.complete:
+            return (DIALOGUES_OF_GROUPS if self.config.name == "dialogues" else GROUPS)[group]
+        return len(self.units(group))
 
     def _units(self, ids: Iterable[str]) -> list[str]:
         return sorted({uid[:9] for uid in ids} if self.config.name == "dialogues" else ids)
