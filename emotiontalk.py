@@ -2360,7 +2360,7 @@ HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry; any progress starts from the first again
 TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, until all headers are there, and before LEAST_RATE
 LEAST_RATE = 16 << 10  # bytes a second of a response; so a block of 4 MB has at most 316 seconds
-LEAST_PROGRESS = 32 << 10  # bytes after which retries are counted anew
+LEAST_PROGRESS = 32 << 10  # bytes after which the number of retries is reset
 LONGEST_FAILURE = 120  # seconds without progress after which there is no further retry
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 ALTERED = "A proxy or a mirror changes what it serves: take another one, or pass data_dir= with a local folder."
@@ -2687,8 +2687,9 @@ def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
         fsspec.asyn.reset_lock()
         fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
     failed: EmotionTalkError
+    opened, options = _options(url, token)
     try:
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(_without_passwords(url), **_options(url, token)))
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(opened, **options))
     except (ImportError, ValueError) as error:
         fix = "Install what reads this scheme (for s3:// `pip install s3fs`)."
         failed = EmotionTalkError(f"{redacted(url)}: {brief(redacted(error, text=True))}. {fix}")
@@ -2706,20 +2707,17 @@ def unopened(path: str, error: Exception) -> EmotionTalkError:
     return NoConnectionError(f"{path}: {what} ({why}). Check the URL and its library's settings.")
 
 
-def _without_passwords(url: str) -> str:
-    return "::".join(split_credentials(link)[0] for link in CHAINED.split(url))
-
-
-def _options(url: str, token: str | bool | None) -> dict[str, Any]:
-    """Return the options for fsspec. A password of HTTP in a chain is sent as a header, as elsewhere."""
+def _options(url: str, token: str | bool | None) -> tuple[str, dict[str, Any]]:
+    """Return what fsspec gets: (the URL, options). A password of HTTP in a chain is sent as a header, as elsewhere."""
     if url.startswith("hf://"):
-        return {"token": token, "endpoint": checked_endpoint()}
-    passwords = {link.partition("://")[0]: split_credentials(link)[1] for link in CHAINED.split(url)}
-    return {
-        scheme: {"client_kwargs": {"headers": {"Authorization": password}}}
-        for scheme, password in passwords.items()
-        if password
-    }
+        return url, {"token": token, "endpoint": checked_endpoint()}
+    links, options = CHAINED.split(url), {}
+    for n, link in enumerate(links):
+        links[n], authorization = split_credentials(link)
+        if authorization:
+            scheme = link.partition("://")[0]
+            options[scheme] = {"client_kwargs": {"headers": {"Authorization": authorization}}}
+    return "::".join(links), options
 
 
 class FsspecFile(RemoteFile):
@@ -3057,24 +3055,27 @@ class RemoteArchive:
         self._read_before = False  # whether clips were read: another run probably follows
         self._whole: LocalArchive | None = None  # all of it, once it had to be fetched
         head = file.head()
-        first = list(scan(head, 0))
-        self._index_path = os.path.join(folder, index_file(name, file.size, head))
-        stored = load_index(self._index_path) or load_index(os.path.join(SHIPPED, os.path.basename(self._index_path)))
-        self._is_stored, self._index = stored is not None, stored or Index(file.size)
-        self._search = self._new_search()
-        if first:
-            self._search.annotation_bytes = first[-1].end / len(first)
+        first = next(scan(head, 0), None)
         if file.size <= SMALL_ARCHIVE:
             self._whole = self._fetched()
         elif not file.ranged:
             self._read_whole("the server does not serve ranges")
         elif Tar.opener(head):
             self._read_whole("it is compressed")
-        elif first and first[0].key.kind == Kind.MEDIA:
+        elif first and first.key.kind == Kind.MEDIA:
             self._read_whole("its annotations do not come first")
+        else:
+            index_name = index_file(name, file.size, head)
+            self._index_path = os.path.join(folder, index_name)
+            stored = load_index(self._index_path) or load_index(os.path.join(SHIPPED, index_name))
+            self._is_stored, self._index = stored is not None, stored or Index(file.size)
+            self._search = self._new_search()
 
     def _new_search(self) -> Search:
-        search = Search(self.file.size)
+        """Return a search that knows what the index says, and the mean length of the annotations in the head."""
+        search, first = Search(self.file.size), list(scan(self.file.head(), 0))
+        if first:
+            search.annotation_bytes = first[-1].end / len(first)
         with contextlib.suppress(NotSortedError):
             for header in self._index.headers:
                 search.add(header)
@@ -3510,7 +3511,7 @@ def write_index_of(
         members: all of it, in order.
         file: the archive, which is one file.
         folder: where the index file is written, unless it is there.
-        with_digest: write it anew, with the SHA-256 of a local archive: every byte is read.
+        with_digest: overwrite it, with the SHA-256 of a local archive: every byte is read.
 
     Raises:
         OSError: the archive cannot be read, or the folder not written.

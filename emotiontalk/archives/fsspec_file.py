@@ -26,8 +26,9 @@ def filesystem(url: str, token: str | bool | None = None) -> tuple[Any, str]:
         fsspec.asyn.reset_lock()
         fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
     failed: EmotionTalkError
+    opened, options = _options(url, token)
     try:
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(_without_passwords(url), **_options(url, token)))
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(opened, **options))
     except (ImportError, ValueError) as error:
         fix = "Install what reads this scheme (for s3:// `pip install s3fs`)."
         failed = EmotionTalkError(f"{redacted(url)}: {brief(redacted(error, text=True))}. {fix}")
@@ -45,20 +46,17 @@ def unopened(path: str, error: Exception) -> EmotionTalkError:
     return NoConnectionError(f"{path}: {what} ({why}). Check the URL and its library's settings.")
 
 
-def _without_passwords(url: str) -> str:
-    return "::".join(split_credentials(link)[0] for link in CHAINED.split(url))
-
-
-def _options(url: str, token: str | bool | None) -> dict[str, Any]:
-    """Return the options for fsspec. A password of HTTP in a chain is sent as a header, as elsewhere."""
+def _options(url: str, token: str | bool | None) -> tuple[str, dict[str, Any]]:
+    """Return what fsspec gets: (the URL, options). A password of HTTP in a chain is sent as a header, as elsewhere."""
     if url.startswith("hf://"):
-        return {"token": token, "endpoint": checked_endpoint()}
-    passwords = {link.partition("://")[0]: split_credentials(link)[1] for link in CHAINED.split(url)}
-    return {
-        scheme: {"client_kwargs": {"headers": {"Authorization": password}}}
-        for scheme, password in passwords.items()
-        if password
-    }
+        return url, {"token": token, "endpoint": checked_endpoint()}
+    links, options = CHAINED.split(url), {}
+    for n, link in enumerate(links):
+        links[n], authorization = split_credentials(link)
+        if authorization:
+            scheme = link.partition("://")[0]
+            options[scheme] = {"client_kwargs": {"headers": {"Authorization": authorization}}}
+    return "::".join(links), options
 
 
 class FsspecFile(RemoteFile):

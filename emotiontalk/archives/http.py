@@ -35,7 +35,7 @@ HEAD_BYTES = 64 << 10  # what is read first of every file
 WAITS = (0.2, 0.5, 1, 2, 4)  # seconds before each retry; any progress starts from the first again
 TIMEOUTS = (10, 60)  # seconds to connect; seconds without a byte, until all headers are there, and before LEAST_RATE
 LEAST_RATE = 16 << 10  # bytes a second of a response; so a block of 4 MB has at most 316 seconds
-LEAST_PROGRESS = 32 << 10  # bytes after which retries are counted anew
+LEAST_PROGRESS = 32 << 10  # bytes after which the number of retries is reset
 LONGEST_FAILURE = 120  # seconds without progress after which there is no further retry
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
 ALTERED = "A proxy or a mirror changes what it serves: take another one, or pass data_dir= with a local folder."

@@ -39,7 +39,7 @@ def write_index_of(
         members: all of it, in order.
         file: the archive, which is one file.
         folder: where the index file is written, unless it is there.
-        with_digest: write it anew, with the SHA-256 of a local archive: every byte is read.
+        with_digest: overwrite it, with the SHA-256 of a local archive: every byte is read.
 
     Raises:
         OSError: the archive cannot be read, or the folder not written.

@@ -99,24 +99,27 @@ class RemoteArchive:
         self._read_before = False  # whether clips were read: another run probably follows
         self._whole: LocalArchive | None = None  # all of it, once it had to be fetched
         head = file.head()
-        first = list(scan(head, 0))
-        self._index_path = os.path.join(folder, index_file(name, file.size, head))
-        stored = load_index(self._index_path) or load_index(os.path.join(SHIPPED, os.path.basename(self._index_path)))
-        self._is_stored, self._index = stored is not None, stored or Index(file.size)
-        self._search = self._new_search()
-        if first:
-            self._search.annotation_bytes = first[-1].end / len(first)
+        first = next(scan(head, 0), None)
         if file.size <= SMALL_ARCHIVE:
             self._whole = self._fetched()
         elif not file.ranged:
             self._read_whole("the server does not serve ranges")
         elif Tar.opener(head):
             self._read_whole("it is compressed")
-        elif first and first[0].key.kind == Kind.MEDIA:
+        elif first and first.key.kind == Kind.MEDIA:
             self._read_whole("its annotations do not come first")
+        else:
+            index_name = index_file(name, file.size, head)
+            self._index_path = os.path.join(folder, index_name)
+            stored = load_index(self._index_path) or load_index(os.path.join(SHIPPED, index_name))
+            self._is_stored, self._index = stored is not None, stored or Index(file.size)
+            self._search = self._new_search()
 
     def _new_search(self) -> Search:
-        search = Search(self.file.size)
+        """Return a search that knows what the index says, and the mean length of the annotations in the head."""
+        search, first = Search(self.file.size), list(scan(self.file.head(), 0))
+        if first:
+            search.annotation_bytes = first[-1].end / len(first)
         with contextlib.suppress(NotSortedError):
             for header in self._index.headers:
                 search.add(header)
